@@ -1,0 +1,38 @@
+"""Shared by all tests: no network, one thread, and real material where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before transformers is imported: without it every missing file costs half a minute.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("MATRIX_ENTROPY_REAL_DATA", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real texts and a real trained model; they are not part of the repository."""
+    if not (SHARED / "models" / "stories260K").is_dir():
+        pytest.skip(f"no real texts and model in {SHARED} (MATRIX_ENTROPY_REAL_DATA names them)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def miniature() -> Path:
+    """The built miniature scale."""
+    folder = ROOT / "miniature"
+    if not (folder / "figures" / "fig10_gpt2_large_world.pdf").exists():
+        pytest.skip("the miniature scale is not built: run `make miniature` first")
+    return folder

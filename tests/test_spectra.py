@@ -1,0 +1,180 @@
+"""Spectra against closed forms and against independent routes in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matrix_entropy.entropy import entropy_bound, entropy_of, matrix_entropy
+from matrix_entropy.released import released_entropy
+from matrix_entropy.spectra import spectrum
+
+
+def cloud(tokens: int, width: int, seed: int = 0, kind: str = "power") -> np.ndarray:
+    """Float32 states: iid, with a power-law spectrum, or with one row far larger than the rest."""
+    states = np.random.default_rng(seed).standard_normal((tokens, width))
+    if kind != "iid":
+        states *= np.arange(1, width + 1) ** -0.7
+    if kind == "sink":
+        states[0] *= 60
+    return states.astype(np.float32)
+
+
+def entropy_by_svd(states: np.ndarray) -> float:
+    """Independent route: singular values of the centred unit rows, float64."""
+    rows = states.astype(np.float64)
+    rows = rows - rows.mean(axis=0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    weights = np.linalg.svd(rows, compute_uv=False) ** 2 / len(rows)
+    weights = weights[weights > 0]
+    return float(-(weights * np.log(weights)).sum())
+
+
+SHAPES = [(2, 8), (16, 768), (128, 768), (100, 100), (300, 64), (513, 512)]
+
+
+@pytest.mark.parametrize("kind", ["iid", "power", "sink"])
+@pytest.mark.parametrize(("tokens", "width"), SHAPES)
+def test_equals_singular_values_in_float64(tokens: int, width: int, kind: str) -> None:
+    states = cloud(tokens, width, kind=kind)
+    assert entropy_of(states) == pytest.approx(entropy_by_svd(states), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["iid", "power", "sink"])
+@pytest.mark.parametrize(("tokens", "width"), [(16, 96), (96, 96), (200, 96), (128, 512)])
+def test_equals_released_algorithm_within_its_float32_bias(
+    tokens: int, width: int, kind: str
+) -> None:
+    states = cloud(tokens, width, kind=kind)
+    ours = entropy_of(states) / np.log(width)
+    assert released_entropy(torch.from_numpy(states)) == pytest.approx(ours, abs=2e-4)
+
+
+@pytest.mark.parametrize("tokens", [2, 3, 10, 64])
+@pytest.mark.parametrize("width", [64, 256])
+def test_orthonormal_rows_have_entropy_log_n_minus_1(tokens: int, width: int) -> None:
+    basis, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((width, tokens)))
+    assert entropy_of(basis.T) == pytest.approx(np.log(tokens - 1), abs=1e-12)
+
+
+def test_two_tokens_have_entropy_zero() -> None:
+    eigenvalues, rows = spectrum(cloud(2, 50))
+    assert rows == 2
+    assert eigenvalues == pytest.approx([0, 1], abs=1e-15)
+    assert entropy_of(cloud(2, 50)) == pytest.approx(0, abs=1e-13)
+
+
+def test_random_rows_match_the_marchenko_pastur_entropy() -> None:
+    tokens, width = 128, 768
+    m, n = min(tokens - 1, width), max(tokens - 1, width)
+    assert entropy_of(cloud(tokens, width, kind="iid")) == pytest.approx(
+        np.log(m) - m / (2 * n), abs=2e-3
+    )
+
+
+@pytest.mark.parametrize(("tokens", "width"), [(30, 64), (90, 64)])
+class TestInvariances:
+    def test_duplication(self, tokens: int, width: int) -> None:
+        states = cloud(tokens, width)
+        assert entropy_of(np.vstack([states, states])) == pytest.approx(entropy_of(states), 1e-10)
+
+    def test_rotation(self, tokens: int, width: int) -> None:
+        states = cloud(tokens, width).astype(np.float64)
+        turn, _ = np.linalg.qr(np.random.default_rng(2).standard_normal((width, width)))
+        assert entropy_of(states @ turn) == pytest.approx(entropy_of(states), abs=1e-10)
+
+    def test_translation(self, tokens: int, width: int) -> None:
+        states = cloud(tokens, width).astype(np.float64)
+        assert entropy_of(states + 3.0) == pytest.approx(entropy_of(states), abs=1e-10)
+
+    def test_scale(self, tokens: int, width: int) -> None:
+        states = cloud(tokens, width).astype(np.float64)
+        assert entropy_of(states * 1e3) == pytest.approx(entropy_of(states), abs=1e-12)
+
+    def test_order_of_tokens(self, tokens: int, width: int) -> None:
+        states = cloud(tokens, width)
+        assert entropy_of(states[::-1]) == pytest.approx(entropy_of(states), abs=1e-10)
+
+
+def test_gram_and_covariance_sides_agree() -> None:
+    """Zero features change the side that is decomposed and nothing else."""
+    states = cloud(80, 60)
+    wide = np.hstack([states, np.zeros((80, 40), dtype=np.float32)])
+    gram, covariance = spectrum(wide)[0], spectrum(states)[0]
+    assert (len(gram), len(covariance)) == (80, 60)
+    assert gram[-60:] == pytest.approx(covariance, abs=1e-12)
+
+
+@pytest.mark.parametrize(("tokens", "width"), [(0, 4), (1, 4), (5, 4), (4, 20)])
+def test_rows_without_direction_leave_nothing(tokens: int, width: int) -> None:
+    row = np.random.default_rng(3).standard_normal(width).astype(np.float32)
+    eigenvalues, rows = spectrum(np.tile(row, (tokens, 1)))
+    assert (len(eigenvalues), rows) == (0, 0)
+    assert np.isnan(matrix_entropy(eigenvalues))
+
+
+@pytest.mark.parametrize("width", [24, 200])
+def test_a_row_that_is_the_mean_but_for_rounding_is_dropped(width: int) -> None:
+    states = cloud(60, width) + np.float32(5)
+    with_mean = np.vstack([states, states.astype(np.float64).mean(axis=0).astype(np.float32)])
+    eigenvalues, rows = spectrum(with_mean)
+    assert rows == 60
+    assert matrix_entropy(eigenvalues) == pytest.approx(entropy_of(states), abs=1e-6)
+
+
+def test_coarser_precision_drops_more() -> None:
+    """bfloat16 states that are stored as float32 keep bfloat16's rounding error."""
+    states = cloud(20, 40).astype(np.float64) + 10
+    states[0] = states[1:].mean(axis=0) + 0.05
+    stored = states.astype(np.float32)
+    assert spectrum(stored)[1] == 20
+    assert spectrum(stored, precision=2.0**-7)[1] < 20
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_types_are_computed_in_float64(dtype: type) -> None:
+    states = cloud(40, 64).astype(dtype)
+    assert entropy_of(states) == pytest.approx(entropy_by_svd(states), abs=1e-9)
+
+
+def test_the_input_is_not_changed() -> None:
+    states = cloud(20, 30).astype(np.float64)
+    before = states.copy()
+    spectrum(states)
+    assert (states == before).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("tokens", [5, 50])
+def test_not_finite_is_refused(bad: float, tokens: int) -> None:
+    states = cloud(tokens, 20)
+    states[3, 4] = bad
+    with pytest.raises(ValueError, match="not finite"):
+        spectrum(states)
+
+
+def test_not_a_matrix_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(tokens, width\)"):
+        spectrum(np.zeros(5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tokens=st.integers(2, 40),
+    width=st.integers(2, 40),
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(["iid", "power", "sink"]),
+)
+def test_spectrum_is_a_distribution_within_its_bound(
+    tokens: int, width: int, seed: int, kind: str
+) -> None:
+    eigenvalues, rows = spectrum(cloud(tokens, width, seed, kind))
+    assert rows == tokens
+    assert len(eigenvalues) == min(tokens, width)
+    assert (eigenvalues >= 0).all()
+    assert (np.diff(eigenvalues) >= 0).all()
+    assert eigenvalues.sum() == pytest.approx(1)
+    assert -1e-12 <= matrix_entropy(eigenvalues) <= entropy_bound(rows, width) + 1e-9
