@@ -1,0 +1,40 @@
+"""How a script speaks: to its log file and to the person who waits, one sentence on bad input."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matrix_entropy.errors import InputError
+
+
+@contextmanager
+def job(log_path: str | Path) -> Iterator[logging.Logger]:
+    """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1."""
+    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("matrix_entropy")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    file = logging.FileHandler(log_path, mode="w", encoding="utf-8")
+    logger.handlers = [file, logging.StreamHandler(sys.stderr)]
+    try:
+        yield logger
+    except InputError as error:
+        logger.error("error: %s", error)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            logger.exception("failed")
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        logger.error("error: the disk is full (or a quota)%s; free space and run again.", where)
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("failed")
+        raise
+    finally:
+        file.close()
