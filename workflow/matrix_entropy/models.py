@@ -1,0 +1,269 @@
+"""Find a model's files, refuse what would run code, and load it as the configuration says.
+
+Every model is first resolved to a folder on this machine (`resolve_hub`, `resolve_path`; a
+stand-in makes its own), and loaded from there: nothing that loads a model touches the network.
+"""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import weights_sha256
+
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+BLOCK_NAMES = ("h", "layers", "blocks")
+NORM_NAMES = ("ln_f", "final_layer_norm", "final_layernorm", "norm", "final_norm", "norm_f")
+
+
+def resolve_path(name: str, path: str, folder: Path) -> dict[str, Any]:
+    """Record of a local model folder: where it is and the hashes of its weights.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, is no model, or holds no safetensors weights.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"model '{name}': {path} is not a model folder, it has no config.json "
+            f"({folder.absolute()})."
+        )
+    _refuse_pickles(name, folder, "save the model with `save_pretrained`, which writes safetensors")
+    return {
+        "model": name,
+        "source": "path",
+        "id": path,
+        "folder": str(folder.absolute()),
+        "stand_in": False,
+        "weights_sha256": weights_sha256(folder),
+    }
+
+
+def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, Any]:
+    """Record of a hub model: downloaded if need be, with the commit that its revision led to.
+
+    Parameters
+    ----------
+    name, model
+        The model's entry in the configuration.
+    converted : Path
+        Folder for safetensors weights, should they have to be made from a pickle.
+
+    Raises
+    ------
+    InputError
+        If the hub cannot be reached and the model is not in the cache, if the model or revision
+        does not exist, or if its weights would have to be unpickled.
+    """
+    revision = model.get("revision", "main")
+    folder = _snapshot(name, model["hub"], revision, WANTED)
+    commit = folder.name
+    if not list(folder.glob("*.safetensors")) and model["convert_weights"]:
+        folder = _snapshot(name, model["hub"], revision, [*WANTED, "*.bin"])
+        _convert(name, folder, converted)
+        folder = converted
+    advice = (
+        "name a revision that has model.safetensors (often refs/pr/1), or set "
+        "`convert_weights: true` to convert it once with a reader that runs no code"
+    )
+    _refuse_pickles(name, folder, advice)
+    return {
+        "model": name,
+        "source": "hub",
+        "id": model["hub"],
+        "revision": revision,
+        "commit": commit,
+        "folder": str(folder.absolute()),
+        "stand_in": False,
+    }
+
+
+def _snapshot(name: str, hub: str, revision: str, patterns: list[str]) -> Path:
+    offline = constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)
+    where = f"model '{name}' ({hub}, revision {revision})"
+    try:
+        return Path(
+            snapshot_download(
+                hub, revision=revision, allow_patterns=patterns, local_files_only=offline
+            )
+        )
+    except GatedRepoError:
+        raise InputError(
+            f"{where} is gated: ask for access at {constants.ENDPOINT}/{hub} and put your token "
+            "into the environment variable HF_TOKEN."
+        ) from None
+    except RevisionNotFoundError:
+        raise InputError(
+            f"{where}: the hub has no such revision; correct `revision:` (a branch, tag or commit)."
+        ) from None
+    except RepositoryNotFoundError:
+        raise InputError(
+            f"{where}: the hub has no such model, or it is private: correct `hub:`, or put your "
+            "token into the environment variable HF_TOKEN."
+        ) from None
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        raise InputError(
+            f"{where}: the hub ({constants.ENDPOINT}) cannot be reached and this revision is not "
+            f"in the cache ({constants.HF_HUB_CACHE}); where there is a network, run "
+            f"`hf download {hub} --revision {revision}`, copy the cache here and set HF_HUB_CACHE "
+            "to it and HF_HUB_OFFLINE=1."
+        ) from None
+    except OSError as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(f"{where} could not be downloaded: {first_line}") from None
+
+
+def _answers(address: str) -> bool:
+    """True if anything answers there within seconds; the hub library would ask for a minute."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _refuse_pickles(name: str, folder: Path, advice: str) -> None:
+    if list(folder.glob("*.safetensors")):
+        return
+    found = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+    if found:
+        raise InputError(
+            f"model '{name}' has its weights only in {', '.join(found)}, which would have to be "
+            f"unpickled and could run code: {advice}."
+        )
+    raise InputError(f"model '{name}' has no *.safetensors file in {folder}.")
+
+
+def _convert(name: str, folder: Path, converted: Path) -> None:
+    """Read the pickled weights with torch's ``weights_only`` reader and save safetensors."""
+    if not list(folder.glob("*.bin")):
+        return
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype="auto", use_safetensors=False, weights_only=True, local_files_only=True
+        )
+    except Exception as error:  # whatever the reader found, the weights are not usable
+        first_line = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"model '{name}': its pickled weights in {folder} cannot be read without running code "
+            f"({first_line})."
+        ) from None
+    model.save_pretrained(converted)
+    AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(converted)
+
+
+def load_tokenizer(record: dict[str, Any]) -> Any:
+    """The tokenizer in a resolved model's folder; no remote code is run."""
+    return _from_folder(AutoTokenizer, record)
+
+
+def load_model(
+    record: dict[str, Any], layers: int, width: int, dtype: str, device_map: str | None = None
+) -> nn.Module:
+    """The model in a resolved model's folder, in evaluation mode, of the stated dtype.
+
+    Parameters
+    ----------
+    record : dict
+        From `resolve_hub`, `resolve_path` or a stand-in's training.
+    layers, width : int
+        What the configuration states.
+    dtype : str
+        ``float32``, ``float16`` or ``bfloat16``. Always given: transformers would otherwise take
+        the checkpoint's own.
+    device_map : str, optional
+        Passed on to transformers; None leaves the model on the CPU for the caller to move.
+
+    Raises
+    ------
+    InputError
+        If the folder is gone, the model needs remote code, or layers or width differ.
+    """
+    name = record["model"]
+    config = _from_folder(AutoConfig, record)
+    text_config = config.get_text_config()
+    for what, stated, found in (
+        ("layers", layers, text_config.num_hidden_layers),
+        ("width", width, text_config.hidden_size),
+    ):
+        if stated != found:
+            raise InputError(
+                f"model '{name}' has {what} {found}, but the configuration states {stated}; "
+                f"write `{what}: {found}`."
+            )
+    placement = {} if device_map is None else {"device_map": device_map}
+    model: nn.Module = _from_folder(
+        AutoModelForCausalLM,
+        record,
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        **placement,
+    )
+    return model.eval()
+
+
+def _from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
+    folder, name = record["folder"], record["model"]
+    if not os.path.isdir(folder):
+        raise InputError(
+            f"model '{name}': its folder {folder} is gone; delete results/models/{name}.json and "
+            "run again."
+        )
+    try:
+        return factory.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True, **options
+        )
+    except (ValueError, OSError) as error:
+        text = str(error)
+        if "trust_remote_code" in text or "custom code" in text:
+            raise InputError(
+                f"model '{name}' needs code of its own from {folder}, which this project never "
+                "runs; use a model whose architecture is part of transformers."
+            ) from None
+        first_line = text.strip().splitlines()[0]
+        raise InputError(f"model '{name}' cannot be loaded from {folder}: {first_line}") from None
+
+
+def context_window(config: Any) -> int | None:
+    """Longest text that a model's positions allow, or None if it states no limit."""
+    text_config = config.get_text_config()
+    return getattr(text_config, "max_position_embeddings", None)
+
+
+def blocks_and_norm(model: nn.Module) -> tuple[nn.ModuleList, nn.Module | None]:
+    """The list of transformer blocks of a causal language model, and its final normalisation.
+
+    Raises
+    ------
+    InputError
+        If the architecture keeps them under a name that is not known here.
+    """
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else model
+    children = dict(decoder.named_children())
+    blocks = next((children[name] for name in BLOCK_NAMES if name in children), None)
+    norm = next((children[name] for name in NORM_NAMES if name in children), None)
+    if not isinstance(blocks, nn.ModuleList):
+        raise InputError(
+            f"architecture {type(model).__name__} keeps its blocks under none of the names "
+            f"{', '.join(BLOCK_NAMES)}; it has: {', '.join(children)}."
+        )
+    return blocks, norm

@@ -1,0 +1,226 @@
+"""Small models of the papers' architectures, trained in seconds, to run everything offline.
+
+A stand-in is no reproduction of the model whose place it takes; its record says so
+(``stand_in``), and so does every figure drawn from it.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from tqdm import tqdm
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoConfig,
+    GPTNeoForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import weights_sha256, writing
+
+log = logging.getLogger("matrix_entropy")
+
+END_OF_TEXT = "<|endoftext|>"
+HELD_OUT_EVERY = 20  # one text in twenty is never trained on
+EVALUATIONS = 10
+
+
+def train_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE tokenizer, as GPT-2's, with one special token that begins and ends a text."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT
+    )
+
+
+def new_model(
+    train: dict[str, Any], layers: int, width: int, vocabulary: int, end: int
+) -> PreTrainedModel:
+    """An untrained model of the stated architecture and size; seed torch before."""
+    special: dict[str, Any] = {"vocab_size": vocabulary, "bos_token_id": end, "eos_token_id": end}
+    if train["architecture"] == "gpt2":
+        return GPT2LMHeadModel(
+            GPT2Config(
+                n_layer=layers,
+                n_embd=width,
+                n_head=train["heads"],
+                n_positions=train["context"],
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+                **special,
+            )
+        )
+    # Global and local attention take turns, as in TinyStories; an odd layer at the end is global.
+    attention: list[Any] = [[["global", "local"], layers // 2]] if layers > 1 else []
+    return GPTNeoForCausalLM(
+        GPTNeoConfig(
+            num_layers=layers,
+            hidden_size=width,
+            num_heads=train["heads"],
+            max_position_embeddings=train["context"],
+            attention_types=attention + ([[["global"], 1]] if layers % 2 else []),
+            resid_dropout=0.0,
+            embed_dropout=0.0,
+            attention_dropout=0.0,
+            **special,
+        )
+    )
+
+
+def train_stand_in(
+    name: str,
+    model_options: dict[str, Any],
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+) -> dict[str, Any]:
+    """Train a stand-in and save it in Hugging Face format, with ``loss.csv`` beside it.
+
+    Parameters
+    ----------
+    model_options : dict
+        The model's entry in the configuration, with ``train``.
+    texts : sequence of str
+        The corpus; one text in twenty is held out.
+    folder : Path
+        Where to save ``config.json``, ``model.safetensors``, the tokenizer and ``loss.csv``.
+
+    Returns
+    -------
+    dict
+        The model's record, as `matrix_entropy.models.resolve_path` gives it, and the held-out
+        loss in nats per token.
+
+    Raises
+    ------
+    InputError
+        If the corpus is too small for one training sequence.
+    """
+    train = model_options["train"]
+    torch.manual_seed(train["seed"])
+    end = int(tokenizer.eos_token_id)
+    held_out = [text for i, text in enumerate(texts) if i % HELD_OUT_EVERY == 0]
+    learnt = [text for i, text in enumerate(texts) if i % HELD_OUT_EVERY]
+    stream = _token_stream(learnt, tokenizer, end)
+    length = train["block"] + 1
+    held_out_blocks = _blocks(_token_stream(held_out, tokenizer, end), length)[:64]
+    if len(stream) <= length or not len(held_out_blocks):
+        raise InputError(
+            f"the corpus of stand-in '{name}' has only {len(stream)} tokens, too few for sequences "
+            f"of {train['block']}: raise `count:` of the data set '{train['corpus']}'."
+        )
+    model = new_model(train, model_options["layers"], model_options["width"], len(tokenizer), end)
+    curve = _train(model, stream, held_out_blocks, train)
+
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    with writing(folder / "loss.csv") as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, ["step", "tokens", "train_loss", "held_out_loss"])
+        writer.writeheader()
+        writer.writerows(curve)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    final = curve[-1]["held_out_loss"]
+    log.info("%s: %d parameters, held-out loss %.3f nats per token", name, parameters, final)
+    return {
+        "model": name,
+        "source": "train",
+        "id": f"{train['architecture']} stand-in, {parameters} parameters",
+        "folder": str(folder),
+        "stand_in": True,
+        "weights_sha256": weights_sha256(folder),
+        "held_out_loss": final,
+        "training": train,
+    }
+
+
+def _token_stream(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, end: int
+) -> NDArray[np.int64]:
+    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return np.array([token for ids in encoded for token in (end, *ids)], dtype=np.int64)
+
+
+def _blocks(stream: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    whole = len(stream) // length
+    return stream[: whole * length].reshape(whole, length)
+
+
+def _train(
+    model: PreTrainedModel,
+    stream: NDArray[np.int64],
+    held_out: NDArray[np.int64],
+    train: dict[str, Any],
+) -> list[dict[str, float]]:
+    """AdamW with warm-up and cosine decay on random sequences; the loss curve."""
+    steps, length = train["steps"], train["block"] + 1
+    random = np.random.default_rng(train["seed"])
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=train["learning_rate"], betas=(0.9, 0.98), weight_decay=0.01
+    )
+    warm_up = max(1, steps // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser,
+        lambda step: min(
+            (step + 1) / warm_up, 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps))
+        ),
+    )
+    curve: list[dict[str, float]] = []
+    recent: list[float] = []
+    every = max(1, steps // EVALUATIONS)
+    for step in tqdm(range(1, steps + 1), unit="step", mininterval=1.0):
+        starts = random.integers(0, len(stream) - length, size=train["batch"])
+        batch = np.stack([stream[start : start + length] for start in starts])
+        loss = _loss(model, torch.from_numpy(batch))
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        recent.append(loss.item())
+        if step % every == 0 or step == steps:
+            curve.append(
+                {
+                    "step": step,
+                    "tokens": step * train["batch"] * train["block"],
+                    "train_loss": round(float(np.mean(recent)), 6),
+                    "held_out_loss": round(_held_out_loss(model, held_out), 6),
+                }
+            )
+            recent = []
+    return curve
+
+
+def _loss(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
+    logits = model(input_ids=batch[:, :-1], use_cache=False).logits
+    return nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+
+
+@torch.no_grad()
+def _held_out_loss(model: PreTrainedModel, blocks: NDArray[np.int64]) -> float:
+    model.eval()
+    loss = _loss(model, torch.from_numpy(blocks)).item()
+    model.train()
+    return loss
