@@ -1,0 +1,206 @@
+"""Matrix entropy across layers: Liang 2024, Figures 1 to 10, and the same for any model and text.
+
+Main panels: mean ± standard deviation (ddof 0) of ``H / log d`` over the texts of a group, per
+block, as published, with the largest value that texts of these lengths can have. Beside or below:
+the same means under two controls, since length and the first token move them most.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.figure_style import COLOURS, GREY, styled
+
+ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
+VALUE = "matrix_entropy_normalised"
+BOUND = "entropy_bound_normalised"
+CONTROLS = {
+    f"{VALUE}_without_first_row": ("first row left out", (0, (4, 1.5))),
+    f"{VALUE}_equal_length": ("texts cut to equal length", (0, (1, 1.2))),
+}
+
+
+def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.DataFrame:
+    """The numbers that the figure draws: one row per panel, group and block.
+
+    ``block`` counts from 0 as in the paper: block ``b`` is layer ``b + 1`` of the files. Means and
+    standard deviations (ddof 0) leave out texts without an entropy, which ``undefined`` counts.
+    """
+    blocks = metrics[~metrics["layer"].isin(["0", "final"])]
+    values = [name for name in (VALUE, BOUND, *CONTROLS) if name in metrics]
+    rows = []
+    for panel, groups in panels.items():
+        for group in groups:
+            part = blocks[blocks["group"] == group]
+            if part.empty:
+                known = ", ".join(dict.fromkeys(metrics["group"]))
+                raise InputError(
+                    f"panel '{panel}' wants a group '{group}', but there are: {known}; correct "
+                    "`panels:` of the data set (and keep a block in `extract:` of the model)."
+                )
+            for layer, texts in part.groupby(part["layer"].astype(int)):
+                row: dict[str, Any] = {
+                    "panel": panel,
+                    "group": group,
+                    "block": layer - 1,
+                    "texts": len(texts),
+                    "undefined": int(texts[VALUE].isna().sum()),
+                    "tokens_mean": texts["tokens"].mean(),
+                }
+                for name in values:
+                    short = name.removeprefix("matrix_entropy_").removesuffix("_normalised")
+                    row[f"{short}_mean"] = texts[name].mean()
+                    row[f"{short}_std"] = texts[name].std(ddof=0)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """Draw the curves of `layer_curves`, each panel with its controls on the same scale.
+
+    Several panels stand side by side with their controls below, a single one has them beside it.
+    The bound is drawn where it is near enough to the curves, and its value stands in the legend.
+    """
+    styled()
+    panels = list(dict.fromkeys(curves["panel"]))
+    controls = {name: _short(name) for name in CONTROLS if f"{_short(name)}_mean" in curves}
+    parts = 2 if controls else 1
+    rows, columns = (1, parts) if len(panels) == 1 else (parts, len(panels))
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(5.0, 3.6 * columns), 2.55 * rows + 0.75),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    axes = grid.reshape(parts, len(panels))
+    low, high = _limits(curves, list(controls.values()))
+    for column, panel in enumerate(panels):
+        part = curves[curves["panel"] == panel]
+        groups = list(dict.fromkeys(part["group"]))
+        _legend(axes[0][column], panel, _draw_groups(axes[0][column], part, groups, high))
+        if controls:
+            handles = _draw_controls(axes[1][column], part, groups, controls)
+            _legend(axes[1][column], f"{panel}: controls".removeprefix(": ").capitalize(), handles)
+    for axis in grid[-1]:
+        axis.set_xlabel("Block (0 is the first)")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for line in grid:
+        line[0].set_ylabel("Matrix entropy / log $d$")
+    axes[0][0].set_ylim(low, high)
+    figure.suptitle(_wrapped(title, figure, 6.3), fontsize=9.5, fontweight="bold")
+    figure.supxlabel(_wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
+    return figure
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("matrix_entropy_")
+
+
+def _wrapped(text: str, figure: Figure, points: float) -> str:
+    """The text in lines that fit the figure's width, at so many points a letter."""
+    return textwrap.fill(text, int(figure.get_figwidth() * 72 / points))
+
+
+def _limits(curves: pd.DataFrame, controls: list[str]) -> tuple[float, float]:
+    """Limits of the ordinate: all curves and bars, and the bound unless it is far above them."""
+    mean, std = curves["normalised_mean"], curves["normalised_std"]
+    means = [curves[f"{name}_mean"] for name in controls]
+    low = float(pd.concat([mean - std, *means]).min())
+    high = float(pd.concat([mean + std, *means]).max())
+    bound = float(curves["entropy_bound_mean"].max())
+    span = max(high - low, 0.02)
+    if bound < high + span:
+        high = max(high, bound)
+    return low - 0.06 * span, high + 0.10 * span
+
+
+def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float) -> list[Any]:
+    """Means with a band of one standard deviation, and the bound; gives the legend's entries."""
+    bounds = []
+    for group, colour in zip(groups, _colours(len(groups)), strict=True):
+        curve = part[part["group"] == group]
+        mean, std, bound = (
+            curve[name] for name in ("normalised_mean", "normalised_std", "entropy_bound_mean")
+        )
+        axis.fill_between(curve["block"], mean - std, mean + std, color=colour, alpha=0.18, lw=0)
+        called = "all texts" if group == "all" else group
+        defined = curve["texts"].iloc[0] - curve["undefined"].iloc[0]
+        label = f"{called}, mean ± std of {defined} texts"
+        axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
+        axis.plot(curve["block"], bound, color=colour, lw=0.8, alpha=0.8)
+        bounds.append(float(bound.mean()))
+    values = " / ".join(f"{bound:.2f}" for bound in bounds)
+    beyond = ", off scale" if min(bounds) > high else ""
+    name = f"bound log min(N−1, d) / log d: {values}{beyond}"
+    handles, _ = axis.get_legend_handles_labels()
+    return [*handles, Line2D([], [], color=GREY, lw=0.8, label=name)]
+
+
+def _draw_controls(
+    axis: Axes, part: pd.DataFrame, groups: list[str], controls: dict[str, str]
+) -> list[Any]:
+    """Means under every control; gives the legend's entries."""
+    for group, colour in zip(groups, _colours(len(groups)), strict=True):
+        curve = part[part["group"] == group]
+        for name, short in controls.items():
+            axis.plot(
+                curve["block"], curve[f"{short}_mean"], color=colour, lw=1.1, ls=CONTROLS[name][1]
+            )
+    return [
+        Line2D([], [], color=GREY, lw=1.1, ls=CONTROLS[name][1], label=CONTROLS[name][0])
+        for name in controls
+    ]
+
+
+def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
+    """Title and legend above the curves' frame, where they can cover none of them."""
+    axis.legend(
+        handles=handles,
+        title=title or None,
+        alignment="left",
+        title_fontproperties={"weight": "bold", "size": 8},
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        borderaxespad=0.1,
+        fontsize=7,
+    )
+
+
+def _colours(number: int) -> list[Any]:
+    if number <= len(COLOURS):
+        return list(COLOURS[:number])
+    return [plt.get_cmap("viridis")(position) for position in np.linspace(0, 0.9, number)]
+
+
+def captions(
+    title: str, model: dict[str, Any], dataset: dict[str, Any], provenance: dict[str, Any]
+) -> tuple[str, str]:
+    """Title and caption of a figure: what it shows, from which model; a stand-in is named so."""
+    record, options = provenance["model"], provenance["options"]
+    called = model.get("title", record["model"])
+    texts = dataset.get("title", provenance["dataset"]["name"])
+    size = f"{options['layers']} blocks, width {options['width']}"
+    front = ", one BOS row" if options["bos"] else ""
+    if record["stand_in"]:
+        architecture = ARCHITECTURES[record["training"]["architecture"]]
+        return (
+            f"{title}: {called} stand-in, {texts}",
+            f"Not {called} but a stand-in for it: a {architecture} of {size}, trained in seconds "
+            f"on generated stories{front}",
+        )
+    revision = record.get("commit", "")[:12]
+    at = f" at {revision}" if revision else ""
+    return f"{title}: {called}, {texts}", f"{record['id']}{at}: {size}{front}"
