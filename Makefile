@@ -1,0 +1,45 @@
+# make miniature, make test: both from a fresh clone, with Python >= 3.11, make and git only.
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# One thread per process: the cores are used by jobs, and more threads slow small matrices down.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+miniature: .venv/installed ## rebuild every figure with small stand-in models, offline (CORES=all)
+	snakemake --directory miniature --cores $(CORES)
+
+test: miniature ## run the whole test suite (it looks at the miniature figures, so these come first)
+	pytest
+
+lint: .venv/installed ## check style, types and workflow
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	mypy
+	snakemake --lint
+	snakemake --lint --directory miniature
+
+dry-run: .venv/installed ## plan every target at full size: no network, no weights
+	snakemake -n --cores 8 --quiet
+	snakemake -n --cores 8 --quiet --directory miniature
+
+benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
+	python -m pytest tests/benchmarks -o addopts= -s -q
+
+clean: ## remove what the miniature scale built
+	rm -rf miniature/results miniature/figures miniature/.snakemake
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.PHONY: help miniature test lint dry-run benchmark clean

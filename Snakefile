@@ -1,0 +1,21 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# With --directory, the config.yaml of that folder: one set of rules, two scales.
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/texts.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/hidden_states.smk"
+include: "workflow/rules/spectra.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.liang2024.input,

@@ -1,0 +1,50 @@
+"""Spectra and metrics.
+
+Needs: results/hidden_states/{model}/{dataset}. Makes: results/spectra/{model}/{dataset}.npz (kept
+for good) and results/metrics/{model}/{dataset}.parquet with {dataset}.summary.csv beside it.
+"""
+
+
+rule compute_spectra:
+    """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
+    input:
+        states="results/hidden_states/{model}/{dataset}",
+        code=library("spectra_file"),
+    output:
+        "results/spectra/{model}/{dataset}.npz",
+    log:
+        "results/logs/compute_spectra/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/compute_spectra/{model}/{dataset}.tsv"
+    params:
+        layers=lambda wildcards: configuration.layers_of(MODELS[wildcards.model]),
+        controls=lambda wildcards: DATASETS[wildcards.dataset]["controls"],
+        panels=lambda wildcards: DATASETS[wildcards.dataset].get("panels"),
+    threads: model_threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Spectra of {wildcards.model} on {wildcards.dataset}"
+    script:
+        "../scripts/compute_spectra.py"
+
+
+rule compute_metrics:
+    """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
+    input:
+        spectra="results/spectra/{model}/{dataset}.npz",
+        code=library("metrics"),
+    output:
+        metrics="results/metrics/{model}/{dataset}.parquet",
+        summary="results/metrics/{model}/{dataset}.summary.csv",
+    log:
+        "results/logs/compute_metrics/{model}/{dataset}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Metrics of {wildcards.model} on {wildcards.dataset}"
+    script:
+        "../scripts/compute_metrics.py"

@@ -1,0 +1,16 @@
+"""Draw matrix entropy across the blocks of a model."""
+
+from matrix_entropy.configuration import panels_of
+from matrix_entropy.console import job
+from matrix_entropy.figure_style import save_figure
+from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
+from matrix_entropy.metrics import read_metrics
+
+with job(snakemake.log[0]):
+    metrics, provenance = read_metrics(snakemake.input.metrics)
+    panels = panels_of(snakemake.params.dataset, list(dict.fromkeys(metrics["group"])))
+    curves = layer_curves(metrics, panels)
+    title, subtitle = captions(
+        snakemake.params.title, snakemake.params.model, snakemake.params.dataset, provenance
+    )
+    save_figure(draw_layers(curves, title, subtitle), curves, snakemake.output)

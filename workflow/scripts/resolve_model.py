@@ -1,0 +1,16 @@
+"""Find a model's files and record what they are."""
+
+from pathlib import Path
+
+from matrix_entropy.console import job
+from matrix_entropy.files import write_json
+from matrix_entropy.models import resolve_hub, resolve_path
+
+with job(snakemake.log[0]) as log:
+    name, model = snakemake.wildcards.model, snakemake.params.model
+    if "path" in model:
+        record = resolve_path(name, model["path"], Path(model["path"]))
+    else:
+        record = resolve_hub(name, model, Path("results/models") / name)
+    write_json(snakemake.output[0], record)
+    log.info("%s: %s", name, record["folder"])

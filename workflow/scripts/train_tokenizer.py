@@ -1,0 +1,10 @@
+"""Train the tokenizer that stand-ins share."""
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_jsonl
+from matrix_entropy.stand_ins import train_tokenizer
+
+with job(snakemake.log[0]):
+    texts = [record["text"] for record in read_jsonl(snakemake.input.corpus)]
+    tokenizer = train_tokenizer(texts, int(snakemake.wildcards.vocabulary))
+    tokenizer.save_pretrained(snakemake.output[0])
