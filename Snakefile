@@ -16,6 +16,7 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
+    """Every figure of every paper."""
     default_target: True
     input:
         rules.liang2024.input,

@@ -251,7 +251,6 @@ def test_defaults(path):
     ("path", "given"),
     [
         ("hidden_states", "keep"),
-        ("processes", 2),
         ("models.my_model.bos", True),
         ("models.my_model.extract", [0]),
         ("models.gpt2_large.train.learning_rate", 1),
@@ -332,9 +331,8 @@ def test_examples_of_the_sections_fit_together():
 # What does not pass
 
 UNKNOWN = {
-    "hidden_state": "hidden_states",
     "modles": "models",
-    "batch_token": "batch_tokens",
+    "hidden_state": "hidden_states",
     "models.my_model.layer": "layers",
     "models.gpt2_small.convert_weight": "convert_weights",
     "models.gpt2_large.train.corpu": "corpus",
@@ -437,8 +435,6 @@ def test_wrong_type_within(path, wrong, named, expected):
 @pytest.mark.parametrize(
     ("path", "wrong", "limit"),
     [
-        ("batch_tokens", 0, "minimum"),
-        ("processes", -3, "minimum"),
         ("models.my_model.layers", 0, "minimum"),
         ("models.my_model.width", 1, "minimum"),
         ("models.gpt2_large.train.vocabulary", 10, "minimum"),
@@ -470,7 +466,6 @@ def test_number_out_of_range(path, wrong, limit):
         "models.gpt2_large.train.heads",
         "datasets.my_texts.sample.first",
         "datasets.drawn.sample.size",
-        "batch_tokens",
     ],
 )
 def test_whole_numbers_with_a_point(path):

@@ -150,21 +150,18 @@ def test_feature_centring_leaves_final_alone(record: dict[str, Any], tmp_path: P
 def test_several_processes_write_the_same_files(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, processes: int, root: Path
 ) -> None:
-    """By the command that the rule issues: accelerate starts the processes, gloo joins them."""
+    """By the command of the rule: accelerate starts the processes, gloo joins them."""
     record = save("gpt2", tmp_path / "model", tokenizer)
     expected = dump(record, tmp_path / "one")
     write_json(tmp_path / "model.json", record)
     write_json(tmp_path / "origin.json", {})
     write_jsonl(tmp_path / "prompts.jsonl", TEXTS)
-    launch = (
-        f"-m accelerate.commands.launch --multi_gpu --num_processes {processes} --num_machines 1 "
-        "--mixed_precision no --dynamo_backend no --main_process_port 0"
-    )
     arguments = {
         "--model": tmp_path / "model.json",
         "--options": json.dumps(OPTIONS),
         "--prompts": tmp_path / "prompts.jsonl",
         "--origin": tmp_path / "origin.json",
+        "--processes": processes,
         "--batch-tokens": 60,
         "--output": tmp_path / "several",
         "--log": tmp_path / "log",
@@ -172,7 +169,6 @@ def test_several_processes_write_the_same_files(
     subprocess.run(
         [
             sys.executable,
-            *launch.split(),
             str(root / "workflow/scripts/dump_hidden_states.py"),
             *(str(part) for pair in arguments.items() for part in pair),
         ],

@@ -14,7 +14,6 @@ from transformers import GPTNeoXConfig, LlamaConfig, OPTConfig, PreTrainedModel
 import by_hand
 import random_models
 from matrix_entropy.errors import InputError
-from matrix_entropy.hidden_states import token_losses
 from matrix_entropy.residual_stream import Layer, residual_stream
 
 # Relative to the largest entry of a layer. The model computes in float32 (unit roundoff 6e-8) and
@@ -265,27 +264,3 @@ def test_an_unknown_architecture_is_refused(model: Fake) -> None:
         residual_stream(model, [0], ignore),
     ):
         pass
-
-
-def test_losses_are_those_computed_by_hand(case: Case) -> None:
-    with torch.inference_mode():
-        logits = case.model(case.ids).logits[0]
-    # Padding, of which nothing may reach the losses
-    logits = torch.cat([logits, torch.full((3, logits.shape[1]), torch.nan)])
-    ids = torch.cat([case.ids[0], torch.zeros(3, dtype=torch.long)])
-    losses = token_losses(logits, ids, TOKENS)
-    assert losses.shape == (TOKENS,)
-    assert losses.dtype == np.float32
-    assert np.isnan(losses[0])
-    following = ids[1:TOKENS].numpy()
-    log_probabilities = by_hand.log_softmax(case.expected["logits"])[
-        np.arange(TOKENS - 1), following
-    ]
-    # Logits reach 24, where float32 keeps 1e-6, and sum 48 products of states that are off by 1e-6
-    np.testing.assert_allclose(losses[1:], -log_probabilities, rtol=0, atol=1e-4)
-
-
-def test_a_single_token_has_no_loss() -> None:
-    losses = token_losses(torch.zeros(1, 5), torch.tensor([2]), 1)
-    assert losses.shape == (1,)
-    assert np.isnan(losses[0])

@@ -12,6 +12,7 @@ import torch
 import random_models
 from matrix_entropy.entropy import entropy_of
 from matrix_entropy.hidden_states import Extraction
+from matrix_entropy.token_losses import Decoder
 from matrix_entropy.tokens import Tokens
 
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "transformer_lens.json").read_text())
@@ -25,7 +26,7 @@ def states_of(name: str, text: str) -> dict[int, np.ndarray]:
     layers = range(1, model.config.get_text_config().num_hidden_layers + 1)
     states: dict[int, np.ndarray] = {}
     extraction = Extraction(
-        model,
+        Decoder(model, with_losses=False),
         tokens,
         list(layers),
         True,

@@ -135,7 +135,8 @@ def _sentence(error: ValidationError, root: dict[str, Any]) -> str:
 
 def _shown(path: list[str], root: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """The deepest schema with examples on the way to ``path``, and the way to it."""
-    schema, found = root, ([], root)
+    schema = root
+    found: tuple[list[str], dict[str, Any]] = ([], root)
     for number, key in enumerate(path, start=1):
         inner = schema.get("properties", {}).get(key) or schema.get("additionalProperties")
         schema = _resolve(inner or schema.get("items") or {}, root)

@@ -19,7 +19,6 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import find_executable_batch_size
 from numpy.typing import NDArray
-from torch import nn
 from tqdm import tqdm
 
 from matrix_entropy.errors import InputError
@@ -27,23 +26,14 @@ from matrix_entropy.files import write_json
 from matrix_entropy.models import context_window, load_model, load_tokenizer
 from matrix_entropy.residual_stream import Layer, residual_stream
 from matrix_entropy.state_files import StateFiles
+from matrix_entropy.token_losses import Decoder
 from matrix_entropy.tokens import Tokens, batches_by_length, save_tokens, tokenise
 
 log = logging.getLogger("matrix_entropy")
 
-
-def token_losses(logits: torch.Tensor, ids: torch.Tensor, length: int) -> NDArray[np.float32]:
-    """Negative log-likelihood in nats of each token given those before it; the first is NaN.
-
-    ``logits`` (padded tokens, vocabulary) and ``ids`` (padded tokens,) of one text.
-    """
-    losses = np.full(length, np.nan, dtype=np.float32)
-    if length > 1:
-        loss = nn.functional.cross_entropy(
-            logits[: length - 1].float(), ids[1:length], reduction="none"
-        )
-        losses[1:] = loss.cpu().numpy()
-    return losses
+# Budget of a batch without and with a GPU. A CPU gains nothing from larger batches, and loses once
+# their activations no longer fit into memory that the allocator reuses.
+BATCH_TOKENS = {False: 1024, True: 16384}
 
 
 class Extraction:
@@ -51,7 +41,7 @@ class Extraction:
 
     def __init__(
         self,
-        model: nn.Module,
+        decoder: Decoder,
         tokens: Tokens,
         layers: Sequence[Layer],
         center_features: bool,
@@ -59,7 +49,7 @@ class Extraction:
         model_name: str,
         text_ids: Sequence[str],
     ) -> None:
-        self.model, self.tokens, self.layers = model, tokens, layers
+        self.decoder, self.tokens, self.layers = decoder, tokens, layers
         self.center_features, self.write = center_features, write
         self.model_name, self.text_ids = model_name, text_ids
         self.batch: list[int] = []
@@ -95,17 +85,13 @@ class Extraction:
         mask = torch.arange(ids.shape[1]) < torch.from_numpy(lengths)[:, None]
         padded = not bool(mask.all())
         ids = ids.to(device)
-        with residual_stream(self.model, self.layers, self.receive):
-            output = self.model(
-                input_ids=ids,
-                attention_mask=mask.to(device) if padded else None,
-                use_cache=False,
-            )
-        for row, text in enumerate(batch):
-            first = self.tokens.offsets[text]
-            self.losses[first : first + lengths[row]] = token_losses(
-                output.logits[row], ids[row].to(output.logits.device), int(lengths[row])
-            )
+        with residual_stream(self.decoder.model, self.layers, self.receive):
+            output = self.decoder.run(ids, mask.to(device) if padded else None)
+        if self.decoder.with_losses:
+            found = self.decoder.losses(output, ids, lengths.tolist())
+            for text, losses in zip(batch, found, strict=True):
+                first = self.tokens.offsets[text]
+                self.losses[first : first + len(losses)] = losses
 
     def run_all(self, texts: Sequence[int], budget: int, device: torch.device, show: bool) -> None:
         """Run the texts in batches; when memory runs out, halve the budget and go on."""
@@ -145,9 +131,10 @@ def dump_hidden_states(
     texts: Sequence[dict[str, str]],
     max_tokens: int | None,
     layers: Sequence[Layer],
-    batch_tokens: int,
+    batch_tokens: int | None,
     folder: Path,
     provenance: dict[str, Any],
+    token_losses: bool = True,
 ) -> None:
     """Write ``layer_{layer}.npy``, ``tokens.npz`` and ``provenance.json`` into ``folder``.
 
@@ -163,8 +150,12 @@ def dump_hidden_states(
         ``id``, ``group``, ``text``.
     max_tokens : int, optional
         The data set's own limit.
+    batch_tokens : int, optional
+        Token budget of a padded batch; None takes `BATCH_TOKENS` for the device at hand.
     folder : Path
         Appears only when everything in it is complete.
+    token_losses : bool
+        Also keep every token's negative log-likelihood; else they are NaN in ``tokens.npz``.
 
     Raises
     ------
@@ -207,7 +198,7 @@ def dump_hidden_states(
     losses.open()
     try:
         extraction = Extraction(
-            model,
+            Decoder(model, token_losses),
             tokens,
             layers,
             model_options["center_features"],
@@ -217,7 +208,8 @@ def dump_hidden_states(
         )
         by_length = np.argsort(-tokens.lengths, kind="stable")
         share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
-        extraction.run_all(share, batch_tokens, device, state.is_main_process)
+        budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
+        extraction.run_all(share, budget, device, state.is_main_process)
         for text in share:
             first, last = tokens.offsets[text], tokens.offsets[text + 1]
             losses.write("losses", int(first), extraction.losses[first:last, None])

@@ -20,8 +20,9 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import weights_sha256
@@ -232,7 +233,7 @@ def _from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
         return factory.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SafetensorError) as error:
         text = str(error)
         if "trust_remote_code" in text or "custom code" in text:
             raise InputError(
@@ -257,7 +258,7 @@ def blocks_and_norm(model: nn.Module) -> tuple[nn.ModuleList, nn.Module | None]:
     InputError
         If the architecture keeps them under a name that is not known here.
     """
-    decoder = model.get_decoder() if hasattr(model, "get_decoder") else model
+    decoder = model.get_decoder() if isinstance(model, PreTrainedModel) else model
     children = dict(decoder.named_children())
     blocks = next((children[name] for name in BLOCK_NAMES if name in children), None)
     norm = next((children[name] for name in NORM_NAMES if name in children), None)

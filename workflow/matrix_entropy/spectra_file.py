@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,9 +72,9 @@ class Spectra:
     def load(path: str | Path) -> Spectra:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 values: dict[str, Any] = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
         values["provenance"] = json.loads(str(values["provenance"]))
         values["views"] = tuple(map(str, values["views"]))

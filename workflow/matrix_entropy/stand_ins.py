@@ -159,7 +159,7 @@ def train_stand_in(
 def _token_stream(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, end: int
 ) -> NDArray[np.int64]:
-    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
     return np.array([token for ids in encoded for token in (end, *ids)], dtype=np.int64)
 
 

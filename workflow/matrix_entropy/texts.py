@@ -132,7 +132,7 @@ def _records(source: Path, file_format: str, field: str, name: str) -> Iterator[
             except json.JSONDecodeError as error:
                 raise InputError(
                     f"{name}, line {number} is not valid JSON ({error.msg} at column "
-                    f"{error.colno}); correct the line, or set `format:` if the file has another format."
+                    f"{error.colno}); correct it, or set `format:` if the file has another format."
                 ) from None
             yield record if isinstance(record, dict) else {field: record}
     elif file_format == "text":

@@ -9,7 +9,6 @@ import glob
 import json
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -18,8 +17,8 @@ LIBRARY = ROOT / "workflow" / "matrix_entropy"
 
 # Here for this file, in the environment for the scripts that jobs run.
 sys.path.insert(0, str(LIBRARY.parent))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(LIBRARY.parent), os.environ.get("PYTHONPATH")])
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")]))
 )
 
 from matrix_entropy import configuration
@@ -63,10 +62,17 @@ def library(*modules):
             continue
         found.add(path)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "matrix_entropy"
+            ):
                 package, _, inner = node.module.partition(".")
                 waiting += [inner] if inner else [alias.name for alias in node.names]
     return sorted(map(str, found))
+
+
+def only(entry, *keys):
+    """The keys of an entry that a job depends on; an edit of another one re-runs nothing."""
+    return {key: entry[key] for key in keys if key in entry}
 
 
 def parameters(wildcards):
@@ -114,22 +120,6 @@ def corpus_of(wildcards):
     return f"results/prompts/{MODELS[wildcards.model]['train']['corpus']}.jsonl"
 
 
-def launcher(wildcards, resources):
-    """Command that starts a job's processes: one per GPU, else as many as configured.
-
-    With one process accelerate has nothing to launch. Several on a CPU need its torchrun way,
-    which is called `--multi_gpu` there too; its CPU way silently starts a single process.
-    """
-    spread = MODELS[wildcards.model]["device_map"] == "auto"
-    processes = 1 if spread else (resources.gpu or config["processes"])
-    if processes == 1:
-        return "python"
-    return (
-        f"accelerate launch --multi_gpu --num_processes {processes} --num_machines 1 "
-        "--mixed_precision no --dynamo_backend no --main_process_port 0"
-    )
-
-
 def metrics_of_figure(wildcards):
     figure = FIGURES[wildcards.figure]
     return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
@@ -137,4 +127,6 @@ def metrics_of_figure(wildcards):
 
 def figures_of(paper):
     """The PDFs of a paper's figures; PNG and CSV come with them."""
-    return [f"figures/{name}.pdf" for name, figure in FIGURES.items() if figure.get("paper") == paper]
+    return [
+        f"figures/{name}.pdf" for name, figure in FIGURES.items() if figure.get("paper") == paper
+    ]

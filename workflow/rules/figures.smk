@@ -14,12 +14,12 @@ rule plot_figure:
         multiext("figures/{figure}", ".pdf", ".png", ".csv"),
     log:
         "results/logs/plot_figure/{figure}.log",
+    conda:
+        "../../envs/analysis.yaml"
     params:
         title=lambda wildcards: FIGURES[wildcards.figure].get("title", wildcards.figure),
         model=lambda wildcards: MODELS[FIGURES[wildcards.figure]["model"]],
         dataset=lambda wildcards: DATASETS[FIGURES[wildcards.figure]["dataset"]],
-    conda:
-        "../../envs/analysis.yaml"
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -35,12 +35,12 @@ rule plot_layers:
         multiext("figures/layers_{model}_{dataset}", ".pdf", ".png", ".csv"),
     log:
         "results/logs/plot_layers/{model}_{dataset}.log",
+    conda:
+        "../../envs/analysis.yaml"
     params:
         title=lambda wildcards: "Matrix entropy across blocks",
         model=lambda wildcards: MODELS[wildcards.model],
         dataset=lambda wildcards: DATASETS[wildcards.dataset],
-    conda:
-        "../../envs/analysis.yaml"
     message:
         "Drawing {wildcards.model} on {wildcards.dataset}"
     script:

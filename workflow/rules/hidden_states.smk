@@ -23,21 +23,30 @@ rule dump_hidden_states:
         "results/logs/dump_hidden_states/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/dump_hidden_states/{model}/{dataset}.tsv"
-    params:
-        launch=launcher,
-        options=lambda wildcards: json.dumps(MODELS[wildcards.model]),
-        max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens", 0),
-        batch_tokens=config["batch_tokens"],
-    threads: model_threads
-    resources:
-        gpu=0,
-        mem_mb=model_memory,
-        runtime=lambda wildcards, attempt: 240 * attempt,
     conda:
         "../../envs/model.yaml"
+    threads: model_threads
+    # What a machine decides and no result depends on: --set-resources dump_hidden_states:gpu=4
+    resources:
+        gpu=0,  # one process each; without any, as many processes on the CPU as the next line says
+        processes=1,
+        batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
+        mem_mb=model_memory,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        options=lambda wildcards: json.dumps(
+            only(
+                MODELS[wildcards.model],
+                *("layers", "width", "bos", "center_features", "dtype", "device_map", "extract"),
+            )
+        ),
+        max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens", 0),
+        token_losses=lambda wildcards: int(DATASETS[wildcards.dataset]["token_losses"]),
     message:
         "Hidden states of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "{params.launch} {input.script:q} --model {input.model:q} --options {params.options:q}"
+        "python {input.script:q} --model {input.model:q} --options {params.options:q}"
         " --prompts {input.prompts:q} --origin {input.origin:q} --max-tokens {params.max_tokens}"
-        " --batch-tokens {params.batch_tokens} --threads {threads} --output {output:q} --log {log:q}"
+        " --token-losses {params.token_losses}"
+        " --gpus {resources.gpu} --processes {resources.processes} --threads {threads}"
+        " --batch-tokens {resources.batch_tokens} --output {output:q} --log {log:q}"

@@ -18,12 +18,14 @@ rule resolve_model:
         "results/models/{model}.json",
     log:
         "results/logs/resolve_model/{model}.log",
-    params:
-        model=lambda wildcards: MODELS[wildcards.model],
     wildcard_constraints:
         model=names(MODELS, "hub", "path"),
     conda:
         "../../envs/model.yaml"
+    params:
+        model=lambda wildcards: only(
+            MODELS[wildcards.model], "hub", "revision", "convert_weights", "path"
+        ),
     message:
         "Resolving model {wildcards.model}"
     script:
@@ -60,14 +62,14 @@ rule train_stand_in:
         "results/logs/train_stand_in/{model}.log",
     benchmark:
         "results/benchmarks/train_stand_in/{model}.tsv"
-    params:
-        model=lambda wildcards: MODELS[wildcards.model],
     wildcard_constraints:
         model=names(MODELS, "train"),
     # The longest job of the miniature scale: the large ones first, so that cores end together.
     priority: lambda wildcards: parameters(wildcards)
     conda:
         "../../envs/model.yaml"
+    params:
+        model=lambda wildcards: only(MODELS[wildcards.model], "train", "layers", "width"),
     message:
         "Training the stand-in {wildcards.model}"
     script:

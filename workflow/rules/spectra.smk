@@ -16,16 +16,16 @@ rule compute_spectra:
         "results/logs/compute_spectra/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/compute_spectra/{model}/{dataset}.tsv"
-    params:
-        layers=lambda wildcards: configuration.layers_of(MODELS[wildcards.model]),
-        controls=lambda wildcards: DATASETS[wildcards.dataset]["controls"],
-        panels=lambda wildcards: DATASETS[wildcards.dataset].get("panels"),
+    conda:
+        "../../envs/analysis.yaml"
     threads: model_threads
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        layers=lambda wildcards: configuration.layers_of(MODELS[wildcards.model]),
+        controls=lambda wildcards: DATASETS[wildcards.dataset]["controls"],
+        panels=lambda wildcards: DATASETS[wildcards.dataset].get("panels"),
     message:
         "Spectra of {wildcards.model} on {wildcards.dataset}"
     script:

@@ -17,12 +17,12 @@ rule download_texts:
         "results/downloads/{dataset}",
     log:
         "results/logs/download_texts/{dataset}.log",
-    params:
-        dataset=lambda wildcards: DATASETS[wildcards.dataset],
     wildcard_constraints:
         dataset=names(DATASETS, "url"),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "url", "sha256"),
     message:
         "Downloading {wildcards.dataset}"
     script:
@@ -39,12 +39,16 @@ rule read_texts:
         origin="results/prompts/{dataset}.origin.json",
     log:
         "results/logs/read_texts/{dataset}.log",
-    params:
-        dataset=lambda wildcards: DATASETS[wildcards.dataset],
     wildcard_constraints:
         dataset=names(DATASETS, "bundled", "url", "path"),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        dataset=lambda wildcards: only(
+            DATASETS[wildcards.dataset],
+            *("bundled", "url", "path", "sha256", "format", "field", "group_field", "groups"),
+            *("sample", "skip_empty"),
+        ),
     message:
         "Reading the texts of {wildcards.dataset}"
     script:
@@ -60,14 +64,15 @@ rule write_texts_by_grammar:
         origin="results/prompts/{dataset}.origin.json",
     log:
         "results/logs/write_texts_by_grammar/{dataset}.log",
-    params:
-        dataset=lambda wildcards: DATASETS[wildcards.dataset],
     wildcard_constraints:
         dataset=names(
-            {name: entry.get("generate", {}) for name, entry in DATASETS.items()}, "grammar"
+            {name: entry.get("generate", {}) for name, entry in DATASETS.items()},
+            "grammar",
         ),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        generate=lambda wildcards: DATASETS[wildcards.dataset]["generate"],
     message:
         "Writing {wildcards.dataset} by the story grammar"
     script:
@@ -86,15 +91,19 @@ rule write_texts_by_model:
         origin="results/prompts/{dataset}.origin.json",
     log:
         "results/logs/write_texts_by_model/{dataset}.log",
-    params:
-        dataset=lambda wildcards: DATASETS[wildcards.dataset],
-        model=lambda wildcards: MODELS[DATASETS[wildcards.dataset]["generate"]["model"]],
     wildcard_constraints:
         dataset=names(
-            {name: entry.get("generate", {}) for name, entry in DATASETS.items()}, "model"
+            {name: entry.get("generate", {}) for name, entry in DATASETS.items()},
+            "model",
         ),
     conda:
         "../../envs/model.yaml"
+    params:
+        generate=lambda wildcards: DATASETS[wildcards.dataset]["generate"],
+        model=lambda wildcards: only(
+            MODELS[DATASETS[wildcards.dataset]["generate"]["model"]],
+            *("layers", "width", "dtype", "bos"),
+        ),
     message:
         "Letting a model write {wildcards.dataset}"
     script:

@@ -1,18 +1,10 @@
-"""Run a model over texts and write its hidden states; started once per process by the rule."""
+"""Run a model over texts and write its hidden states, in as many processes as asked for."""
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
-
-import torch
-
-from matrix_entropy.configuration import layers_of
-from matrix_entropy.console import job
-from matrix_entropy.files import read_json, read_jsonl
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.provenance import versions
-
-OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", required=True, help="record of a resolved model, JSON")
@@ -20,22 +12,46 @@ parser.add_argument("--options", required=True, help="the model's entry, as a JS
 parser.add_argument("--prompts", required=True, help="texts, JSON Lines")
 parser.add_argument("--origin", required=True, help="where the texts came from, JSON")
 parser.add_argument("--max-tokens", type=int, default=0, help="0: only the model's own limit")
-parser.add_argument("--batch-tokens", type=int, required=True)
-parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--gpus", type=int, default=0, help="one process each")
+parser.add_argument("--processes", type=int, default=1, help="without GPUs")
+parser.add_argument("--threads", type=int, default=1, help="of each process")
+parser.add_argument("--batch-tokens", type=int, default=0, help="0: as fits the device")
+parser.add_argument("--token-losses", type=int, choices=[0, 1], default=1)
 parser.add_argument("--output", type=Path, required=True, help="folder to make")
 parser.add_argument("--log", type=Path, required=True)
 arguments = parser.parse_args()
+options = json.loads(arguments.options)
+
+# A model that is spread over the devices is one process.
+processes = 1 if options["device_map"] == "auto" else arguments.gpus or arguments.processes
+if processes > 1 and "LOCAL_RANK" not in os.environ:
+    # accelerate's way for several GPUs is torchrun, which starts processes on CPUs as well; its
+    # way for CPUs starts a single one without a word.
+    flags = f"--multi_gpu --num_processes {processes} --num_machines 1 --main_process_port 0"
+    flags += " --mixed_precision no --dynamo_backend no"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *flags.split(), *sys.argv]
+    os.execv(sys.executable, launch)
+
+import torch  # noqa: E402 (not in the process that only launches the others)
+
+from matrix_entropy.configuration import layers_of  # noqa: E402
+from matrix_entropy.console import job  # noqa: E402
+from matrix_entropy.files import read_json, read_jsonl  # noqa: E402
+from matrix_entropy.hidden_states import dump_hidden_states  # noqa: E402
+from matrix_entropy.provenance import versions  # noqa: E402
+
+OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 
 with job(arguments.log):
     torch.set_num_threads(arguments.threads)
-    record, options = read_json(arguments.model), json.loads(arguments.options)
+    record = read_json(arguments.model)
     dump_hidden_states(
         record,
         options,
         read_jsonl(arguments.prompts),
         arguments.max_tokens or None,
         layers_of(options),
-        arguments.batch_tokens,
+        arguments.batch_tokens or None,
         arguments.output,
         {
             "model": {key: value for key, value in record.items() if key != "folder"},
@@ -44,4 +60,5 @@ with job(arguments.log):
             "max_tokens": arguments.max_tokens or None,
             "versions": versions("torch", "transformers", "tokenizers", "numpy"),
         },
+        bool(arguments.token_losses),
     )

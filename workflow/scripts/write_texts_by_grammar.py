@@ -5,7 +5,7 @@ from matrix_entropy.files import sha256, write_json, write_jsonl
 from matrix_entropy.grammar import stories
 
 with job(snakemake.log[0]) as log:
-    generate = snakemake.params.dataset["generate"]
+    generate = snakemake.params.generate
     texts = list(stories(generate["count"], generate["seed"]))
     write_jsonl(snakemake.output.prompts, texts)
     digest = sha256(snakemake.output.prompts)

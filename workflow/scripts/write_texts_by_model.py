@@ -9,7 +9,7 @@ from matrix_entropy.provenance import versions
 
 with job(snakemake.log[0]) as log:
     torch.set_num_threads(snakemake.threads)
-    generate = snakemake.params.dataset["generate"]
+    generate = snakemake.params.generate
     record = read_json(snakemake.input.model)
     texts = write_texts(record, snakemake.params.model, generate, snakemake.wildcards.dataset)
     write_jsonl(snakemake.output.prompts, texts)

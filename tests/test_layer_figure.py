@@ -1,0 +1,151 @@
+"""The figure across layers: its numbers, its words and its bytes."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.figure_style import COLOURS, save_figure
+from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
+
+PANELS = {"Long": ["good long", "bad long"], "Short": ["good short", "bad short"]}
+STAND_IN = {
+    "model": {"model": "small", "stand_in": True, "training": {"architecture": "gpt2"}},
+    "dataset": {"name": "child"},
+    "options": {"layers": 3, "width": 48, "bos": True},
+}
+
+
+@pytest.fixture(scope="module")
+def metrics() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    layers = ["0", "1", "2", "3", "final"]
+    rows = [
+        {
+            "id": f"{group} {text}",
+            "group": group,
+            "layer": layer,
+            "depth": depth,
+            "tokens": 20 + text,
+            "matrix_entropy_normalised": random.random(),
+            "entropy_bound_normalised": 9.5,
+            "matrix_entropy_normalised_without_first_row": random.random(),
+            "matrix_entropy_normalised_equal_length": random.random(),
+        }
+        for groups in PANELS.values()
+        for group in groups
+        for text in range(4)
+        for depth, layer in enumerate(layers)
+    ]
+    table = pd.DataFrame(rows)
+    table.loc[table["id"] == "bad short 3", "matrix_entropy_normalised"] = np.nan
+    return table
+
+
+@pytest.fixture
+def figure(metrics: pd.DataFrame) -> Figure:
+    figure = draw_layers(layer_curves(metrics, PANELS), "A title", "A subtitle")
+    yield figure
+    plt.close(figure)
+
+
+def test_curves_are_means_and_population_deviations(metrics: pd.DataFrame) -> None:
+    curves = layer_curves(metrics, PANELS)
+    assert len(curves) == 4 * 3, "blocks only: neither embeddings nor the final norm"
+    assert set(curves["block"]) == {0, 1, 2}
+    row = curves[(curves["group"] == "good long") & (curves["block"] == 1)].iloc[0]
+    part = metrics[(metrics["group"] == "good long") & (metrics["layer"] == "2")]
+    values = part["matrix_entropy_normalised"].to_numpy()
+    assert row["normalised_mean"] == pytest.approx(values.mean())
+    assert row["normalised_std"] == pytest.approx(np.std(values))
+
+
+def test_undefined_texts_are_counted_and_in_no_mean(metrics: pd.DataFrame) -> None:
+    curves = layer_curves(metrics, PANELS)
+    row = curves[(curves["group"] == "bad short") & (curves["block"] == 0)].iloc[0]
+    assert (row["texts"], row["undefined"]) == (4, 1)
+    assert np.isfinite(row["normalised_mean"])
+
+
+def test_a_panel_with_an_unknown_group_is_named(metrics: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="wants a group 'worse', but there are: good long"):
+        layer_curves(metrics, {"Long": ["good long", "worse"]})
+
+
+def test_the_lines_are_the_numbers_of_the_table(metrics: pd.DataFrame, figure: Figure) -> None:
+    curves = layer_curves(metrics, PANELS)
+    good = curves[curves["group"] == "good long"]
+    line = figure.axes[0].lines[0]
+    np.testing.assert_array_equal(line.get_ydata(), good["normalised_mean"])
+    assert [figure.axes[0].lines[i].get_color() for i in (0, 2)] == list(COLOURS[:2])
+
+
+def test_every_part_is_labelled(figure: Figure) -> None:
+    legends = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in figure.axes]
+    assert legends[0][0] == "good long, mean ± std of 4 texts"
+    assert legends[1][1] == "bad short, mean ± std of 3 texts"
+    assert "bound" in legends[0][2]
+    assert legends[2] == ["first row left out", "texts cut to equal length"]
+    assert figure.axes[0].get_ylabel()
+    assert figure.axes[2].get_xlabel()
+
+
+def test_a_bound_far_above_is_said_to_be_off_scale(figure: Figure) -> None:
+    assert "9.50 / 9.50, off scale" in figure.axes[0].get_legend().get_texts()[2].get_text()
+
+
+def test_a_stand_in_is_called_one_in_the_title() -> None:
+    title, subtitle = captions("Figure 5", {"title": "GPT-2 Large"}, {}, STAND_IN)
+    assert "GPT-2 Large stand-in" in title
+    assert subtitle.startswith("Not GPT-2 Large but a stand-in")
+
+
+def test_a_real_model_is_named_with_its_commit() -> None:
+    hub = {"model": "gpt2", "id": "openai-community/gpt2", "commit": "c" * 40, "stand_in": False}
+    title, subtitle = captions("Figure 3", {}, {}, {**STAND_IN, "model": hub})
+    assert "stand-in" not in title + subtitle
+    assert "openai-community/gpt2 at cccccccccccc" in subtitle
+
+
+def test_a_rebuild_is_the_same_bytes(metrics: pd.DataFrame, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        curves = layer_curves(metrics, PANELS)
+        figure = draw_layers(curves, "A title", "A subtitle")
+        paths = [tmp_path / name / f"figure{end}" for end in (".pdf", ".png", ".csv")]
+        save_figure(figure, curves, paths)
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def test_fonts_are_embedded_truetype(figure: Figure, tmp_path: Path) -> None:
+    save_figure(figure, pd.DataFrame(), [tmp_path / "figure.pdf"])
+    pdf = (tmp_path / "figure.pdf").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/CIDFontType2" in pdf
+    assert b"/Type3" not in pdf
+    assert b"CreationDate" not in pdf
+
+
+def test_text_stays_text(figure: Figure, tmp_path: Path) -> None:
+    """With TrueType fonts a PDF's words can be searched: they are shown by glyph, not as paths."""
+    save_figure(figure, pd.DataFrame(), [tmp_path / "figure.pdf"])
+    pdf = (tmp_path / "figure.pdf").read_bytes()
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    shown = b"".join(zlib.decompress(s) for s in streams if s[:1] == b"x")
+    assert b" Tj" in shown or b" TJ" in shown
+
+
+def test_all_texts_in_one_group_need_no_panel(metrics: pd.DataFrame) -> None:
+    table = metrics.assign(group="all")
+    figure = draw_layers(layer_curves(table, {"": ["all"]}), "A title", "A subtitle")
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_legend().get_texts()[0].get_text().startswith("all texts")
+    plt.close(figure)

@@ -1,0 +1,169 @@
+"""The spectra of a data set: every text alone, in any number of threads, and back from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matrix_entropy.entropy import matrix_entropy
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import write_json
+from matrix_entropy.metrics import (
+    entropies,
+    losses,
+    metrics_table,
+    read_metrics,
+    summary_table,
+    write_metrics,
+)
+from matrix_entropy.spectra import spectrum
+from matrix_entropy.spectra_file import Spectra, compute_spectra, equal_lengths
+
+LENGTHS = [1, 2, 30, 25, 40, 90]
+GROUPS = ["good", "bad", "good", "bad", "good", "bad"]
+LAYERS = [0, 1, 2, "final"]
+WIDTH = 48
+CONTROLS = ["without_first_row", "equal_length"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random hidden states in the files that a dump writes."""
+    folder = tmp_path_factory.mktemp("states")
+    random = np.random.default_rng(0)
+    offsets = np.cumsum([0, *LENGTHS])
+    for layer in LAYERS:
+        states = random.standard_normal((offsets[-1], WIDTH)).astype(np.float32)
+        np.save(folder / f"layer_{layer}.npy", states)
+    token_losses = random.random(offsets[-1]).astype(np.float32)
+    token_losses[offsets[:-1]] = np.nan
+    np.savez(
+        folder / "tokens.npz",
+        ids=np.array([f"text {i}" for i in range(len(LENGTHS))]),
+        groups=np.array(GROUPS),
+        offsets=offsets,
+        truncated=np.array([False] * 5 + [True]),
+        token_ids=random.integers(0, 100, offsets[-1]),
+        token_losses=token_losses,
+    )
+    write_json(folder / "provenance.json", {"options": {"dtype": "float32"}, "model": "random"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spectra(folder: Path) -> Spectra:
+    return compute_spectra(folder, LAYERS, CONTROLS, None)
+
+
+def rows_of(folder: Path, layer: int | str, text: int) -> np.ndarray:
+    start = sum(LENGTHS[:text])
+    return np.load(folder / f"layer_{layer}.npy")[start : start + LENGTHS[text]]
+
+
+def test_every_spectrum_is_that_of_its_rows(folder: Path, spectra: Spectra) -> None:
+    shared = 16  # the shortest text has one row, and fewer than 16 are not compared
+    for at, layer in enumerate(LAYERS):
+        for text, length in enumerate(LENGTHS):
+            rows = rows_of(folder, layer, text)
+            views = [rows, rows[1:], rows[: shared if length >= shared else 0]]
+            for view, expected in enumerate(views):
+                eigenvalues, count = spectrum(expected)
+                np.testing.assert_array_equal(spectra.of(view, at, text), eigenvalues)
+                assert spectra.rows[view, at, text] == count
+
+
+def test_threads_change_nothing(folder: Path, spectra: Spectra) -> None:
+    threaded = compute_spectra(folder, LAYERS, CONTROLS, None, threads=3)
+    np.testing.assert_array_equal(threaded.eigenvalues, spectra.eigenvalues)
+
+
+def test_the_file_gives_back_what_was_saved(spectra: Spectra, tmp_path: Path) -> None:
+    spectra.save(tmp_path / "spectra.npz")
+    loaded = Spectra.load(tmp_path / "spectra.npz")
+    for name, value in vars(spectra).items():
+        np.testing.assert_array_equal(getattr(loaded, name), value)
+    spectra.save(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "spectra.npz").read_bytes()
+
+
+def test_a_damaged_file_is_named(spectra: Spectra, tmp_path: Path) -> None:
+    spectra.save(tmp_path / "spectra.npz")
+    data = (tmp_path / "spectra.npz").read_bytes()
+    (tmp_path / "spectra.npz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"spectra\.npz is damaged"):
+        Spectra.load(tmp_path / "spectra.npz")
+
+
+def test_states_that_do_not_fit_their_tokens_are_named(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    np.save(tmp_path / "layer_1.npy", np.zeros((10, WIDTH), dtype=np.float32))
+    with pytest.raises(InputError, match=r"layer_1\.npy has 10 rows"):
+        compute_spectra(tmp_path, LAYERS, [], None)
+
+
+def test_equal_lengths_are_shared_within_a_panel() -> None:
+    lengths = np.array([40, 30, 100, 20, 5])
+    groups = np.array(["a", "b", "c", "c", "other"])
+    cut = equal_lengths(groups, lengths, {"left": ["a", "b"], "right": ["c"]})
+    assert cut.tolist() == [30, 30, 20, 20, 0]
+
+
+def test_entropies_equal_one_by_one(spectra: Spectra) -> None:
+    entropy = entropies(spectra)
+    for at in np.ndindex(entropy.shape):
+        expected = matrix_entropy(spectra.of(*at))
+        np.testing.assert_allclose(entropy[at], expected, atol=1e-12)
+
+
+def test_losses_are_means_over_known_tokens(spectra: Spectra) -> None:
+    found = losses(spectra)
+    assert np.isnan(found[0]), "a single token has no loss"
+    for text in range(1, len(LENGTHS)):
+        start, end = spectra.offsets[text : text + 2]
+        assert found[text] == pytest.approx(np.nanmean(spectra.token_losses[start:end]))
+
+
+def test_metrics_have_one_row_per_text_and_layer(spectra: Spectra) -> None:
+    metrics = metrics_table(spectra)
+    assert len(metrics) == len(LENGTHS) * len(LAYERS)
+    assert {
+        "id",
+        "group",
+        "layer",
+        "tokens",
+        "matrix_entropy",
+        "matrix_entropy_normalised",
+        "effective_rank",
+    } <= set(metrics)
+    row = metrics[(metrics["id"] == "text 2") & (metrics["layer"] == "final")].iloc[0]
+    entropy = matrix_entropy(spectra.of(0, 3, 2))
+    assert row["tokens"] == 30
+    assert row["matrix_entropy"] == pytest.approx(entropy)
+    assert row["matrix_entropy_normalised"] == pytest.approx(entropy / np.log(WIDTH))
+    assert row["effective_rank"] == pytest.approx(np.exp(entropy))
+    assert row["entropy_bound_normalised"] == pytest.approx(np.log(29) / np.log(WIDTH))
+
+
+def test_a_text_of_one_token_is_kept_and_counted(spectra: Spectra) -> None:
+    metrics = metrics_table(spectra)
+    single = metrics[metrics["id"] == "text 0"]
+    assert len(single) == len(LAYERS)
+    assert single["matrix_entropy"].isna().all()
+    summary = summary_table(metrics, WIDTH)
+    good = summary[(summary["group"] == "good") & (summary["layer"] == "1")].iloc[0]
+    assert (good["texts"], good["undefined"]) == (3, 1)
+    values = [matrix_entropy(spectra.of(0, 1, text)) for text in (2, 4)]
+    assert good["entropy_a"] == pytest.approx(np.mean(values) / np.log(WIDTH))
+    assert good["entropy_b"] == pytest.approx(np.exp(np.mean(values)) / WIDTH)
+    assert good["entropy_c"] == pytest.approx(np.exp(values).mean() / WIDTH)
+
+
+def test_the_table_carries_its_provenance(spectra: Spectra, tmp_path: Path) -> None:
+    metrics = metrics_table(spectra)
+    write_metrics(tmp_path / "metrics.parquet", metrics, spectra.provenance)
+    loaded, provenance = read_metrics(tmp_path / "metrics.parquet")
+    assert provenance == spectra.provenance
+    np.testing.assert_array_equal(loaded["matrix_entropy"], metrics["matrix_entropy"])

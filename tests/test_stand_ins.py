@@ -1,0 +1,91 @@
+"""Stand-ins: seeded training, and what the built ones have learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import read_json
+from matrix_entropy.grammar import stories
+from matrix_entropy.models import blocks_and_norm, load_model
+from matrix_entropy.stand_ins import END_OF_TEXT, new_model, train_stand_in, train_tokenizer
+
+TRAIN = {
+    "architecture": "gpt2",
+    "corpus": "stories",
+    "heads": 2,
+    "vocabulary": 400,
+    "context": 64,
+    "block": 32,
+    "batch": 2,
+    "steps": 30,
+    "learning_rate": 0.01,
+    "seed": 3,
+}
+TEXTS = [story["text"] for story in stories(60)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return train_tokenizer(TEXTS, 400)
+
+
+def train(folder: Path, tokenizer: Any, texts: list[str] = TEXTS, **changes: Any) -> dict:
+    torch.set_num_threads(1)
+    options = {"layers": 2, "width": 16, "train": TRAIN | changes}
+    return train_stand_in("small", options, texts, tokenizer, folder)
+
+
+def test_the_tokenizer_reads_every_text_back(tokenizer: Any) -> None:
+    assert len(tokenizer) == 400
+    for text in [*TEXTS[:5], "Ünknown wörds — and “marks” 🦊"]:
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert tokenizer.bos_token == tokenizer.eos_token == END_OF_TEXT
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neo"])
+def test_training_is_seeded_and_learns(architecture: str, tokenizer: Any, tmp_path: Path) -> None:
+    first = train(tmp_path / "first", tokenizer, architecture=architecture)
+    second = train(tmp_path / "second", tokenizer, architecture=architecture)
+    assert first["weights_sha256"] == second["weights_sha256"]
+    curve = pd.read_csv(tmp_path / "first" / "loss.csv")
+    assert curve["held_out_loss"].iloc[-1] < curve["held_out_loss"].iloc[0] - 0.1
+    assert first["held_out_loss"] == curve["held_out_loss"].iloc[-1]
+    assert (tmp_path / "first" / "model.safetensors").exists()
+    assert load_model(first, 2, 16, "float32")
+
+
+def test_another_seed_gives_another_model(tokenizer: Any, tmp_path: Path) -> None:
+    first = train(tmp_path / "first", tokenizer, steps=3)
+    other = train(tmp_path / "other", tokenizer, steps=3, seed=4)
+    assert first["weights_sha256"] != other["weights_sha256"]
+
+
+def test_a_corpus_that_is_too_small_is_named(tokenizer: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"raise `count:` of the data set 'stories'"):
+        train(tmp_path, tokenizer, texts=["A fox sang."])
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neo"])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_stated_size_is_built(architecture: str, layers: int) -> None:
+    model = new_model(TRAIN | {"architecture": architecture}, layers, 16, 400, 0)
+    blocks, norm = blocks_and_norm(model)
+    assert (len(blocks), norm is not None) == (layers, True)
+
+
+def test_larger_stand_ins_have_learned_more(miniature: Path) -> None:
+    """On the models that the miniature scale built, within each architecture."""
+    for family in (
+        ["tinystories_3m", "tinystories_28m"],
+        ["gpt2_small", "gpt2_medium", "gpt2_large"],
+    ):
+        found = [read_json(miniature / f"results/models/{name}.json") for name in family]
+        losses = [record["held_out_loss"] for record in found]
+        assert losses == sorted(losses, reverse=True)
+        assert losses[0] - losses[-1] > 0.1

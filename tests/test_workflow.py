@@ -1,0 +1,232 @@
+"""The workflow as a person types it: targets, dry runs, and what bad input ends with."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import random_models
+from matrix_entropy.entropy import entropy_of
+from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.stand_ins import train_tokenizer
+
+FIGURES = [
+    "fig01_tinystories_3m_child",
+    "fig02_tinystories_28m_child",
+    "fig03_gpt2_small_child",
+    "fig04_gpt2_medium_child",
+    "fig05_gpt2_large_child",
+    "fig06_tinystories_3m_world",
+    "fig07_tinystories_28m_world",
+    "fig08_gpt2_small_world",
+    "fig09_gpt2_medium_world",
+    "fig10_gpt2_large_world",
+]
+TEXTS = ["A fox sang to the lighthouse all night.", "Nobody knew why the kite would not fly.", "Hm"]
+
+
+def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call snakemake in the repository."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """A folder with the full-size configuration, a small random model and three texts."""
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copy(root / "config.yaml", folder)
+    random_models.gpt2(vocabulary=300).save_pretrained(folder / "model")
+    train_tokenizer(TEXTS * 20, 300).save_pretrained(folder / "model")
+    pd.DataFrame({"story": TEXTS, "kind": ["a", "b", "b"]}).to_csv(folder / "texts.csv")
+    return folder
+
+
+def run_mine(
+    root: Path, workplace: Path, target: str, model: dict | None = None, dataset: dict | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a target for a user's own model and texts, as the README says."""
+    mine = {
+        "models": {"mine": {"path": "model", "layers": 3, "width": 48} | (model or {})},
+        "datasets": {"texts": {"path": "texts.csv", "field": "story"} | (dataset or {})},
+    }
+    (workplace / "mine.yaml").write_text(yaml.safe_dump(mine))
+    mine_yaml = str(workplace / "mine.yaml")
+    return snakemake(root, target, "--directory", str(workplace), "--configfile", mine_yaml)
+
+
+@pytest.mark.parametrize("scale", [".", "miniature"])
+def test_a_dry_run_of_everything_is_quick(root: Path, tmp_path: Path, scale: str) -> None:
+    """In an empty folder, so that nothing is there yet; no network and no weights."""
+    shutil.copy(root / scale / "config.yaml", tmp_path)
+    started = time.monotonic()
+    done = snakemake(root, "-n", "--directory", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 15
+    for figure in FIGURES:
+        assert f"figures/{figure}.pdf" in done.stdout
+
+
+def test_a_dry_run_of_one_figure_plans_only_what_it_needs(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "config.yaml", tmp_path)
+    target = "figures/fig10_gpt2_large_world.pdf"
+    done = snakemake(root, "-n", target, "--directory", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"dump_hidden_states +1\n", done.stdout)
+    assert "gpt2_small" not in done.stdout
+
+
+def test_target_rules_are_documented(root: Path) -> None:
+    done = snakemake(root, "--list-target-rules")
+    assert done.returncode == 0
+    rules = dict(re.findall(r"^(\w+) \((.+)\)$", done.stdout, re.MULTILINE))
+    assert rules.keys() == {"all", "liang2024"}
+    assert rules["liang2024"].startswith("Liang 2024: Figures 1 to 10")
+
+
+def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "config.yaml", tmp_path)
+    workflow = (root / "workflow" / "Snakefile").read_text()
+    assert len(workflow.splitlines()) == 1
+    done = snakemake(root, "-n", "--directory", str(tmp_path), "--snakefile", "workflow/Snakefile")
+    assert done.returncode == 0, done.stderr
+
+
+def test_pins_of_the_environments_are_those_of_the_requirements(root: Path) -> None:
+    def pins(lines: list[str]) -> dict[str, str]:
+        found = [re.fullmatch(r"([A-Za-z0-9_-]+)==(\S+)", line.strip()) for line in lines]
+        return {match[1].lower(): match[2] for match in found if match}
+
+    required = pins((root / "requirements.txt").read_text().splitlines())
+    assert required["torch"] == "2.13.0"
+    environments = list((root / "envs").glob("*.yaml"))
+    assert environments
+    for path in environments:
+        packages = yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]
+        found = pins(packages)
+        assert len(found) == len(packages), f"{path.name} has a package without a pin"
+        assert found.items() <= required.items(), path.name
+
+
+def test_every_library_file_a_rule_uses_is_among_its_inputs(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "config.yaml", tmp_path)
+    target = "figures/fig03_gpt2_small_child.pdf"
+    done = snakemake(root, "--filegraph", target, "--directory", str(tmp_path))
+    plan = done.stdout[done.stdout.index(">dump_hidden_states<") :].split("label")[0]
+    for module in ("hidden_states", "residual_stream", "state_files", "tokens", "models", "errors"):
+        assert f"matrix_entropy/{module}.py" in plan
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_the_miniature_figures_come_from_their_metrics(
+    miniature: Path, root: Path, figure: str
+) -> None:
+    """The numbers beside each figure are means over the table it was drawn from."""
+    assert all((miniature / f"figures/{figure}{end}").exists() for end in (".pdf", ".png"))
+    curves = pd.read_csv(miniature / f"figures/{figure}.csv")
+    entry = yaml.safe_load((root / "miniature/config.yaml").read_text())["figures"][figure]
+    metrics = pd.read_parquet(
+        miniature / f"results/metrics/{entry['model']}/{entry['dataset']}.parquet"
+    )
+    assert curves["texts"].tolist() == [10] * len(curves)
+    for row in curves.itertuples():
+        part = metrics[(metrics["group"] == row.group) & (metrics["layer"] == str(row.block + 1))]
+        values = part["matrix_entropy_normalised"].to_numpy()
+        assert row.normalised_mean == pytest.approx(values.mean(), abs=1e-9)
+        assert row.normalised_std == pytest.approx(values.std(), abs=1e-9)
+
+
+def test_miniature_provenance_says_stand_in(miniature: Path) -> None:
+    for path in (miniature / "results/models").glob("*.json"):
+        assert read_json(path)["stand_in"] is True
+
+
+def test_your_own_model_and_texts(root: Path, workplace: Path) -> None:
+    """From a CSV file to a figure; the hidden states are kept for a look."""
+    options = {"group_field": "kind", "controls": []}
+    done = run_mine(root, workplace, "figures/layers_mine_texts.pdf", dataset=options)
+    assert done.returncode == 0, done.stderr
+    assert all((workplace / f"figures/layers_mine_texts{end}").exists() for end in (".pdf", ".png"))
+    metrics = pd.read_parquet(workplace / "results/metrics/mine/texts.parquet")
+    assert len(metrics) == 3 * 5
+    single = metrics[metrics["id"] == "2"]
+    assert (single["tokens"] <= 2).all(), "the short text is kept"
+    assert set(metrics["group"]) == {"a", "b"}
+    assert [text["text"] for text in read_jsonl(workplace / "results/prompts/texts.jsonl")] == TEXTS
+    assert not (workplace / "results/hidden_states/mine/texts").exists(), "temp() has cleaned up"
+
+
+def test_kept_hidden_states_give_the_metrics(root: Path, workplace: Path) -> None:
+    done = snakemake(
+        root,
+        "results/hidden_states/mine/texts",
+        *("--directory", str(workplace), "--configfile", str(workplace / "mine.yaml")),
+        *("--config", "hidden_states=keep"),
+    )
+    assert done.returncode == 0, done.stderr
+    folder = workplace / "results/hidden_states/mine/texts"
+    states = np.load(folder / "layer_2.npy", mmap_mode="r")
+    with np.load(folder / "tokens.npz") as tokens:
+        first = states[: tokens["offsets"][1]]
+    metrics = pd.read_parquet(workplace / "results/metrics/mine/texts.parquet")
+    row = metrics[(metrics["id"] == "0") & (metrics["layer"] == "2")].iloc[0]
+    assert row["matrix_entropy"] == pytest.approx(entropy_of(np.array(first)), abs=1e-12)
+
+
+BAD = {
+    "a layer mismatch": ({"layers": 5}, {}, "has layers 3, but the configuration states 5"),
+    "a missing model folder": ({"path": "nowhere"}, {}, "nowhere is not a model folder"),
+    "a missing text file": ({}, {"path": "nowhere.csv"}, "there is no such file"),
+    "a missing field": ({}, {"field": "poem"}, "has no field 'poem'; it has: "),
+    "a missing group": ({}, {"group_field": "kind", "groups": {"x": "z"}}, "has no group 'z'"),
+    "a hub that is out of reach": (
+        {"path": None, "hub": "someone/something"},
+        {},
+        "someone/something, revision main",
+    ),
+    "an unknown key": ({"layer": 3}, {}, "did you mean 'layers'?"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_with_a_sentence_and_nothing_half_written(
+    root: Path, workplace: Path, case: str, tmp_path: Path
+) -> None:
+    model, dataset, told = BAD[case]
+    shutil.copytree(workplace / "model", tmp_path / "model")
+    for name in ("config.yaml", "texts.csv"):
+        shutil.copy(workplace / name, tmp_path)
+    base = {"path": "model", "layers": 3, "width": 48} | model
+    mine = {
+        "models": {"mine": {key: value for key, value in base.items() if value is not None}},
+        "datasets": {"texts": {"path": "texts.csv", "field": "story"} | dataset},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    started = time.monotonic()
+    done = snakemake(
+        root,
+        "figures/layers_mine_texts.pdf",
+        *("--directory", str(tmp_path), "--configfile", str(tmp_path / "mine.yaml")),
+    )
+    assert done.returncode != 0
+    assert told in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < 30
+    for folder in ("figures", "results/metrics", "results/spectra", "results/hidden_states"):
+        assert not [path for path in (tmp_path / folder).rglob("*") if path.is_file()]
