@@ -1,9 +1,9 @@
 """From texts to metrics: our stages against one text at a time with the released algorithm.
 
 GPT-2 small's shape with random weights, the project's 40 child stories, embeddings and every block;
-one thread, both sides given the loaded model, medians of rounds in turn. Once for the entropies alone, which is
-what the published code computes, once with the losses of all tokens on both sides. Run by
-`make benchmark`; exits with 1 if the ratio is below its target.
+one thread, both sides given the loaded model, medians of rounds in turn. Once for the entropies
+alone, which is what the published code computes, once with the losses of all tokens on both sides.
+Run by `make benchmark`; exits with 1 if the ratio is below its target.
 """
 
 from __future__ import annotations

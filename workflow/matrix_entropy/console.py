@@ -8,8 +8,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from matrix_entropy.errors import InputError
+
+
+def progress(total: int, unit: str, name: str, show: bool = True) -> Any:
+    """A progress bar on stderr, which in a log file adds a line every half minute only."""
+    return tqdm(
+        total=total,
+        unit=unit,
+        desc=name,
+        unit_scale=total > 10_000,
+        disable=not show,
+        mininterval=1.0 if sys.stderr.isatty() else 30.0,
+    )
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from tqdm import tqdm
 from transformers import set_seed
 
+from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.models import context_window, load_model, load_tokenizer
 
@@ -66,7 +66,8 @@ def write_texts(
         record, model_options["layers"], model_options["width"], model_options["dtype"]
     ).to(device)
     texts = []
-    for number, (group, prompt) in enumerate(tqdm(wanted, unit="text", mininterval=1.0)):
+    bar = progress(len(wanted), "text", name)
+    for number, (group, prompt) in enumerate(wanted):
         inputs = _encoded(tokenizer, prompt, model_options["bos"]).to(device)
         set_seed(generate["seed"] * 1_000_003 + number)
         written = model.generate(
@@ -86,6 +87,8 @@ def write_texts(
                 f"'{prompt}'; change `template:`, `seed:` or `temperature:`."
             )
         texts.append({"id": str(number), "group": group, "text": text, "prompt": prompt})
+        bar.update()
+    bar.close()
     return texts
 
 

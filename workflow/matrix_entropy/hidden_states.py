@@ -19,8 +19,8 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import find_executable_batch_size
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json
 from matrix_entropy.models import context_window, load_model, load_tokenizer
@@ -98,7 +98,7 @@ class Extraction:
         waiting = set(texts)
         longest = int(self.tokens.lengths[list(texts)].max()) if waiting else 0
         total = int(self.tokens.lengths[list(texts)].sum()) if waiting else 0
-        bar = tqdm(total=total, unit="token", unit_scale=True, disable=not show, mininterval=1.0)
+        bar = progress(total, "token", self.model_name, show)
         size = max(budget, longest)
 
         def halve() -> int:

@@ -23,9 +23,13 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import weights_sha256
+
+# Jobs have bars of their own.
+logging.disable_progress_bar()
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]

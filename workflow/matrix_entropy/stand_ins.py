@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
-from tqdm import tqdm
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -28,6 +27,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import weights_sha256, writing
 
@@ -133,7 +133,7 @@ def train_stand_in(
             f"of {train['block']}: raise `count:` of the data set '{train['corpus']}'."
         )
     model = new_model(train, model_options["layers"], model_options["width"], len(tokenizer), end)
-    curve = _train(model, stream, held_out_blocks, train)
+    curve = _train(name, model, stream, held_out_blocks, train)
 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -169,6 +169,7 @@ def _blocks(stream: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 
 
 def _train(
+    name: str,
     model: PreTrainedModel,
     stream: NDArray[np.int64],
     held_out: NDArray[np.int64],
@@ -190,7 +191,8 @@ def _train(
     curve: list[dict[str, float]] = []
     recent: list[float] = []
     every = max(1, steps // EVALUATIONS)
-    for step in tqdm(range(1, steps + 1), unit="step", mininterval=1.0):
+    bar = progress(steps, "step", name)
+    for step in range(1, steps + 1):
         starts = random.integers(0, len(stream) - length, size=train["batch"])
         batch = np.stack([stream[start : start + length] for start in starts])
         loss = _loss(model, torch.from_numpy(batch))
@@ -200,6 +202,7 @@ def _train(
         optimiser.step()
         schedule.step()
         recent.append(loss.item())
+        bar.update()
         if step % every == 0 or step == steps:
             curve.append(
                 {
@@ -210,6 +213,7 @@ def _train(
                 }
             )
             recent = []
+    bar.close()
     return curve
 
 
