@@ -78,8 +78,10 @@ def write_texts(
             temperature=generate["temperature"],
             top_p=generate["top_p"],
             pad_token_id=tokenizer.eos_token_id,
-        )[0, inputs.shape[1] :]
-        text = tokenizer.decode(written, skip_special_tokens=True)
+        )[0]
+        # Decoded as a whole: alone, the first word written may lose the space before it.
+        asked = tokenizer.decode(inputs[0], skip_special_tokens=True)
+        text = tokenizer.decode(written, skip_special_tokens=True).removeprefix(asked)
         text = (prompt + text if generate["keep_prompt"] else text).strip()
         if not text:
             raise InputError(

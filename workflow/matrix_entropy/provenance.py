@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from typing import Any
+
+
+def described(record: dict[str, Any]) -> dict[str, Any]:
+    """A resolved model's record without its folder, which differs from machine to machine."""
+    return {key: value for key, value in record.items() if key != "folder"}
 
 
 def versions(*packages: str) -> dict[str, str]:

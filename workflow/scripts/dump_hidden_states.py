@@ -38,7 +38,7 @@ from matrix_entropy.configuration import layers_of  # noqa: E402
 from matrix_entropy.console import job  # noqa: E402
 from matrix_entropy.files import read_json, read_jsonl  # noqa: E402
 from matrix_entropy.hidden_states import dump_hidden_states  # noqa: E402
-from matrix_entropy.provenance import versions  # noqa: E402
+from matrix_entropy.provenance import described, versions  # noqa: E402
 
 OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 
@@ -54,7 +54,7 @@ with job(arguments.log):
         arguments.batch_tokens or None,
         arguments.output,
         {
-            "model": {key: value for key, value in record.items() if key != "folder"},
+            "model": described(record),
             "dataset": {"name": Path(arguments.prompts).stem, **read_json(arguments.origin)},
             "options": {name: options[name] for name in OPTIONS},
             "max_tokens": arguments.max_tokens or None,

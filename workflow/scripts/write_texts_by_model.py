@@ -5,7 +5,7 @@ import torch
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, sha256, write_json, write_jsonl
 from matrix_entropy.generation import write_texts
-from matrix_entropy.provenance import versions
+from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]) as log:
     torch.set_num_threads(snakemake.threads)
@@ -18,7 +18,7 @@ with job(snakemake.log[0]) as log:
         "sha256": sha256(snakemake.output.prompts),
         "texts": len(texts),
         "generate": generate,
-        "model": record,
+        "model": described(record),
         "versions": versions("torch", "transformers"),
     }
     write_json(snakemake.output.origin, origin)
