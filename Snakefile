@@ -13,6 +13,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/hidden_states.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/liang2024.smk"
 
 
 rule all:

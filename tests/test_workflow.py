@@ -100,6 +100,11 @@ def test_target_rules_are_documented(root: Path) -> None:
     assert rules["liang2024"].startswith("Liang 2024: Figures 1 to 10")
 
 
+def test_the_readme_lists_every_figure_and_no_other(root: Path) -> None:
+    listed = re.findall(r"^\| `(fig\w+)` \|", (root / "README.md").read_text(), re.MULTILINE)
+    assert listed == FIGURES == list(yaml.safe_load((root / "config.yaml").read_text())["figures"])
+
+
 def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "config.yaml", tmp_path)
     workflow = (root / "workflow" / "Snakefile").read_text()
@@ -200,6 +205,16 @@ BAD = {
         {},
         "someone/something, revision main",
     ),
+    "a download that is not there": (
+        {},
+        {"path": None, "url": "file:///nowhere/texts.csv", "sha256": "0" * 64},
+        "file:///nowhere/texts.csv",
+    ),
+    "a download with a wrong hash": (
+        {},
+        {"path": None, "url": "file://{folder}/texts.csv", "sha256": "0" * 64},
+        "but the configuration expects 0000",
+    ),
     "an unknown key": ({"layer": 3}, {}, "did you mean 'layers'?"),
 }
 
@@ -212,10 +227,14 @@ def test_bad_input_ends_with_a_sentence_and_nothing_half_written(
     shutil.copytree(workplace / "model", tmp_path / "model")
     for name in ("config.yaml", "texts.csv"):
         shutil.copy(workplace / name, tmp_path)
-    base = {"path": "model", "layers": 3, "width": 48} | model
+
+    def given(entry: dict) -> dict:
+        filled = {k: v.format(folder=tmp_path) if k == "url" else v for k, v in entry.items()}
+        return {key: value for key, value in filled.items() if value is not None}
+
     mine = {
-        "models": {"mine": {key: value for key, value in base.items() if value is not None}},
-        "datasets": {"texts": {"path": "texts.csv", "field": "story"} | dataset},
+        "models": {"mine": given({"path": "model", "layers": 3, "width": 48} | model)},
+        "datasets": {"texts": given({"path": "texts.csv", "field": "story"} | dataset)},
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
     started = time.monotonic()
@@ -228,5 +247,6 @@ def test_bad_input_ends_with_a_sentence_and_nothing_half_written(
     assert told in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 30
-    for folder in ("figures", "results/metrics", "results/spectra", "results/hidden_states"):
+    made = ("downloads", "metrics", "spectra", "hidden_states")
+    for folder in ("figures", *(f"results/{name}" for name in made)):
         assert not [path for path in (tmp_path / folder).rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""Figures across layers, and the papers' targets.
+"""Figures across layers.
 
 Needs: results/metrics/{model}/{dataset}.parquet. Makes: figures/{figure}.pdf for every entry of
 `figures:`, figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png, .csv.
@@ -45,9 +45,3 @@ rule plot_layers:
         "Drawing {wildcards.model} on {wildcards.dataset}"
     script:
         "../scripts/plot_layers.py"
-
-
-rule liang2024:
-    """Liang 2024: Figures 1 to 10, matrix entropy across layers on child and world stories."""
-    input:
-        figures_of("liang2024"),

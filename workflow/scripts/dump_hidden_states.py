@@ -14,7 +14,7 @@ parser.add_argument("--origin", required=True, help="where the texts came from, 
 parser.add_argument("--max-tokens", type=int, default=0, help="0: only the model's own limit")
 parser.add_argument("--gpus", type=int, default=0, help="one process each")
 parser.add_argument("--processes", type=int, default=1, help="without GPUs")
-parser.add_argument("--threads", type=int, default=1, help="of each process")
+parser.add_argument("--threads", type=int, default=1, help="shared by the processes")
 parser.add_argument("--batch-tokens", type=int, default=0, help="0: as fits the device")
 parser.add_argument("--token-losses", type=int, choices=[0, 1], default=1)
 parser.add_argument("--output", type=Path, required=True, help="folder to make")
@@ -43,7 +43,7 @@ from matrix_entropy.provenance import described, versions  # noqa: E402
 OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 
 with job(arguments.log):
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(max(1, arguments.threads // processes))
     record = read_json(arguments.model)
     dump_hidden_states(
         record,
