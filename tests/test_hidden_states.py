@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -313,11 +314,22 @@ def test_batches_hold_every_text_once_within_the_budget(budget: int) -> None:
 
 def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fallocate(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
     with pytest.raises(OSError, match=r"layer_0\.npy"):
         StateFiles(tmp_path, [0], 8, "float32").create(100)
+
+
+def test_files_where_nothing_can_be_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fallocate(*_: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    StateFiles(tmp_path, [0], 8, "float32").create(100)
+    assert open_states(tmp_path, 0).shape == (100, 8)
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "no array"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -236,7 +237,8 @@ def dump_hidden_states(
 
 
 def _report(tokens: Tokens, seconds: float, loading: float, processes: int) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     lengths = tokens.lengths
     log.info(
         "%d texts, %d tokens in %.1f s (%.0f tokens/s, %d process%s) after %.1f s of loading; "

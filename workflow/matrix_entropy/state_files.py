@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ class StateFiles:
                 stream.flush()
                 size = rows * self.width * self.dtype.itemsize
                 try:
-                    os.posix_fallocate(stream.fileno(), stream.tell(), size)
+                    _allocate(stream.fileno(), stream.tell(), size)
                 except OSError as error:
                     error.filename = str(path)
                     raise
@@ -68,6 +69,17 @@ class StateFiles:
         for stream in self.files.values():
             stream.close()
         self.files = {}
+
+
+def _allocate(file: int, start: int, size: int) -> None:
+    """Give a file its final size, with the blocks for it where the system can reserve them."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            return os.posix_fallocate(file, start, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+    os.truncate(file, start + size)  # macOS, and file systems that reserve nothing
 
 
 def open_states(folder: Path, layer: Layer) -> NDArray[np.floating]:
