@@ -695,3 +695,17 @@ def test_the_deepest_fault_is_told_first():
 def test_last_layer_may_be_extracted(layers):
     """The limit itself is within it."""
     assert checked(changed({"models.my_model.extract": layers}))
+
+
+def test_a_group_in_two_panels_is_named():
+    """Texts of a panel are cut to a length of their own, so a text can be in one only."""
+    panels = {"A vs B": ["a", "b"], "A vs C": ["a", "c"]}
+    with pytest.raises(InputError, match="'a' into the panels 'A vs B' and 'A vs C'"):
+        checked(changed({"datasets.free": {"path": "x.csv", "panels": panels}}))
+
+
+@pytest.mark.parametrize("entry", ["datasets.my_texts", "models.my_model"])
+def test_braces_in_a_path_are_refused(entry):
+    """Snakemake would take them for wildcards."""
+    with pytest.raises(InputError, match=r"(?i)x\{y\}.*no braces"):
+        checked(changed({f"{entry}.path": "data/x{y}"}))

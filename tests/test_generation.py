@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +116,22 @@ def test_a_chat_template_is_used_where_there_is_one(
     monkeypatch.setattr(generation, "load_tokenizer", with_chat_template)
     write(record, count=1)
     assert seen[0] == [{"role": "user", "content": "A fine story about a fox:"}]
+
+
+def test_a_real_model_writes(shared: Path) -> None:
+    """The storyteller of the README, a model trained on TinyStories."""
+    folder = shared / "models" / "stories260K"
+    record = {"model": "storyteller", "folder": str(folder)}
+    options = {"layers": 5, "width": 64, "dtype": "float32", "bos": True}
+    generate = GENERATE | {
+        "template": "{opening} {subject}",
+        "groups": {"happy": {"opening": "It was a sunny day."}},
+        "subjects": ["A dog", "A little girl"],
+        "count": 2,
+        "keep_prompt": True,
+        "max_new_tokens": 60,
+    }
+    texts = write_texts(record, options, generate, "written")
+    for text, subject in zip(texts, ["A dog ", "A little girl "], strict=True):
+        assert text["text"].startswith(f"It was a sunny day. {subject}"), "words stay apart"
+        assert len(text["text"].split()) > 20

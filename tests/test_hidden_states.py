@@ -61,6 +61,16 @@ def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[st
     return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
 
 
+def broken_model(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """A model whose second block gives infinity."""
+    model = random_models.gpt2(vocabulary=len(tokenizer), context=64)
+    with torch.no_grad():
+        model.transformer.h[1].mlp.c_proj.bias[0] = float("inf")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"model": "broken", "folder": str(folder)}
+
+
 def dump(record: dict[str, Any], folder: Path, **changes: Any) -> dict[Any, np.ndarray]:
     """Run a dump and read back what it wrote."""
     options = OPTIONS | {key: changes[key] for key in changes if key in OPTIONS}
@@ -147,39 +157,56 @@ def test_feature_centring_leaves_final_alone(record: dict[str, Any], tmp_path: P
     np.testing.assert_array_equal(centred["final"], raw["final"])
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_several_processes_write_the_same_files(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, processes: int, root: Path
-) -> None:
-    """By the command of the rule: accelerate starts the processes, gloo joins them."""
-    record = save("gpt2", tmp_path / "model", tokenizer)
-    expected = dump(record, tmp_path / "one")
-    write_json(tmp_path / "model.json", record)
-    write_json(tmp_path / "origin.json", {})
-    write_jsonl(tmp_path / "prompts.jsonl", TEXTS)
+def run_rule(
+    root: Path, folder: Path, record: dict[str, Any], processes: int
+) -> subprocess.CompletedProcess[str]:
+    """Dump by the command of the rule: accelerate starts the processes, gloo joins them."""
+    write_json(folder / "model.json", record)
+    write_json(folder / "origin.json", {})
+    write_jsonl(folder / "prompts.jsonl", TEXTS)
     arguments = {
-        "--model": tmp_path / "model.json",
+        "--model": folder / "model.json",
         "--options": json.dumps(OPTIONS),
-        "--prompts": tmp_path / "prompts.jsonl",
-        "--origin": tmp_path / "origin.json",
+        "--prompts": folder / "prompts.jsonl",
+        "--origin": folder / "origin.json",
         "--processes": processes,
         "--batch-tokens": 60,
-        "--output": tmp_path / "several",
-        "--log": tmp_path / "log",
+        "--output": folder / "several",
+        "--log": folder / "log",
     }
-    subprocess.run(
+    return subprocess.run(
         [
             sys.executable,
             str(root / "workflow/scripts/dump_hidden_states.py"),
             *(str(part) for pair in arguments.items() for part in pair),
         ],
-        check=True,
         env=os.environ | {"PYTHONPATH": str(root / "workflow")},
         capture_output=True,
+        text=True,
         timeout=120,
     )
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_write_the_same_files(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, processes: int, root: Path
+) -> None:
+    record = save("gpt2", tmp_path / "model", tokenizer)
+    expected = dump(record, tmp_path / "one")
+    done = run_rule(root, tmp_path, record, processes)
+    assert done.returncode == 0, done.stderr
     assert_same(contents(tmp_path / "several"), expected)
     assert f"{processes} processes" in (tmp_path / "log").read_text()
+
+
+def test_several_processes_leave_nothing_half_written(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, root: Path
+) -> None:
+    record = broken_model(tmp_path / "model", tokenizer)
+    done = run_rule(root, tmp_path, record, 2)
+    assert done.returncode == 1
+    assert "at layer 2 are not finite" in done.stderr
+    assert not list(tmp_path.glob("*several*"))
 
 
 def test_out_of_memory_halves_the_batch(
@@ -233,12 +260,7 @@ def test_other_errors_are_not_taken_for_memory(
 def test_states_that_are_not_finite_name_model_layer_and_text(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    model = random_models.gpt2(vocabulary=len(tokenizer), context=64)
-    with torch.no_grad():
-        model.transformer.h[1].mlp.c_proj.bias[0] = float("inf")
-    model.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    record = {"model": "broken", "folder": str(tmp_path / "model")}
+    record = broken_model(tmp_path / "model", tokenizer)
     with pytest.raises(InputError, match=r"'broken'.* text '\d+' at layer 2 are not finite"):
         dump(record, tmp_path / "dump")
     assert not (tmp_path / "dump").exists()

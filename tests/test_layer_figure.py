@@ -143,6 +143,23 @@ def test_text_stays_text(figure: Figure, tmp_path: Path) -> None:
     assert b" Tj" in shown or b" TJ" in shown
 
 
+def test_dollar_signs_are_shown_as_they_are(metrics: pd.DataFrame, tmp_path: Path) -> None:
+    table = metrics.replace({"group": {"good long": r"price $\5$ a"}})
+    curves = layer_curves(table, {"Cost in $ and $x^2$": [r"price $\5$ a", "bad long"]})
+    figure = draw_layers(curves, "A $title$ \\5", "A path/with $signs$")
+    save_figure(figure, curves, [tmp_path / "figure.png"])
+
+
+def test_no_entropy_at_all_is_said(metrics: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="none of the 16 texts has an entropy"):
+        layer_curves(metrics.assign(matrix_entropy_normalised=np.nan), PANELS)
+
+
+def test_no_block_is_said(metrics: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="no block was extracted"):
+        layer_curves(metrics[metrics["layer"].isin(["0", "final"])], PANELS)
+
+
 def test_all_texts_in_one_group_need_no_panel(metrics: pd.DataFrame) -> None:
     table = metrics.assign(group="all")
     figure = draw_layers(layer_curves(table, {"": ["all"]}), "A title", "A subtitle")

@@ -101,6 +101,12 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         load_model(record, 3, 48, "float32")
 
 
+def test_a_model_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    random_models.gpt2().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="'mine' has no tokenizer"):
+        load_tokenizer(record_of(tmp_path))
+
+
 def test_damaged_weights(tmp_path: Path) -> None:
     record = record_of(save_model(tmp_path))
     weights = tmp_path / "model.safetensors"
@@ -173,8 +179,11 @@ class TestHub:
         self, hub_cache: Path, tmp_path: Path
     ) -> None:
         save_pickle(hub_cache)
+        # A download leaves pickles out, so they are not in the snapshot when it is looked at.
+        pickle = (hub_cache / "pytorch_model.bin").rename(tmp_path / "pytorch_model.bin")
         with pytest.raises(InputError, match="convert_weights: true"):
             resolve_hub("small", HUB, tmp_path / "converted")
+        pickle.rename(hub_cache / "pytorch_model.bin")
         record = resolve_hub("small", HUB | {"convert_weights": True}, tmp_path / "converted")
         assert record["commit"] == COMMIT
         converted = load_model(record, 3, 48, "float32")

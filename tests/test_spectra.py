@@ -116,6 +116,12 @@ def test_rows_without_direction_leave_nothing(tokens: int, width: int) -> None:
     assert np.isnan(matrix_entropy(eigenvalues))
 
 
+@pytest.mark.parametrize("tokens", [0, 1])
+def test_too_few_rows_are_silent(tokens: int, capfd: pytest.CaptureFixture[str]) -> None:
+    spectrum(np.ones((tokens, 8), dtype=np.float32))
+    assert capfd.readouterr() == ("", ""), "linear algebra libraries print on empty matrices"
+
+
 @pytest.mark.parametrize("width", [24, 200])
 def test_a_row_that_is_the_mean_but_for_rounding_is_dropped(width: int) -> None:
     states = cloud(60, width) + np.float32(5)

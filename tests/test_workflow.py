@@ -111,6 +111,7 @@ def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path
     assert len(workflow.splitlines()) == 1
     done = snakemake(root, "-n", "--directory", str(tmp_path), "--snakefile", "workflow/Snakefile")
     assert done.returncode == 0, done.stderr
+    assert re.search(r"^plot_figure +10$", done.stdout, re.MULTILINE)
 
 
 def test_pins_of_the_environments_are_those_of_the_requirements(root: Path) -> None:
@@ -175,6 +176,18 @@ def test_your_own_model_and_texts(root: Path, workplace: Path) -> None:
     assert set(metrics["group"]) == {"a", "b"}
     assert [text["text"] for text in read_jsonl(workplace / "results/prompts/texts.jsonl")] == TEXTS
     assert not (workplace / "results/hidden_states/mine/texts").exists(), "temp() has cleaned up"
+
+
+def test_odd_paths_are_only_paths(root: Path, workplace: Path) -> None:
+    """Quotes, spaces, brackets and dollar signs in a file's name."""
+    odd = "odd [name] $(touch ran) 'n' \"q\";é.csv"
+    shutil.copy(workplace / "texts.csv", workplace / odd)
+    done = run_mine(root, workplace, "results/prompts/texts.jsonl", dataset={"path": odd})
+    assert done.returncode == 0, done.stderr
+    assert read_json(workplace / "results/prompts/texts.origin.json")["source"] == odd
+    assert not list(workplace.rglob("ran"))
+    done = run_mine(root, workplace, "results/metrics/mine/texts.parquet", dataset={"controls": []})
+    assert done.returncode == 0, done.stderr
 
 
 def test_kept_hidden_states_give_the_metrics(root: Path, workplace: Path) -> None:

@@ -205,8 +205,16 @@ def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str
     groups = dataset.get("groups") or dataset.get("generate", {}).get("groups")
     if "groups" in dataset and len(set(groups.values())) < len(groups):
         yield where, "gives two names to one group in `groups:`; remove one of them."
+    seen: dict[str, str] = {}
     for panel, members in dataset.get("panels", {}).items():
         for member in members:
+            if member in seen:
+                yield (
+                    where,
+                    f"puts the group '{member}' into the panels '{seen[member]}' and '{panel}'; "
+                    "remove it from one, since texts of a panel are cut to a length of their own.",
+                )
+            seen[member] = panel
             if groups is not None and member not in groups:
                 yield (
                     where,

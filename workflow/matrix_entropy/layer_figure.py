@@ -37,6 +37,13 @@ def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.Data
     standard deviations (ddof 0) leave out texts without an entropy, which ``undefined`` counts.
     """
     blocks = metrics[~metrics["layer"].isin(["0", "final"])]
+    if blocks.empty:
+        raise InputError("no block was extracted; put some into `extract:` of the model.")
+    if blocks[VALUE].isna().all():
+        raise InputError(
+            f"none of the {blocks['id'].nunique()} texts has an entropy to draw: all have fewer "
+            "than two distinct rows; use longer texts, or raise `max_tokens:`."
+        )
     values = [name for name in (VALUE, BOUND, *CONTROLS) if name in metrics]
     rows = []
     for panel, groups in panels.items():
@@ -46,7 +53,7 @@ def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.Data
                 known = ", ".join(dict.fromkeys(metrics["group"]))
                 raise InputError(
                     f"panel '{panel}' wants a group '{group}', but there are: {known}; correct "
-                    "`panels:` of the data set (and keep a block in `extract:` of the model)."
+                    "`panels:` of the data set."
                 )
             for layer, texts in part.groupby(part["layer"].astype(int)):
                 row: dict[str, Any] = {
@@ -76,10 +83,13 @@ def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
     controls = {name: _short(name) for name in CONTROLS if f"{_short(name)}_mean" in curves}
     parts = 2 if controls else 1
     rows, columns = (1, parts) if len(panels) == 1 else (parts, len(panels))
+    # A legend of many groups takes its own room, not that of the curves.
+    most_groups = int(curves.groupby("panel")["group"].nunique().max())
+    legend = 0.16 * max(0, most_groups - 2)
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(max(5.0, 3.6 * columns), 2.55 * rows + 0.75),
+        figsize=(max(5.0, 3.6 * columns), 2.55 * rows + 0.75 + legend),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -93,10 +103,12 @@ def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
         _legend(axes[0][column], panel, _draw_groups(axes[0][column], part, groups, high))
         if controls:
             handles = _draw_controls(axes[1][column], part, groups, controls)
-            _legend(axes[1][column], f"{panel}: controls".removeprefix(": ").capitalize(), handles)
+            _legend(axes[1][column], f"{panel}: controls" if panel else "Controls", handles)
     for axis in grid[-1]:
         axis.set_xlabel("Block (0 is the first)")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    first, last = curves["block"].min(), curves["block"].max()
+    grid[0][0].set_xlim(first - 0.04 * (last - first) - 0.1, last + 0.04 * (last - first) + 0.1)
     for line in grid:
         line[0].set_ylabel("Matrix entropy / log $d$")
     axes[0][0].set_ylim(low, high)
@@ -111,7 +123,12 @@ def _short(name: str) -> str:
 
 def _wrapped(text: str, figure: Figure, points: float) -> str:
     """The text in lines that fit the figure's width, at so many points a letter."""
-    return textwrap.fill(text, int(figure.get_figwidth() * 72 / points))
+    return _plain(textwrap.fill(text, int(figure.get_figwidth() * 72 / points)))
+
+
+def _plain(text: str) -> str:
+    """The text with its dollar signs shown, which matplotlib would take for formulas."""
+    return text.replace("$", r"\$")
 
 
 def _limits(curves: pd.DataFrame, controls: list[str]) -> tuple[float, float]:
@@ -136,13 +153,14 @@ def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float)
             curve[name] for name in ("normalised_mean", "normalised_std", "entropy_bound_mean")
         )
         axis.fill_between(curve["block"], mean - std, mean + std, color=colour, alpha=0.18, lw=0)
-        called = "all texts" if group == "all" else group
+        called = "all texts" if group == "all" else _plain(group)
         defined = curve["texts"].iloc[0] - curve["undefined"].iloc[0]
         label = f"{called}, mean ± std of {defined} texts"
         axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
         axis.plot(curve["block"], bound, color=colour, lw=0.8, alpha=0.8)
         bounds.append(float(bound.mean()))
-    values = " / ".join(f"{bound:.2f}" for bound in bounds)
+    shown = bounds if len(bounds) <= 2 else [min(bounds), max(bounds)]
+    values = (" / " if len(bounds) <= 2 else " to ").join(f"{bound:.2f}" for bound in shown)
     beyond = ", off scale" if min(bounds) > high else ""
     name = f"bound log min(N−1, d) / log d: {values}{beyond}"
     handles, _ = axis.get_legend_handles_labels()
@@ -156,9 +174,10 @@ def _draw_controls(
     for group, colour in zip(groups, _colours(len(groups)), strict=True):
         curve = part[part["group"] == group]
         for name, short in controls.items():
-            axis.plot(
-                curve["block"], curve[f"{short}_mean"], color=colour, lw=1.1, ls=CONTROLS[name][1]
-            )
+            values, dashes = curve[f"{short}_mean"], CONTROLS[name][1]
+            # A single block has no line to see.
+            marker = "x" if len(curve) == 1 else None
+            axis.plot(curve["block"], values, color=colour, lw=1.1, ls=dashes, marker=marker)
     return [
         Line2D([], [], color=GREY, lw=1.1, ls=CONTROLS[name][1], label=CONTROLS[name][0])
         for name in controls
@@ -169,7 +188,7 @@ def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
     """Title and legend above the curves' frame, where they can cover none of them."""
     axis.legend(
         handles=handles,
-        title=title or None,
+        title=_plain(title) or None,
         alignment="left",
         title_fontproperties={"weight": "bold", "size": 8},
         loc="lower left",

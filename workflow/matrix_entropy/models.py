@@ -88,7 +88,11 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         "name a revision that has model.safetensors (often refs/pr/1), or set "
         "`convert_weights: true` to convert it once with a reader that runs no code"
     )
-    _refuse_pickles(name, folder, advice)
+    if not list(folder.glob("*.safetensors")):
+        raise InputError(
+            f"model '{name}' ({model['hub']}, revision {revision}) has no safetensors weights, "
+            f"perhaps only a pickle, which could run code: {advice}."
+        )
     return {
         "model": name,
         "source": "hub",
@@ -173,12 +177,25 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
             f"({first_line})."
         ) from None
     model.save_pretrained(converted)
-    AutoTokenizer.from_pretrained(folder, local_files_only=True).save_pretrained(converted)
+    load_tokenizer({"model": name, "folder": str(folder)}).save_pretrained(converted)
 
 
 def load_tokenizer(record: dict[str, Any]) -> Any:
-    """The tokenizer in a resolved model's folder; no remote code is run."""
-    return _from_folder(AutoTokenizer, record)
+    """The tokenizer in a resolved model's folder; no remote code is run.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no tokenizer: transformers would give an empty one without a word.
+    """
+    tokenizer = _from_folder(AutoTokenizer, record)
+    if len(tokenizer) < 2:
+        raise InputError(
+            f"model '{record['model']}' has no tokenizer in {record['folder']}; save one there "
+            "with `save_pretrained` (for a hub model, make a local folder with both and give its "
+            "`path:`)."
+        )
+    return tokenizer
 
 
 def load_model(

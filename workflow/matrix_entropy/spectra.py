@@ -61,6 +61,8 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
         mean = centred.mean(axis=0) if len(centred) else np.zeros(states.shape[1])
     if not np.isfinite(mean).all():
         raise ValueError("states hold a value that is not finite")
+    if len(centred) < 2:
+        return np.empty(0), 0
     centred -= mean
     if gram_side:
         # Scaling the Gram matrix of the centred rows costs N², scaling the rows N·d.

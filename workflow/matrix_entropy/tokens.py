@@ -16,6 +16,8 @@ from matrix_entropy.files import writing
 # A batch is padded to its longest text; a text much shorter than that begins the next batch.
 LARGEST_PADDING = 0.15
 
+TEXTS_AT_A_TIME = 256
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -53,22 +55,24 @@ def tokenise(
             f"the tokenizer in {tokenizer.name_or_path} has no beginning-of-sequence token; set "
             "`bos: false` for this model."
         )
-    encoded = tokenizer(
-        [text["text"] for text in texts],
-        add_special_tokens=False,
-        return_attention_mask=False,
-        verbose=False,
-    )["input_ids"]
     front = [tokenizer.bos_token_id] if bos else []
     rows, truncated = [], []
-    for text, ids in zip(texts, encoded, strict=True):
-        if not ids:
-            raise InputError(f"text '{text['id']}' has no token for this model; remove it.")
-        ids = [*front, *ids]
-        truncated.append(limit is not None and len(ids) > limit)
-        rows.append(ids[:limit])
+    # In pieces, since what a tokenizer gives is many times larger than the ids that are kept.
+    for start in range(0, len(texts), TEXTS_AT_A_TIME):
+        piece = texts[start : start + TEXTS_AT_A_TIME]
+        encoded = tokenizer(
+            [text["text"] for text in piece],
+            add_special_tokens=False,
+            return_attention_mask=False,
+            verbose=False,
+        )["input_ids"]
+        for text, ids in zip(piece, encoded, strict=True):
+            if not ids:
+                raise InputError(f"text '{text['id']}' has no token for this model; remove it.")
+            truncated.append(limit is not None and len(front) + len(ids) > limit)
+            rows.append(np.array([*front, *ids][:limit], dtype=np.int64))
     offsets = np.cumsum([0, *map(len, rows)])
-    return Tokens(np.concatenate([np.array(r) for r in rows]), offsets, np.array(truncated))
+    return Tokens(np.concatenate(rows), offsets, np.array(truncated))
 
 
 def batches_by_length(

@@ -5,7 +5,6 @@ data set that stand-ins learn from, {vocabulary} the size of their tokenizer.
 """
 
 import ast
-import glob
 import json
 import os
 import re
@@ -18,7 +17,9 @@ LIBRARY = ROOT / "workflow" / "matrix_entropy"
 # Here for this file, in the environment for the scripts that jobs run.
 sys.path.insert(0, str(LIBRARY.parent))
 os.environ.update(
-    PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")]))
+    PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")])),
+    # A shell command finds the Python that runs Snakemake, also where it is not activated.
+    PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
 from matrix_entropy import configuration
@@ -107,8 +108,8 @@ def model_files(wildcards):
     folder = MODELS[wildcards.model].get("path")
     if folder is None:
         return []
-    found = [path for end in ("json", "safetensors") for path in glob.glob(f"{folder}/*.{end}")]
-    return sorted(found)
+    found = [path for end in ("json", "safetensors") for path in Path(folder).glob(f"*.{end}")]
+    return sorted(map(str, found))
 
 
 def tokenizer_of(wildcards):

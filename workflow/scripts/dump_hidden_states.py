@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,7 +32,10 @@ if processes > 1 and "LOCAL_RANK" not in os.environ:
     flags = f"--multi_gpu --num_processes {processes} --num_machines 1 --main_process_port 0"
     flags += " --mixed_precision no --dynamo_backend no"
     launch = [sys.executable, "-m", "accelerate.commands.launch", *flags.split(), *sys.argv]
-    os.execv(sys.executable, launch)
+    status = subprocess.run(launch).returncode
+    if status:  # a process that stops cannot clear away what the others still write
+        shutil.rmtree(arguments.output.with_name(f".{arguments.output.name}.part"), True)
+    sys.exit(min(abs(status), 1))
 
 import torch  # noqa: E402 (not in the process that only launches the others)
 
