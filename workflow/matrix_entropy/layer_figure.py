@@ -25,8 +25,8 @@ ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
 VALUE = "matrix_entropy_normalised"
 BOUND = "entropy_bound_normalised"
 CONTROLS = {
-    f"{VALUE}_without_first_row": ("first row left out", (0, (4, 1.5))),
-    f"{VALUE}_equal_length": ("texts cut to equal length", (0, (1, 1.2))),
+    f"{VALUE}_without_first_row": ("first row left out", (0, (4, 1.5)), "x"),
+    f"{VALUE}_equal_length": ("texts cut to equal length", (0, (1, 1.2)), "+"),
 }
 
 
@@ -157,6 +157,8 @@ def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float)
         defined = curve["texts"].iloc[0] - curve["undefined"].iloc[0]
         label = f"{called}, mean ± std of {defined} texts"
         axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
+        if len(curve) == 1:  # where a band has no width
+            axis.errorbar(curve["block"], mean, std, color=colour, lw=0.8, capsize=2)
         axis.plot(curve["block"], bound, color=colour, lw=0.8, alpha=0.8)
         bounds.append(float(bound.mean()))
     shown = bounds if len(bounds) <= 2 else [min(bounds), max(bounds)]
@@ -171,17 +173,17 @@ def _draw_controls(
     axis: Axes, part: pd.DataFrame, groups: list[str], controls: dict[str, str]
 ) -> list[Any]:
     """Means under every control; gives the legend's entries."""
+    single = part["block"].nunique() == 1  # which has no line to see
+
+    def look(name: str) -> dict[str, Any]:
+        _, dashes, marker = CONTROLS[name]
+        return {"lw": 1.1, "ls": dashes, "marker": marker if single else None}
+
     for group, colour in zip(groups, _colours(len(groups)), strict=True):
         curve = part[part["group"] == group]
         for name, short in controls.items():
-            values, dashes = curve[f"{short}_mean"], CONTROLS[name][1]
-            # A single block has no line to see.
-            marker = "x" if len(curve) == 1 else None
-            axis.plot(curve["block"], values, color=colour, lw=1.1, ls=dashes, marker=marker)
-    return [
-        Line2D([], [], color=GREY, lw=1.1, ls=CONTROLS[name][1], label=CONTROLS[name][0])
-        for name in controls
-    ]
+            axis.plot(curve["block"], curve[f"{short}_mean"], color=colour, **look(name))
+    return [Line2D([], [], color=GREY, label=CONTROLS[name][0], **look(name)) for name in controls]
 
 
 def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
