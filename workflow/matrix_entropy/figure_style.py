@@ -42,7 +42,6 @@ STYLE: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # TrueType: text stays text, and journals accept it
-    "svg.hashsalt": "matrix-entropy",
 }
 
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 from matrix_entropy.console import job
 from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.texts import format_of, read_dataset
+from matrix_entropy.texts import read_dataset
 
 with job(snakemake.log[0]) as log:
     dataset = snakemake.params.dataset
     name = dataset.get("bundled") or dataset.get("url") or dataset["path"]
     source = snakemake.input.source or dataset["path"]
-    dataset["format"] = dataset.get("format") or format_of(name)
     texts, origin = read_dataset(dataset, Path(str(source)), name)
     write_jsonl(snakemake.output.prompts, texts)
     write_json(snakemake.output.origin, origin)
