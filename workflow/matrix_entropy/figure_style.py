@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ import matplotlib
 matplotlib.use("Agg")  # before pyplot: no figure job has a screen
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from matrix_entropy.files import writing
+from matrix_entropy.files import write_csv, writing
 
 # Blue and red lead, as in Liang 2024; the others from Okabe and Ito, made for colour-blind readers.
 COLOURS = ("#0072B2", "#C1272D", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444")
 GREY = "#8A8A8A"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -51,6 +53,24 @@ def styled() -> None:
     plt.rcParams.update(STYLE)
 
 
+def colours(number: int) -> list[Any]:
+    """So many colours: those of the house, or steps of a colour map where these do not suffice."""
+    if number <= len(COLOURS):
+        return list(COLOURS[:number])
+    return [plt.get_cmap("viridis")(position) for position in np.linspace(0, 0.9, number)]
+
+
+def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """A colour and a marker for every different name, in the order of their appearance."""
+    different = list(dict.fromkeys(names))
+    return {
+        name: {"color": colour, "marker": MARKERS[number % len(MARKERS)]}
+        for number, (name, colour) in enumerate(
+            zip(different, colours(len(different)), strict=True)
+        )
+    }
+
+
 def save_figure(figure: Figure, numbers: pd.DataFrame, paths: Sequence[str | Path]) -> None:
     """Write a figure as PDF and PNG and the numbers that it draws as CSV.
 
@@ -58,10 +78,11 @@ def save_figure(figure: Figure, numbers: pd.DataFrame, paths: Sequence[str | Pat
     from the same numbers gives the same bytes.
     """
     for path in map(Path, paths):
+        if path.suffix == ".csv":
+            write_csv(path, numbers)
+            continue
         with writing(path) as temporary:
-            if path.suffix == ".csv":
-                numbers.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-            elif path.suffix == ".pdf":
+            if path.suffix == ".pdf":
                 figure.savefig(temporary, metadata={"CreationDate": None, "Producer": None})
             else:
                 figure.savefig(temporary, metadata={"Software": None})

@@ -7,11 +7,9 @@ the same means under two controls, since length and the first token move them mo
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,7 +17,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.figure_style import COLOURS, GREY, styled
+from matrix_entropy.figure_style import GREY, colours, styled
+from matrix_entropy.figure_text import plain, wrapped
 
 ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
 VALUE = "matrix_entropy_normalised"
@@ -112,23 +111,13 @@ def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
     for line in grid:
         line[0].set_ylabel("Matrix entropy / log $d$")
     axes[0][0].set_ylim(low, high)
-    figure.suptitle(_wrapped(title, figure, 6.3), fontsize=9.5, fontweight="bold")
-    figure.supxlabel(_wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
+    figure.suptitle(wrapped(title, figure, 6.3), fontsize=9.5, fontweight="bold")
+    figure.supxlabel(wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
     return figure
 
 
 def _short(name: str) -> str:
     return name.removeprefix("matrix_entropy_")
-
-
-def _wrapped(text: str, figure: Figure, points: float) -> str:
-    """The text in lines that fit the figure's width, at so many points a letter."""
-    return _plain(textwrap.fill(text, int(figure.get_figwidth() * 72 / points)))
-
-
-def _plain(text: str) -> str:
-    """The text with its dollar signs shown, which matplotlib would take for formulas."""
-    return text.replace("$", r"\$")
 
 
 def _limits(curves: pd.DataFrame, controls: list[str]) -> tuple[float, float]:
@@ -147,13 +136,13 @@ def _limits(curves: pd.DataFrame, controls: list[str]) -> tuple[float, float]:
 def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float) -> list[Any]:
     """Means with a band of one standard deviation, and the bound; gives the legend's entries."""
     bounds = []
-    for group, colour in zip(groups, _colours(len(groups)), strict=True):
+    for group, colour in zip(groups, colours(len(groups)), strict=True):
         curve = part[part["group"] == group]
         mean, std, bound = (
             curve[name] for name in ("normalised_mean", "normalised_std", "entropy_bound_mean")
         )
         axis.fill_between(curve["block"], mean - std, mean + std, color=colour, alpha=0.18, lw=0)
-        called = "all texts" if group == "all" else _plain(group)
+        called = "all texts" if group == "all" else plain(group)
         defined = curve["texts"].iloc[0] - curve["undefined"].iloc[0]
         label = f"{called}, mean ± std of {defined} texts"
         axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
@@ -179,7 +168,7 @@ def _draw_controls(
         _, dashes, marker = CONTROLS[name]
         return {"lw": 1.1, "ls": dashes, "marker": marker if single else None}
 
-    for group, colour in zip(groups, _colours(len(groups)), strict=True):
+    for group, colour in zip(groups, colours(len(groups)), strict=True):
         curve = part[part["group"] == group]
         for name, short in controls.items():
             axis.plot(curve["block"], curve[f"{short}_mean"], color=colour, **look(name))
@@ -190,7 +179,7 @@ def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
     """Title and legend above the curves' frame, where they can cover none of them."""
     axis.legend(
         handles=handles,
-        title=_plain(title) or None,
+        title=plain(title) or None,
         alignment="left",
         title_fontproperties={"weight": "bold", "size": 8},
         loc="lower left",
@@ -198,12 +187,6 @@ def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
         borderaxespad=0.1,
         fontsize=7,
     )
-
-
-def _colours(number: int) -> list[Any]:
-    if number <= len(COLOURS):
-        return list(COLOURS[:number])
-    return [plt.get_cmap("viridis")(position) for position in np.linspace(0, 0.9, number)]
 
 
 def captions(

@@ -1,0 +1,157 @@
+"""The words of figures: titles and captions that fit, and numbers as people write them."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+NOTE_SIZE = 6.5  # points, the smallest letters of a figure
+
+
+def wrapped(text: str, figure: Figure, points: float) -> str:
+    """The text in lines that fit the figure's width, at so many points a letter."""
+    return plain(textwrap.fill(text, int(figure.get_figwidth() * 72 / points)))
+
+
+def plain(text: str) -> str:
+    """The text with its dollar signs shown, which matplotlib would take for formulas."""
+    return text.replace("$", r"\$")
+
+
+def frame_figure(
+    figure: Figure, title: str, subtitle: str, handles: list[Any], first: int = 1
+) -> None:
+    """Put the title and one legend above all panels and the caption below them.
+
+    The ``first`` entries stand in one column of the legend.
+    """
+    # As many columns as leave every entry about four points a letter.
+    letters = max(len(str(handle.get_label())) for handle in handles) + 9
+    fit = max(1, int(figure.get_figwidth() * 72 / (3.9 * letters)))
+    rows = max(first, -(-len(handles) // fit))
+    # The title is the legend's: a layout would put it and the legend at one place.
+    legend = figure.legend(
+        handles=handles,
+        title=wrapped(title, figure, 6.0),
+        title_fontproperties={"size": 9.5, "weight": "bold"},
+        loc="outside upper center",
+        ncols=-(-len(handles) // rows),
+        columnspacing=1.4,
+        handlelength=2.2,
+    )
+    legend.get_title().set_multialignment("center")
+    figure.supxlabel(wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
+
+
+def head_panel(axis: Axes, title: str, notes: list[tuple[str, str]]) -> None:
+    """A panel's title and, between it and the frame, lines of notes, each with its colour.
+
+    Above the frame they cover no data, whatever the data are.
+    """
+    height = NOTE_SIZE * 1.3
+    for line, (note, colour) in enumerate(reversed(notes)):
+        axis.annotate(
+            plain(note),
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(0, 3 + line * height),
+            textcoords="offset points",
+            fontsize=NOTE_SIZE,
+            color=colour,
+        )
+    axis.set_title(plain(title), loc="left", fontweight="bold", pad=4 + len(notes) * height)
+
+
+def say(axis: Axes, words: str) -> None:
+    """Words in the middle of a panel that has nothing to draw."""
+    axis.text(
+        0.5,
+        0.5,
+        words,
+        transform=axis.transAxes,
+        ha="center",
+        va="center",
+        fontsize=NOTE_SIZE + 0.5,
+        color="#444444",
+    )
+
+
+def signed(number: float) -> str:
+    """Three decimals with a true minus sign.
+
+    Examples
+    --------
+    >>> signed(-0.0521), signed(0.5)
+    ('−0.052', '0.500')
+    """
+    return f"{number:.3f}".replace("-", "−")
+
+
+def count(number: float) -> str:
+    """A number of parameters in three digits, as models are named after it.
+
+    Examples
+    --------
+    >>> count(950), count(13_120), count(1_414_647_808)
+    ('950', '13.1k', '1.41B')
+    """
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= 0.9995 * unit:
+            return f"{float(f'{number / unit:.3g}'):g}{letter}"
+    return f"{number:g}"
+
+
+def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
+    """Title and caption of a figure across models: which, on which texts; stand-ins are named so.
+
+    ``values`` has one row per model and data set, as `matrix_entropy.model_values` gives them.
+    Models whose ``shown`` is false are said to be left out.
+    """
+    shown = values["shown"] if "shown" in values else pd.Series(True, index=values.index)
+    families = list(dict.fromkeys(values["family"]))
+    models = values[shown].drop_duplicates("model")
+    datasets = values.drop_duplicates("dataset")
+    on = datasets["dataset_title"].iloc[0] if len(datasets) == 1 else f"{len(datasets)} data sets"
+    called = _listed(families)
+    if models["stand_in"].any():
+        called = f"{called} stand-ins"
+    parts = [_stand_ins(models)] if models["stand_in"].any() else []
+    for family in families:
+        sizes = list(dict.fromkeys(models.loc[models["family"] == family, "size"]))
+        # A model without a size of its own is called by its title, which is its family then.
+        parts.append(family if sizes == [family] else f"{family} {', '.join(sizes)}")
+    left_out = values[~shown].drop_duplicates("model")
+    if len(left_out):
+        parts.append(f"left out: {_listed(list(left_out['model_title']))}")
+    texts = {str(name): _texts(part) for name, part in values.groupby("dataset_title", sort=False)}
+    if len(set(texts.values())) == 1:
+        each = "each " if len(texts) > 1 else ""
+        parts.append(f"{_listed(list(texts))}: {each}{texts.popitem()[1]}")
+    else:
+        parts.append(", ".join(f"{name}: {number}" for name, number in texts.items()))
+    return f"{title}: {called}, {on}", "; ".join(parts)
+
+
+def _stand_ins(models: pd.DataFrame) -> str:
+    stand_ins = models[models["stand_in"]]
+    names = _listed(list(dict.fromkeys(stand_ins["family"])))
+    sizes = list(dict.fromkeys(map(count, sorted(stand_ins["parameters"]))))
+    span = " to ".join(dict.fromkeys((sizes[0], sizes[-1])))
+    return f"Not {names} but stand-ins of {span} parameters, trained in seconds on generated texts"
+
+
+def _texts(part: pd.DataFrame) -> str:
+    """How many texts, and how many of them have no entropy or were cut, at most in one run."""
+    words = f"{int(part['texts'].max()):,} texts"
+    kinds = {"undefined": "without an entropy", "truncated": "truncated"}
+    most = {kind: int(part[key].max()) for key, kind in kinds.items()}
+    counts = [f"{number:,} {kind}" for kind, number in most.items() if number]
+    return f"{words} ({', '.join(counts)})" if counts else words
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,232 @@
+"""Entropy, effective rank, loss and perplexity against model size: Wei et al. 2024, Figures 1, 6.
+
+The rank is the control: it is the same entropy without the division by ``log d``. Beside the power
+laws stands the null of one constant effective rank, which has a model's width in it and nothing
+that it learned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from matrix_entropy.figure_numbers import LEAST_MODELS, null_of, require_entropy
+from matrix_entropy.figure_style import GREY, looks, styled
+from matrix_entropy.figure_text import frame_figure, head_panel, say, signed
+from matrix_entropy.scaling import Null, fit_power_law
+from matrix_entropy.size_axis import label_sizes, log_ordinate
+
+NULL = "constant effective rank"
+LAW, LAW_WITH_OFFSET = "power law", "power law with offset"
+FITTED = ("entropy_a", "effective_rank_geometric", "loss")
+ROWS = {
+    "entropy_a": "Matrix entropy / log $d$",
+    "effective_rank_geometric": "Effective rank\nexp(mean entropy)",
+    "loss": "Loss (nats per token)",
+    "ppl_token": "Perplexity\nexp(loss over all tokens)",
+}
+NULL_OF_ROW = {"entropy_a": "null_entropy_a", "effective_rank_geometric": "null_effective_rank"}
+DRAWN = (
+    "model",
+    "family",
+    "size",
+    "parameters",
+    "width",
+    "stand_in",
+    "shown",
+    "dataset",
+    "dataset_title",
+    "texts",
+    "undefined",
+    "tokens_mean",
+    "entropy_a",
+    "effective_rank_geometric",
+    "effective_rank",
+    "loss",
+    "ppl_token",
+    "ppl_windows",
+)
+
+
+def scaling_numbers(values: pd.DataFrame) -> pd.DataFrame:
+    """The numbers that the figure draws: one row per model and data set, in order of size.
+
+    ``null_entropy_a`` and ``null_effective_rank`` are what one constant effective rank for all
+    models of the family predicts: ``c / log d`` and ``exp(c)``; NaN where it has no fit.
+    A model whose ``shown`` is false is neither drawn nor fitted.
+
+    Raises
+    ------
+    InputError
+        If there is no entropy to draw.
+    """
+    values = values.assign(shown=values.get("shown", True))
+    require_entropy(values[values["shown"]])
+    parts = []
+    for _, part in values[list(DRAWN)].groupby(["dataset", "family"], sort=False):
+        null = _null(part)
+        entropy = np.nan if null is None else null.entropy
+        parts.append(
+            part.assign(
+                null_entropy_a=entropy / np.log(part["width"]),
+                null_effective_rank=np.exp(entropy),
+            ).sort_values("parameters", kind="stable")
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def scaling_fits(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Fits of the numbers of `scaling_numbers`: a row per data set, family, indicator and kind.
+
+    Power laws ``y = offset + coefficient · parameters ^ exponent`` have ``low`` and ``high``, the
+    95 % interval of the exponent; the null of a constant effective rank has it in
+    ``effective_rank``. Where a fit means nothing its numbers are NaN and ``note`` says why.
+    """
+    rows = []
+    for (dataset, family), part in numbers.groupby(["dataset", "family"], sort=False):
+        where = {"dataset": dataset, "family": family}
+        for indicator in FITTED:
+            for kind in (LAW, LAW_WITH_OFFSET):
+                rows.append(
+                    {**where, "indicator": indicator, "kind": kind, **_law(part, indicator, kind)}
+                )
+        null = _null(part)
+        found: dict[str, Any] = {
+            "note": f"fewer than {LEAST_MODELS} models with different entropies"
+        }
+        if null is not None:
+            found = {"effective_rank": null.effective_rank, "r_squared": null.r_squared, "note": ""}
+        points = int(part.loc[part["shown"], "entropy_a"].notna().sum())
+        rows.append({**where, "indicator": "entropy_a", "kind": NULL, "points": points, **found})
+    columns = ["exponent", "low", "high", "coefficient", "offset", "effective_rank", "r_squared"]
+    order = ["dataset", "family", "indicator", "kind", "points", *columns, "note"]
+    return pd.DataFrame(rows).reindex(columns=order)
+
+
+def _law(part: pd.DataFrame, indicator: str, kind: str) -> dict[str, Any]:
+    shown = part[part["shown"]]
+    points = int(shown[indicator].notna().sum())
+    try:
+        law = fit_power_law(shown["parameters"], shown[indicator], offset=kind == LAW_WITH_OFFSET)
+    except ValueError as error:  # too few sizes, or no logarithm: the reason belongs in the table
+        return {"points": points, "note": str(error)}
+    if law.degenerate:
+        return {"points": points, "note": law.degenerate}
+    low, high = law.interval
+    return {
+        "points": points,
+        "exponent": law.exponent,
+        "low": low,
+        "high": high,
+        "coefficient": law.coefficient,
+        "offset": law.offset,
+        "r_squared": law.r_squared,
+        "note": "",
+    }
+
+
+def _null(part: pd.DataFrame) -> Null | None:
+    shown = part[part["shown"]]
+    return null_of(shown["entropy_a"], shown["width"])
+
+
+def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """Draw the numbers of `scaling_numbers` and the fits of `scaling_fits`.
+
+    A column per data set and a row per indicator that was measured, each with one ordinate; one
+    logarithmic abscissa for all.
+    """
+    styled()
+    shown = numbers[numbers["shown"]]
+    datasets = list(dict.fromkeys(shown["dataset"]))
+    rows = [name for name in ROWS if shown[name].notna().any()]
+    families = looks(shown["family"])
+    notes = 2 * len(families)
+    figure, axes = plt.subplots(
+        len(rows),
+        len(datasets),
+        figsize=(max(5.2, 0.6 + 2.55 * len(datasets)), 1.3 + (1.5 + 0.1 * notes) * len(rows)),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
+    for column, dataset in enumerate(datasets):
+        part = shown[shown["dataset"] == dataset]
+        for line, (row, axis) in enumerate(zip(rows, axes[:, column], strict=True)):
+            panel_fits = fits[(fits["dataset"] == dataset) & (fits["indicator"] == row)]
+            if part[row].isna().all():
+                say(axis, "not measured")
+            for family, look in families.items():
+                _draw(axis, part[part["family"] == family], row, look)
+                measured = part[(part["family"] == family) & part[row].notna()]
+                _draw_law(axis, measured, panel_fits, family, look)
+            words = [
+                (note, look["color"])
+                for family, look in families.items()
+                for note in _notes(panel_fits[panel_fits["family"] == family])
+            ]
+            head_panel(axis, part["dataset_title"].iloc[0] if line == 0 else "", words)
+    for row, line_of_axes in zip(rows, axes, strict=True):
+        line_of_axes[0].set_ylabel(ROWS[row])
+        if row == "ppl_token":
+            log_ordinate(line_of_axes[0])
+    figure.align_ylabels(axes[:, 0])
+    frame_figure(figure, title, subtitle, _handles(families))
+    label_sizes(figure, list(axes[-1]), shown)
+    return figure
+
+
+def _draw(axis: Axes, part: pd.DataFrame, row: str, look: dict[str, Any]) -> None:
+    axis.plot(part["parameters"], part[row], ls="", ms=4, **look)
+    if row in NULL_OF_ROW:
+        null = part[NULL_OF_ROW[row]]
+        axis.plot(part["parameters"], null, color=look["color"], lw=0.9, ls=(0, (4, 2)))
+
+
+def _draw_law(
+    axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, family: str, look: dict[str, Any]
+) -> None:
+    laws = fits[(fits["family"] == family) & (fits["kind"] == LAW) & fits["exponent"].notna()]
+    for law in laws.itertuples():
+        sizes = np.geomspace(part["parameters"].min(), part["parameters"].max(), 100)
+        axis.plot(sizes, law.coefficient * sizes**law.exponent, color=look["color"], lw=0.8)
+
+
+def _notes(fits: pd.DataFrame) -> list[str]:
+    """What a panel says about one family's fits, a line for each."""
+    notes = []
+    for fit in fits[fits["kind"].isin([LAW, NULL]) & (fits["points"] > 0)].itertuples():
+        if np.isnan(fit.r_squared):
+            notes.append(f"no {'power law' if fit.kind == LAW else 'null'} (n = {fit.points})")
+        elif fit.kind == NULL:
+            notes.append(f"null: rank {fit.effective_rank:.1f}, R² {signed(fit.r_squared)}")
+        else:
+            interval = ""
+            if not np.isnan(fit.low):
+                interval = f" ({signed(fit.low)} to {signed(fit.high)})"
+            notes.append(f"exponent {signed(fit.exponent)}{interval}, R² {signed(fit.r_squared)}")
+    return notes
+
+
+def _handles(families: dict[str, dict[str, Any]]) -> list[Line2D]:
+    only = next(iter(families.values()))["color"] if len(families) == 1 else GREY
+    return [
+        *(Line2D([], [], ls="", ms=4, label=name, **look) for name, look in families.items()),
+        Line2D(
+            [],
+            [],
+            color=only,
+            lw=0.8,
+            label="power law: exponent with 95 % interval, R² of logarithms",
+        ),
+        Line2D(
+            [], [], color=only, lw=0.9, ls=(0, (4, 2)), label="null: one constant effective rank"
+        ),
+    ]
