@@ -10,7 +10,8 @@ import logging
 import random
 import re
 import runpy
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_jsonl
-from matrix_entropy.texts import format_of, read_dataset
+from matrix_entropy.texts import format_of, read_dataset, select_texts
 
 SCRIPT = Path(__file__).parent.parent / "workflow" / "scripts" / "read_texts.py"
 
@@ -331,6 +332,70 @@ def test_sample_is_drawn_from_what_is_left(tmp_path):
     assert [text["id"] for text in texts] == expected
 
 
+class Watched(Sequence):
+    """Records that note which of them were looked at."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.seen = count, []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        self.seen.append(number)
+        return {"text": f"t{number}", "label": number % 2}
+
+
+@pytest.mark.parametrize("sample", [{"first": 30}, {"size": 30, "seed": 123}])
+def test_a_sample_of_a_large_source_touches_only_its_records(sample):
+    """What is drawn is the same as after reading everything, which a filter makes necessary."""
+    records = Watched(10**7)
+    texts, counts = select_texts(records, {"group_field": "label", "sample": sample}, "x")
+    assert [text["id"] for text in texts] == [str(number) for number in records.seen]
+    assert counts == {"records": 10**7, "skipped_empty": 0, "texts": 30}
+    few, filtered = Watched(500), Watched(500)
+    texts = select_texts(few, {"sample": sample}, "x")
+    assert texts == select_texts(filtered, {"sample": sample, "skip_empty": True}, "x")
+    assert (len(few.seen), len(filtered.seen)) == (30, 500)
+
+
+def test_an_empty_text_outside_the_sample_does_not_stop_the_run(tmp_path):
+    """It is not looked at; within the sample it does."""
+    content = as_json(["a", "b", ""])
+    assert len(read(tmp_path, "x.json", content, sample={"first": 2})) == 2
+    with pytest.raises(InputError, match="record 2 has an empty 'text'"):
+        read(tmp_path, "x.json", content, sample={"first": 3})
+
+
+def test_ten_thousand_records_take_less_than_a_second(tmp_path):
+    """Of a hundred words each, drawn at random from twice as many."""
+    text = " ".join(f"word{i}" for i in range(100))
+    content = as_lines(*({"text": f"{text} {i}"} for i in range(20_000)))
+    start = time.perf_counter()
+    assert len(read(tmp_path, "x.jsonl", content, sample={"size": 10_000, "seed": 1})) == 10_000
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet"])
+def test_several_fields_and_benchmarks(tmp_path, name):
+    """Records are joined to texts, from Parquet too, where choices are arrays."""
+    records = [
+        {"question_stem": "Fog is at", "choices": {"text": ["a", "b"], "label": ["A", "B"]}}
+        | {"answerKey": key}
+        for key in "AB"
+    ]
+    if name == "x.jsonl":
+        content = as_lines(*records)
+    else:
+        content = parquet(**{key: [record[key] for record in records] for key in records[0]})
+    texts = read(tmp_path, name, content, record="openbookqa")
+    assert [text["text"] for text in texts] == ["Fog is at a", "Fog is at b"]
+    texts = read(tmp_path, name, content, fields=["question_stem", "answerKey"], separator=": ")
+    assert [text["text"] for text in texts] == ["Fog is at: A", "Fog is at: B"]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -467,6 +532,49 @@ BAD: dict[str, tuple[str, bytes | None, dict[str, Any], list[str]]] = {
     "an empty text file": ("x.txt", b"\n\n", {}, ["no text"]),
     "nothing but empty texts": ("x.json", b'["", " "]', {"skip_empty": True}, ["no text", "2"]),
     "no records and groups": ("x.json", b"[]", {"groups": {"a": "b"}}, ["no text"]),
+    "nothing but empty fields": (
+        "x.jsonl",
+        as_lines({"a": "", "b": None}, {"a": " ", "b": ""}),
+        {"fields": ["a", "b"], "skip_empty": True},
+        ["2 records were read", "`skip_empty: true` left out", "'a', 'b'"],
+    ),
+    "a group of empty texts": (
+        "x.csv",
+        b"text,label\na,x\n,y\n ,y\n",
+        {"group_field": "label", "groups": {"first": "x", "last": "y"}, "skip_empty": True},
+        ["no text in group 'y'", "'last'", "3 records were read", "`skip_empty: true`"],
+    ),
+    "groups of none": (
+        "x.csv",
+        b"text,label\na,x\nb,y\n",
+        {"group_field": "label", "groups": {}},
+        ["`groups:` names no group", "2 records were read", "x, y"],
+    ),
+    "empty fields": (
+        "x.jsonl",
+        as_lines({"a": "1", "b": ""}, {"a": "", "b": None}),
+        {"fields": ["a", "b"]},
+        ["record 1", "empty 'a', 'b'", "`skip_empty: true`"],
+    ),
+    "a missing one of several fields": (
+        "x.jsonl",
+        as_lines({"a": "1", "c": "2"}),
+        {"fields": ["a", "b"]},
+        ["record 0", "'b'", "it has: a, c."],
+    ),
+    "strings where fields are wanted": ("x.json", b'["a"]', {"fields": ["a"]}, ["'a'", "text"]),
+    "a benchmark without its answer": (
+        "x.jsonl",
+        as_lines({"goal": "a", "sol1": "b", "sol2": "c", "label": -1}),
+        {"record": "piqa"},
+        ["record 0", "'label' is -1", "0, 1"],
+    ),
+    "an empty question": (
+        "x.jsonl",
+        as_lines({"goal": "", "sol1": "b", "sol2": "c", "label": 1}),
+        {"record": "piqa"},
+        ["record 0", "empty question or answer", "`skip_empty: true`"],
+    ),
 }
 
 

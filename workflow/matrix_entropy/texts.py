@@ -9,13 +9,14 @@ import json
 import random
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from matrix_entropy.downloads import check_hash
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
+from matrix_entropy.records import NESTED_GROUP, Record, named, text_of, value_of
 
 FORMATS = {
     ".json": "json",
@@ -25,9 +26,6 @@ FORMATS = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-
-# Where the nested groups of a JSON file are kept in a record; no real field has such a name.
-NESTED_GROUP = "\0group"
 
 
 def format_of(name: str) -> str:
@@ -55,8 +53,7 @@ def read_dataset(
     Parameters
     ----------
     dataset : dict
-        The data set's entry: ``field``, ``group_field``, ``groups``, ``sample``, ``skip_empty``,
-        ``format``, ``sha256``.
+        The data set's entry: ``format``, ``sha256``, and what `select_texts` looks at.
     source : Path
         The file on disk.
     name : str
@@ -72,8 +69,7 @@ def read_dataset(
     Raises
     ------
     InputError
-        If the file is missing, has another hash, cannot be parsed, lacks the field or a group,
-        holds an empty text, or has no text left.
+        If the file is missing, has another hash or cannot be parsed, or as `select_texts` does.
     """
     if not source.is_file():
         raise InputError(
@@ -81,24 +77,58 @@ def read_dataset(
         )
     if "sha256" in dataset:
         check_hash(source, dataset["sha256"], name)
-    field = dataset["field"]
-    records = list(_records(source, dataset.get("format") or format_of(name), field, name))
-    texts, empty = _texts(records, dataset, name)
-    if not texts:
+    file_format = dataset.get("format") or format_of(name)
+    records = list(_records(source, file_format, dataset.get("field", "text"), name))
+    texts, counts = select_texts(records, dataset, name)
+    return texts, {"source": name, "sha256": sha256(source), **counts}
+
+
+def select_texts(
+    records: Sequence[Record], dataset: dict[str, Any], name: str
+) -> tuple[list[dict[str, str]], dict[str, int]]:
+    """Texts of the records that a data set's entry selects.
+
+    Empty ones are left out first (``skip_empty``), then other groups (``groups``), and from what
+    remains the sample is taken. Where nothing is left out beforehand only the records of the
+    sample are looked at, so that a large source need not be read.
+
+    Parameters
+    ----------
+    records : sequence of mappings
+    dataset : dict
+        The data set's entry: ``field``, ``fields``, ``separator``, ``record`` (see
+        `matrix_entropy.records.text_of`), ``group_field``, ``groups``, ``sample``, ``skip_empty``.
+    name : str
+        What to call the source in messages.
+
+    Returns
+    -------
+    texts : list of dict
+        ``id`` (position in the source), ``group`` and ``text``.
+    counts : dict
+        ``records`` of the source, those among them ``skipped_empty``, ``texts``.
+
+    Raises
+    ------
+    InputError
+        If a record lacks the field, or holds an empty text that is not to be skipped; if there is
+        no such group; if there are fewer texts than the sample takes, or none.
+    """
+    if not records:
         raise InputError(
-            f"{name} holds no text to work on ({len(records)} records were read, {empty} of them "
-            "empty); check that it is the right file."
+            f"{name} holds no text to work on (0 records were read); check that it is the right "
+            "source."
         )
-    texts = _select_groups(texts, dataset.get("groups"), name)
-    texts = _sample(texts, dataset.get("sample"), name)
-    origin = {
-        "source": name,
-        "sha256": sha256(source),
-        "records": len(records),
-        "skipped_empty": empty,
-        "texts": len(texts),
-    }
-    return texts, origin
+    sample, groups = dataset.get("sample"), dataset.get("groups")
+    if dataset.get("skip_empty", False) or groups is not None:
+        texts, empty = _texts(enumerate(records), dataset, name)
+        texts = _select_groups(texts, empty, groups, name)
+        texts = [texts[i] for i in _sample(len(texts), sample, name)]
+    else:
+        drawn = _sample(len(records), sample, name)
+        texts, empty = _texts(((i, records[i]) for i in drawn), dataset, name)
+    counts = {"records": len(records), "skipped_empty": len(empty), "texts": len(texts)}
+    return texts, counts
 
 
 def _records(source: Path, file_format: str, field: str, name: str) -> Iterator[dict[str, Any]]:
@@ -184,50 +214,54 @@ def _nested(value: Any, field: str, path: tuple[str, ...], name: str) -> Iterato
 
 
 def _texts(
-    records: list[dict[str, Any]], dataset: dict[str, Any], name: str
-) -> tuple[list[dict[str, str]], int]:
-    field, group_field = dataset["field"], dataset.get("group_field", NESTED_GROUP)
-    texts, empty = [], 0
-    for number, record in enumerate(records):
-        for wanted in {field, group_field} - {NESTED_GROUP}:
-            if wanted not in record:
-                known = ", ".join(str(key) for key in record if key != NESTED_GROUP)
-                raise InputError(
-                    f"{name}, record {number} has no field '{wanted}'; it has: {known}."
-                )
-        text = record[field]
-        if text is None or (isinstance(text, str) and not text.strip()):
-            if not dataset.get("skip_empty", False):
-                raise InputError(
-                    f"{name}, record {number} has an empty '{field}'; remove the record, or set "
-                    "`skip_empty: true` in the data set to leave such records out."
-                )
-            empty += 1
-            continue
-        if not isinstance(text, str):
+    records: Iterable[tuple[int, Record]], dataset: dict[str, Any], name: str
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Texts of numbered records, and the groups of those that are empty."""
+    group_field = dataset.get("group_field", NESTED_GROUP)
+    texts, empty = [], []
+    for number, record in records:
+        where = f"{name}, record {number}"
+        text = text_of(record, dataset, where)
+        if group_field == NESTED_GROUP:
+            group = str(record.get(NESTED_GROUP, "all"))
+        else:
+            group = str(value_of(record, group_field, where))
+        if text is not None:
+            texts.append({"id": str(number), "group": group, "text": text})
+        elif dataset.get("skip_empty", False):
+            empty.append(group)
+        else:
             raise InputError(
-                f"{name}, record {number}: '{field}' is {type(text).__name__}, not text; set "
-                "`field:` to one that holds text."
+                f"{where} has an empty {named(dataset)}; remove the record, or set "
+                "`skip_empty: true` in the data set to leave such records out."
             )
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InputError(
-                f"{name}, record {number}: '{field}' holds half a surrogate pair (a \\ud... escape "
-                "without its other half), which is no character; remove it."
-            ) from None
-        group = str(record.get(group_field, "all"))
-        texts.append({"id": str(number), "group": group, "text": text})
+    if not texts:
+        raise InputError(
+            f"{name} holds no text to work on: {len(empty)} records were read, and "
+            f"`skip_empty: true` left out every one for its empty {named(dataset)}; set `field:` "
+            "to one that holds text."
+        )
     return texts, empty
 
 
 def _select_groups(
-    texts: list[dict[str, str]], groups: dict[str, str] | None, name: str
+    texts: list[dict[str, str]], empty: list[str], groups: dict[str, str] | None, name: str
 ) -> list[dict[str, str]]:
     if groups is None:
         return texts
     found = list(dict.fromkeys(text["group"] for text in texts))
+    records = f"{len(texts) + len(empty)} records were read"
+    if not groups:
+        raise InputError(
+            f"{name}: `groups:` names no group, which leaves no text ({records}); add one of "
+            f"{', '.join(found)}, or remove `groups:` to take all."
+        )
     for label, key in groups.items():
+        if key not in found and key in empty:
+            raise InputError(
+                f"{name} has no text in group '{key}' (wanted as '{label}'): {records}, and "
+                f"`skip_empty: true` left out every one of this group; remove it from `groups:`."
+            )
         if key not in found:
             raise InputError(
                 f"{name} has no group '{key}' (wanted as '{label}'); it has: {', '.join(found)}."
@@ -236,18 +270,19 @@ def _select_groups(
     return [{**text, "group": labels[text["group"]]} for text in texts if text["group"] in labels]
 
 
-def _sample(
-    texts: list[dict[str, str]], sample: dict[str, int] | None, name: str
-) -> list[dict[str, str]]:
-    """The first texts, or a random sample as the papers draw it: seeded, in the order drawn."""
+def _sample(texts: int, sample: dict[str, int] | None, name: str) -> Sequence[int]:
+    """Positions of the first texts, or of a random sample as the papers draw it.
+
+    That is ``random.seed(seed); random.sample(range(texts), size)``, in the order drawn.
+    """
     if sample is None:
-        return texts
+        return range(texts)
     if "first" in sample:
-        return texts[: sample["first"]]
+        return range(min(sample["first"], texts))
     size = sample["size"]
-    if size > len(texts):
+    if size > texts:
         raise InputError(
-            f"{name} has {len(texts)} texts, fewer than the sample of {size}; "
+            f"{name} has {texts} texts, fewer than the sample of {size}; "
             "lower `sample: size:` or leave `sample` out to take all."
         )
-    return [texts[i] for i in random.Random(sample["seed"]).sample(range(len(texts)), size)]
+    return random.Random(sample["seed"]).sample(range(texts), size)

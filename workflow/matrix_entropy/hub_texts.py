@@ -1,0 +1,181 @@
+"""Read the texts of a data set on the Hugging Face Hub, the same way with and without a network.
+
+The files are first brought into the hub cache (`matrix_entropy.hub.snapshot`) and read from there.
+`datasets.load_dataset` by id would not look into that cache without a network, and would overlook
+the revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.data_files import sanitize_patterns
+from datasets.exceptions import DatasetsError
+from huggingface_hub import get_cached_repo_tree, metadata_load
+from huggingface_hub.errors import CachedRepoTreeNotFoundError
+from huggingface_hub.utils import filter_repo_objects
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.hub import page, snapshot
+from matrix_entropy.texts import FORMATS, format_of, select_texts
+
+# Jobs have bars of their own.
+datasets.disable_progress_bars()
+
+CARD = "README.md"
+DATA_FILES = [f"*{ending}{packed}" for ending in FORMATS for packed in ("", ".gz")]
+BUILDERS = {"jsonl": "json"}
+MOST_LISTED = 20
+
+
+def read_hub_dataset(
+    dataset: dict[str, Any], name: str
+) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """Texts of a hub data set, and where they came from.
+
+    Which files are fetched and read: those of ``files``, in that order; else those that the data
+    set's card names for the ``subset`` and ``split``; else, where the card names none, all in the
+    folder called as the subset, or all of the data set, out of which `datasets` finds the split.
+
+    They are turned into a memory-mapped table in `datasets`' own cache, so that a sample touches
+    only its records. No code of the data set is run.
+
+    Parameters
+    ----------
+    dataset : dict
+        The data set's entry: ``hub``, ``revision`` (``main``), ``split``, ``subset``, ``files``
+        (paths or shell patterns in the data set), ``format``, ``licence``, and what
+        `matrix_entropy.texts.select_texts` looks at.
+    name : str
+        What the configuration calls the data set.
+
+    Returns
+    -------
+    texts : list of dict
+        ``id`` (position in the split), ``group`` and ``text``.
+    origin : dict
+        ``source`` (id on the hub), ``revision``, ``commit`` that it led to, ``split``, ``subset``
+        and ``files`` and ``licence`` if the entry has them, and the counts of `select_texts`.
+
+    Raises
+    ------
+    InputError
+        If the revision cannot be had, has no such subset, split or file, cannot be read, or as
+        `matrix_entropy.texts.select_texts` does.
+    """
+    revision, split = dataset.get("revision", "main"), dataset["split"]
+    where = f"data set '{name}' ({dataset['hub']}, revision {revision})"
+
+    def fetched(patterns: list[str]) -> Path:
+        return snapshot("dataset", name, dataset["hub"], revision, [CARD, *patterns])
+
+    card = fetched([]) / CARD
+    patterns = dataset.get("files") or _card_files(card, dataset, where)
+    if patterns:
+        folder = fetched(patterns)
+        paths = _matching(folder, patterns, dataset, where)
+        file_format = dataset.get("format") or format_of(paths[0])
+        builder, files = BUILDERS.get(file_format, file_format), {split: paths}
+    else:
+        folder = fetched([f"{dataset['subset']}/*"] if "subset" in dataset else DATA_FILES)
+        builder, files = str(_subset_folder(folder, dataset, where)), None
+    splits = _loaded(builder, files, where)
+    _check_split(dataset, splits, where)
+    texts, counts = select_texts(splits[split], dataset, where)
+    kept = ("split", "subset", "files", "licence")
+    origin = {
+        "source": dataset["hub"],
+        "revision": revision,
+        "commit": folder.name,
+        **{key: dataset[key] for key in kept if key in dataset},
+        **counts,
+    }
+    return texts, origin
+
+
+def _card_files(card: Path, dataset: dict[str, Any], where: str) -> list[str]:
+    """Patterns that the data set's card states for the subset and split; none if it is silent."""
+    stated = (metadata_load(card) or {}).get("configs", []) if card.is_file() else []
+    if not stated:
+        return []
+    subsets = {config["config_name"]: config for config in stated}
+    if "subset" in dataset:
+        subset = dataset["subset"]
+    elif len(subsets) == 1:
+        (subset,) = subsets
+    else:
+        marked = (key for key, config in subsets.items() if config.get("default"))
+        subset = next(marked, "default")
+    if subset not in subsets:
+        wrong = f"no subset '{subset}'" if "subset" in dataset else "several subsets"
+        raise InputError(
+            f"{where} has {wrong}; set `subset:` to one of those it has: {_listed(subsets)}."
+        )
+    splits = sanitize_patterns(subsets[subset].get("data_files", {}))
+    if splits:
+        _check_split(dataset, splits, where)
+    return splits.get(dataset["split"], [])
+
+
+def _matching(folder: Path, patterns: list[str], dataset: dict[str, Any], where: str) -> list[str]:
+    """Paths of the files that match, pattern by pattern, those of one pattern by name."""
+    present = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    paths: dict[str, None] = {}
+    for pattern in patterns:
+        # The rule by which the hub library chooses what to download.
+        matching = list(filter_repo_objects(present, allow_patterns=pattern))
+        if not matching:
+            try:
+                tree = get_cached_repo_tree(
+                    dataset["hub"], repo_type="dataset", revision=folder.name
+                )
+                known = sorted(file.path for file in tree)
+            except CachedRepoTreeNotFoundError:  # a cache that was put together by hand
+                known = present
+            raise InputError(
+                f"{where} has no file '{pattern}'; name with `files:` some of those it has: "
+                f"{_listed(known)}."
+            )
+        paths |= dict.fromkeys(str(folder / path) for path in matching)
+    return list(paths)
+
+
+def _subset_folder(folder: Path, dataset: dict[str, Any], where: str) -> Path:
+    if "subset" not in dataset:
+        return folder
+    if not (folder / dataset["subset"]).is_dir():
+        raise InputError(
+            f"{where} has no subset '{dataset['subset']}', neither in its card nor as a folder; "
+            f"look at {page('dataset', dataset['hub'])} and name the files to read with `files:`."
+        )
+    return folder / dataset["subset"]
+
+
+def _loaded(builder: str, files: dict[str, list[str]] | None, where: str) -> datasets.DatasetDict:
+    try:
+        return datasets.load_dataset(builder, data_files=files)
+    except (DatasetsError, ValueError, FileNotFoundError) as error:
+        first_line = str(error.__cause__ or error).strip().splitlines()[0]
+        raise InputError(
+            f"{where} cannot be read ({first_line.rstrip('.')}); name the files to read with "
+            "`files:`."
+        ) from None
+
+
+def _check_split(dataset: dict[str, Any], splits: Iterable[str], where: str) -> None:
+    if dataset["split"] not in splits:
+        raise InputError(
+            f"{where} has no split '{dataset['split']}'; set `split:` to one of those it has: "
+            f"{_listed(splits)}."
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more
