@@ -12,7 +12,7 @@ import torch
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json
 from matrix_entropy.grammar import stories
-from matrix_entropy.models import blocks_and_norm, load_model
+from matrix_entropy.models import blocks_and_norm, context_window, load_model
 from matrix_entropy.stand_ins import END_OF_TEXT, new_model, train_stand_in, train_tokenizer
 
 TRAIN = {
@@ -27,6 +27,7 @@ TRAIN = {
     "learning_rate": 0.01,
     "seed": 3,
 }
+ARCHITECTURES = ["gpt2", "gpt_neo", "gpt_neox", "opt"]
 TEXTS = [story["text"] for story in stories(60)]
 
 
@@ -48,7 +49,7 @@ def test_the_tokenizer_reads_every_text_back(tokenizer: Any) -> None:
     assert tokenizer.bos_token == tokenizer.eos_token == END_OF_TEXT
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neo"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_training_is_seeded_and_learns(architecture: str, tokenizer: Any, tmp_path: Path) -> None:
     first = train(tmp_path / "first", tokenizer, architecture=architecture)
     second = train(tmp_path / "second", tokenizer, architecture=architecture)
@@ -71,12 +72,46 @@ def test_a_corpus_that_is_too_small_is_named(tokenizer: Any, tmp_path: Path) -> 
         train(tmp_path, tokenizer, texts=["A fox sang."])
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neo"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_the_stated_size_is_built(architecture: str, layers: int) -> None:
     model = new_model(TRAIN | {"architecture": architecture}, layers, 16, 400, 0)
     blocks, norm = blocks_and_norm(model)
     assert (len(blocks), norm is not None) == (layers, True)
+    assert (model.config.vocab_size, context_window(model.config)) == (400, 64)
+    assert {model.config.bos_token_id, model.config.eos_token_id} == {0}
+    # Without dropout training mode changes nothing.
+    ids = torch.arange(40)[None]
+    torch.testing.assert_close(model.train()(ids).logits, model.eval()(ids).logits)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_parameters_are_counted_once(architecture: str, tokenizer: Any, tmp_path: Path) -> None:
+    record = train(tmp_path, tokenizer, steps=1, architecture=architecture)
+    # Per block: attention and MLP of ratio 4 with their biases, and two norms.
+    attention_biases = 1 if architecture == "gpt_neo" else 4
+    block = 12 * 16 * 16 + (attention_biases + 5) * 16 + 4 * 16
+    # Embeddings and the last norm; an output matrix of its own, or learned positions (OPT's
+    # are two more).
+    positions = {"gpt_neox": 0, "opt": 66}.get(architecture, 64)
+    matrices = 2 if architecture == "gpt_neox" else 1
+    assert record["parameters"] == 2 * block + (matrices * 400 + positions) * 16 + 2 * 16
+    assert f"{record['parameters']} parameters" in record["id"]
+
+
+def test_gpt_neox_is_pythia_s_kind() -> None:
+    config = new_model(TRAIN | {"architecture": "gpt_neox"}, 2, 16, 400, 0).config
+    assert config.use_parallel_residual
+    assert not config.tie_word_embeddings
+    assert config.rope_parameters["partial_rotary_factor"] == 0.25
+
+
+def test_every_token_of_opt_is_learned() -> None:
+    """Its own configuration would keep token 1 at zero for padding."""
+    model = new_model(TRAIN | {"architecture": "opt"}, 2, 16, 400, 0)
+    embeddings = model.get_input_embeddings()
+    assert embeddings.padding_idx is None
+    assert (embeddings.weight.abs().sum(dim=1) > 0).all()
 
 
 def test_larger_stand_ins_have_learned_more(miniature: Path) -> None:

@@ -7,26 +7,27 @@ stand-in makes its own), and loaded from there: nothing that loads a model touch
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from accelerate import dispatch_model, infer_auto_device_map
+from accelerate.utils import get_balanced_memory
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import weights_sha256
+from matrix_entropy.hub import snapshot
 
 # Jobs have bars of their own.
 logging.disable_progress_bar()
@@ -78,10 +79,10 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         does not exist, or if its weights would have to be unpickled.
     """
     revision = model.get("revision", "main")
-    folder = _snapshot(name, model["hub"], revision, WANTED)
+    folder = snapshot("model", name, model["hub"], revision, WANTED)
     commit = folder.name
     if not list(folder.glob("*.safetensors")) and model["convert_weights"]:
-        folder = _snapshot(name, model["hub"], revision, [*WANTED, "*.bin"])
+        folder = snapshot("model", name, model["hub"], revision, [*WANTED, "*.bin"])
         _convert(name, folder, converted)
         folder = converted
     advice = (
@@ -102,52 +103,6 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         "folder": str(folder.absolute()),
         "stand_in": False,
     }
-
-
-def _snapshot(name: str, hub: str, revision: str, patterns: list[str]) -> Path:
-    offline = constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)
-    where = f"model '{name}' ({hub}, revision {revision})"
-    try:
-        return Path(
-            snapshot_download(
-                hub, revision=revision, allow_patterns=patterns, local_files_only=offline
-            )
-        )
-    except GatedRepoError:
-        raise InputError(
-            f"{where} is gated: ask for access at {constants.ENDPOINT}/{hub} and put your token "
-            "into the environment variable HF_TOKEN."
-        ) from None
-    except RevisionNotFoundError:
-        raise InputError(
-            f"{where}: the hub has no such revision; correct `revision:` (a branch, tag or commit)."
-        ) from None
-    except RepositoryNotFoundError:
-        raise InputError(
-            f"{where}: the hub has no such model, or it is private: correct `hub:`, or put your "
-            "token into the environment variable HF_TOKEN."
-        ) from None
-    except (LocalEntryNotFoundError, FileNotFoundError):
-        raise InputError(
-            f"{where}: the hub ({constants.ENDPOINT}) cannot be reached and this revision is not "
-            f"in the cache ({constants.HF_HUB_CACHE}); where there is a network, run "
-            f"`hf download {hub} --revision {revision}`, copy the cache here and set HF_HUB_CACHE "
-            "to it and HF_HUB_OFFLINE=1."
-        ) from None
-    except OSError as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise InputError(f"{where} could not be downloaded: {first_line}") from None
-
-
-def _answers(address: str) -> bool:
-    """True if anything answers there within seconds; the hub library would ask for a minute."""
-    try:
-        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _refuse_pickles(name: str, folder: Path, advice: str) -> None:
@@ -201,24 +156,34 @@ def load_tokenizer(record: dict[str, Any]) -> Any:
 def load_model(
     record: dict[str, Any], layers: int, width: int, dtype: str, device_map: str | None = None
 ) -> nn.Module:
-    """The model in a resolved model's folder, in evaluation mode, of the stated dtype.
+    """The model that a record describes, in evaluation mode, of the stated dtype.
+
+    That is the model in the record's folder, unless the record has
+
+    - ``untrained_seed``: the architecture and size of the folder's model with fresh weights. They
+      are drawn in float32 on the CPU and cast afterwards, so that every dtype and every machine
+      starts from the same draw. The folder's weights are not read.
+    - ``adapter``: the folder of a LoRA adapter in peft's format, which is merged into the weights:
+      hooks, module names and everything else then meet an ordinary model.
 
     Parameters
     ----------
     record : dict
-        From `resolve_hub`, `resolve_path` or a stand-in's training.
+        From `resolve_hub`, `resolve_path`, `untrained_record` or a training.
     layers, width : int
         What the configuration states.
     dtype : str
         ``float32``, ``float16`` or ``bfloat16``. Always given: transformers would otherwise take
         the checkpoint's own.
     device_map : str, optional
-        Passed on to transformers; None leaves the model on the CPU for the caller to move.
+        ``auto`` spreads the model over the devices; None leaves it on the CPU for the caller to
+        move.
 
     Raises
     ------
     InputError
-        If the folder is gone, the model needs remote code, or layers or width differ.
+        If a folder is gone, the model needs remote code, layers or width differ, or the adapter
+        does not fit the model.
     """
     name = record["model"]
     config = _from_folder(AutoConfig, record)
@@ -232,15 +197,77 @@ def load_model(
                 f"model '{name}' has {what} {found}, but the configuration states {stated}; "
                 f"write `{what}: {found}`."
             )
-    placement = {} if device_map is None else {"device_map": device_map}
-    model: nn.Module = _from_folder(
-        AutoModelForCausalLM,
-        record,
-        dtype=getattr(torch, dtype),
-        use_safetensors=True,
-        **placement,
-    )
+    made_here = "untrained_seed" in record or "adapter" in record
+    if "untrained_seed" in record:
+        model = _untrained(config, record["untrained_seed"], getattr(torch, dtype))
+    else:
+        model = _from_folder(
+            AutoModelForCausalLM,
+            record,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            **({} if device_map is None or made_here else {"device_map": device_map}),
+        )
+    if "adapter" in record:
+        model = _with_adapter(model, record)
+    if device_map is not None and made_here:
+        model = _spread(model)
     return model.eval()
+
+
+def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Record of the untrained model of a resolved model's architecture; see `load_model`.
+
+    Id, commit and hashes are those of the model whose configuration is taken.
+    """
+    kept = ("id", "revision", "commit", "folder", "stand_in", "weights_sha256", "parameters")
+    return {
+        "model": name,
+        "source": "untrained",
+        **{key: base[key] for key in kept if key in base},
+        "untrained_seed": seed,
+    }
+
+
+def _untrained(config: PretrainedConfig, seed: int, dtype: torch.dtype) -> PreTrainedModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    # The parameters only: as in a loaded model, rotary frequencies stay in float32.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
+
+
+def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedModel:
+    """The model with ``W + (alpha / rank) B A`` in place of every weight that LoRA adapted."""
+    from peft import PeftModel  # a second that other models need not pay
+
+    name, folder = record["model"], Path(record["adapter"])
+    if not (folder / "adapter_config.json").is_file():
+        raise InputError(
+            f"model '{name}': there is no adapter in {folder} any more; delete "
+            f"results/models/{name}.json and run again."
+        )
+    try:
+        return PeftModel.from_pretrained(model, folder).merge_and_unload()
+    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"model '{name}': the adapter in {folder} cannot be put onto {record['id']}: "
+            f"{first_line}"
+        ) from None
+
+
+def _spread(model: PreTrainedModel) -> PreTrainedModel:
+    """A model that was made on the CPU, spread over the devices as ``device_map: auto`` does."""
+    model.tie_weights()
+    whole = list(model._no_split_modules or [])
+    limits = get_balanced_memory(model, no_split_module_classes=whole)
+    # What does not fit on the devices stays on the CPU, where it already is.
+    limits["cpu"] = sys.maxsize
+    places = infer_auto_device_map(model, limits, no_split_module_classes=whole)
+    return dispatch_model(model, places)
 
 
 def _from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:

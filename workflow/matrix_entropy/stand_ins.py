@@ -19,19 +19,26 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import (
+    AutoModelForCausalLM,
     GPT2Config,
-    GPT2LMHeadModel,
     GPTNeoConfig,
-    GPTNeoForCausalLM,
+    GPTNeoXConfig,
+    OPTConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+
+from transformers.utils import logging as transformers_logging
 
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import weights_sha256, writing
 
 log = logging.getLogger("matrix_entropy")
+
+# Jobs have bars of their own.
+transformers_logging.disable_progress_bar()
 
 END_OF_TEXT = "<|endoftext|>"
 HELD_OUT_EVERY = 20  # one text in twenty is never trained on
@@ -59,35 +66,73 @@ def new_model(
     train: dict[str, Any], layers: int, width: int, vocabulary: int, end: int
 ) -> PreTrainedModel:
     """An untrained model of the stated architecture and size; seed torch before."""
-    special: dict[str, Any] = {"vocab_size": vocabulary, "bos_token_id": end, "eos_token_id": end}
-    if train["architecture"] == "gpt2":
-        return GPT2LMHeadModel(
-            GPT2Config(
-                n_layer=layers,
-                n_embd=width,
-                n_head=train["heads"],
-                n_positions=train["context"],
-                resid_pdrop=0.0,
-                embd_pdrop=0.0,
-                attn_pdrop=0.0,
-                **special,
-            )
-        )
+    config = CONFIGS[train["architecture"]](layers, width, train["heads"], train["context"])
+    config.update({"vocab_size": vocabulary, "bos_token_id": end, "eos_token_id": end})
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    return model
+
+
+def _gpt2(layers: int, width: int, heads: int, context: int) -> PretrainedConfig:
+    return GPT2Config(
+        n_layer=layers,
+        n_embd=width,
+        n_head=heads,
+        n_positions=context,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
+
+
+def _gpt_neo(layers: int, width: int, heads: int, context: int) -> PretrainedConfig:
     # Global and local attention take turns, as in TinyStories; an odd layer at the end is global.
     attention: list[Any] = [[["global", "local"], layers // 2]] if layers > 1 else []
-    return GPTNeoForCausalLM(
-        GPTNeoConfig(
-            num_layers=layers,
-            hidden_size=width,
-            num_heads=train["heads"],
-            max_position_embeddings=train["context"],
-            attention_types=attention + ([[["global"], 1]] if layers % 2 else []),
-            resid_dropout=0.0,
-            embed_dropout=0.0,
-            attention_dropout=0.0,
-            **special,
-        )
+    return GPTNeoConfig(
+        num_layers=layers,
+        hidden_size=width,
+        num_heads=heads,
+        max_position_embeddings=context,
+        attention_types=attention + ([[["global"], 1]] if layers % 2 else []),
+        resid_dropout=0.0,
+        embed_dropout=0.0,
+        attention_dropout=0.0,
     )
+
+
+def _gpt_neox(layers: int, width: int, heads: int, context: int) -> PretrainedConfig:
+    # As Pythia: attention and MLP side by side, a quarter of each head rotated, its own output
+    # matrix.
+    return GPTNeoXConfig(
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=context,
+        use_parallel_residual=True,
+        rotary_pct=0.25,  # type: ignore[call-arg]
+        tie_word_embeddings=False,
+        attention_dropout=0.0,
+        hidden_dropout=0.0,
+    )
+
+
+def _opt(layers: int, width: int, heads: int, context: int) -> PretrainedConfig:
+    return OPTConfig(
+        # By default token 1 pads and is never learned; here it is a token like any other.
+        pad_token_id=None,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        ffn_dim=4 * width,
+        word_embed_proj_dim=width,
+        max_position_embeddings=context,
+        do_layer_norm_before=True,
+        dropout=0.0,
+        attention_dropout=0.0,
+    )
+
+
+CONFIGS = {"gpt2": _gpt2, "gpt_neo": _gpt_neo, "gpt_neox": _gpt_neox, "opt": _opt}
 
 
 def train_stand_in(
@@ -151,6 +196,7 @@ def train_stand_in(
         "folder": str(folder),
         "stand_in": True,
         "weights_sha256": weights_sha256(folder),
+        "parameters": parameters,
         "held_out_loss": final,
         "training": train,
     }
@@ -179,7 +225,11 @@ def _train(
     steps, length = train["steps"], train["block"] + 1
     random = np.random.default_rng(train["seed"])
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=train["learning_rate"], betas=(0.9, 0.98), weight_decay=0.01
+        model.parameters(),
+        lr=train["learning_rate"],
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        fused=True,
     )
     warm_up = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
