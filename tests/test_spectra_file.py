@@ -47,6 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         truncated=np.array([False] * 5 + [True]),
         token_ids=random.integers(0, 100, offsets[-1]),
         token_losses=token_losses,
+        window_groups=np.array(["good", "good", "bad"]),
+        window_losses=np.array([1.0, 2.0, 3.0], dtype=np.float32),
+        window_tokens=np.array([30, 10, 20]),
     )
     write_json(folder / "provenance.json", {"options": {"dtype": "float32"}, "model": "random"})
     return folder
@@ -152,13 +155,28 @@ def test_a_text_of_one_token_is_kept_and_counted(spectra: Spectra) -> None:
     single = metrics[metrics["id"] == "text 0"]
     assert len(single) == len(LAYERS)
     assert single["matrix_entropy"].isna().all()
-    summary = summary_table(metrics, WIDTH)
-    good = summary[(summary["group"] == "good") & (summary["layer"] == "1")].iloc[0]
+    summary = summary_table(spectra).set_index(["view", "group", "layer"])
+    good = summary.loc[("all_rows", "good", "1")]
     assert (good["texts"], good["undefined"]) == (3, 1)
     values = [matrix_entropy(spectra.of(0, 1, text)) for text in (2, 4)]
     assert good["entropy_a"] == pytest.approx(np.mean(values) / np.log(WIDTH))
     assert good["entropy_b"] == pytest.approx(np.exp(np.mean(values)) / WIDTH)
     assert good["entropy_c"] == pytest.approx(np.exp(values).mean() / WIDTH)
+    assert good["entropy_a_std"] == pytest.approx(np.std(values) / np.log(WIDTH))
+    assert good["effective_rank"] == pytest.approx(np.exp(values).mean())
+    assert good["effective_rank_geometric"] == pytest.approx(np.exp(np.mean(values)))
+    assert good["entropy_bound"] == pytest.approx(np.log([29, 39]).mean() / np.log(WIDTH))
+
+
+def test_losses_of_a_group(spectra: Spectra) -> None:
+    """Mean of texts' means, token-weighted, and in windows weighted by their tokens."""
+    summary = summary_table(spectra).set_index(["view", "group", "layer"])
+    good = summary.loc[("all_rows", "good", "final")]
+    texts = [spectra.token_losses[spectra.offsets[t] + 1 : spectra.offsets[t + 1]] for t in (2, 4)]
+    assert good["loss"] == pytest.approx(np.mean([text.mean() for text in texts]), rel=1e-6)
+    assert good["ppl_token"] == pytest.approx(np.exp(np.concatenate(texts).mean()), rel=1e-6)
+    assert good["ppl_windows"] == pytest.approx(np.exp((30 * 1.0 + 10 * 2.0) / 40))
+    assert np.isnan(summary.loc[("without_first_row", "good", "final"), "loss"])
 
 
 def test_the_table_carries_its_provenance(spectra: Spectra, tmp_path: Path) -> None:

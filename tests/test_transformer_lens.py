@@ -22,7 +22,7 @@ def states_of(name: str, text: str) -> dict[int, np.ndarray]:
     """Residual stream after every block, by our extraction: BOS in front, features centred."""
     model = getattr(random_models, name)(FIXTURE["models"][name]["seed"])
     ids = np.array(FIXTURE["tokens"][text])
-    tokens = Tokens(ids, np.array([0, len(ids)]), np.array([False]))
+    tokens = Tokens(ids, np.array([0, len(ids)]), np.array([False]), np.array([0]))
     layers = range(1, model.config.get_text_config().num_hidden_layers + 1)
     states: dict[int, np.ndarray] = {}
     extraction = Extraction(

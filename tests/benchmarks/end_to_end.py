@@ -67,13 +67,11 @@ def ours(texts: list[dict[str, str]], folder: Path, with_losses: bool) -> list[f
     dump_hidden_states(
         {"model": "gpt2"},
         OPTIONS,
+        {"token_losses": with_losses},
         texts,
-        None,
         LAYERS,
-        None,
         folder,
         {"options": OPTIONS},
-        with_losses,
     )
     times.append(time.perf_counter())
     spectra = compute_spectra(folder, LAYERS, [], None)
@@ -91,7 +89,7 @@ def main() -> int:
     # A vocabulary of 4000 pieces cuts these stories about as finely as GPT-2's does.
     tokenizer = train_tokenizer([text["text"] for text in texts], 4000)
     model = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0)).eval()
-    tokens = tokenise(tokenizer, texts, True, None)
+    tokens, _ = tokenise(tokenizer, texts, True)
     ids = [torch.from_numpy(tokens.of(text)) for text in range(len(texts))]
     # Both sides start from the loaded model, so that neither pays for reading 500 MB.
     hidden_states.load_model = lambda *_: model  # type: ignore[assignment]

@@ -44,7 +44,7 @@ options = {"layers": blocks, "width": 128, "bos": True, "center_features": False
            "dtype": "float32", "device_map": "single"}
 layers = [*range(blocks + 1), "final"]
 hidden_states.dump_hidden_states(
-    {"model": "gpt2"}, options, texts, None, layers, 2048, folder, {"options": options}
+    {"model": "gpt2"}, options, {}, texts, layers, folder, {"options": options}, 2048
 )
 print("disk", sum(path.stat().st_size for path in folder.iterdir()) // 2**20)
 """

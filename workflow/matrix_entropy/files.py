@@ -53,6 +53,12 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
+def write_csv(path: str | Path, frame: Any) -> None:
+    """Write a DataFrame as CSV, whole or not at all; the same numbers give the same bytes."""
+    with writing(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+
+
 def sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:

@@ -28,13 +28,22 @@ from matrix_entropy.models import context_window, load_model, load_tokenizer
 from matrix_entropy.residual_stream import Layer, residual_stream
 from matrix_entropy.state_files import StateFiles
 from matrix_entropy.token_losses import Decoder
-from matrix_entropy.tokens import Tokens, batches_by_length, save_tokens, tokenise
+from matrix_entropy.tokens import (
+    Tokens,
+    batches_by_length,
+    corpus_windows,
+    save_tokens,
+    tokenise,
+)
 
 log = logging.getLogger("matrix_entropy")
 
 # Budget of a batch without and with a GPU. A CPU gains nothing from larger batches, and loses once
 # their activations no longer fit into memory that the allocator reuses.
 BATCH_TOKENS = {False: 1024, True: 16384}
+
+# Wei et al. 2024 cut texts here; their perplexities fit windows of this length as well.
+WINDOW_TOKENS = 2048
 
 
 class Extraction:
@@ -54,26 +63,31 @@ class Extraction:
         self.center_features, self.write = center_features, write
         self.model_name, self.text_ids = model_name, text_ids
         self.batch: list[int] = []
-        self.losses = np.full(len(tokens.ids), np.nan, dtype=np.float32)
+        self.first_rows = tokens.kept_offsets
+        self.losses = np.full(self.first_rows[-1], np.nan, dtype=np.float32)
 
     def receive(self, layer: Layer, hidden: torch.Tensor) -> None:
         """Take a layer's states (batch, padded tokens, width) off the device, text by text."""
         lengths = [int(self.tokens.lengths[text]) for text in self.batch]
-        rows = torch.cat([states[:length] for states, length in zip(hidden, lengths, strict=True)])
+        context = [int(self.tokens.context[text]) for text in self.batch]
+        rows = torch.cat(
+            [states[a:b] for states, a, b in zip(hidden, context, lengths, strict=True)]
+        )
         if self.center_features and layer != "final":
             # Of the stream that the blocks add to; what follows the last norm is left as it is.
             rows = (rows.float() - rows.float().mean(dim=-1, keepdim=True)).to(rows.dtype)
         if rows.dtype == torch.bfloat16:
             rows = rows.float()
         array = rows.cpu().numpy()
-        for text, part in zip(self.batch, np.split(array, np.cumsum(lengths)[:-1]), strict=True):
+        ends = np.cumsum(np.subtract(lengths, context))
+        for text, part in zip(self.batch, np.split(array, ends[:-1]), strict=True):
             if not np.isfinite(part).all():
                 raise InputError(
                     f"model '{self.model_name}': the hidden states of text '{self.text_ids[text]}' "
                     f"at layer {layer} are not finite; run the model in a wider type "
                     "(`dtype: float32`), or look at its weights."
                 )
-            self.write(layer, int(self.tokens.offsets[text]), part)
+            self.write(layer, int(self.first_rows[text]), part)
 
     @torch.inference_mode()
     def run(self, batch: list[int], device: torch.device) -> None:
@@ -91,8 +105,8 @@ class Extraction:
         if self.decoder.with_losses:
             found = self.decoder.losses(output, ids, lengths.tolist())
             for text, losses in zip(batch, found, strict=True):
-                first = self.tokens.offsets[text]
-                self.losses[first : first + len(losses)] = losses
+                first, end = self.first_rows[text : text + 2]
+                self.losses[first:end] = losses[self.tokens.context[text] :]
 
     def run_all(self, texts: Sequence[int], budget: int, device: torch.device, show: bool) -> None:
         """Run the texts in batches; when memory runs out, halve the budget and go on."""
@@ -129,13 +143,13 @@ class Extraction:
 def dump_hidden_states(
     record: dict[str, Any],
     model_options: dict[str, Any],
+    dataset_options: dict[str, Any],
     texts: Sequence[dict[str, str]],
-    max_tokens: int | None,
     layers: Sequence[Layer],
-    batch_tokens: int | None,
     folder: Path,
     provenance: dict[str, Any],
-    token_losses: bool = True,
+    batch_tokens: int | None = None,
+    shard: tuple[int, int] = (1, 1),
 ) -> None:
     """Write ``layer_{layer}.npy``, ``tokens.npz`` and ``provenance.json`` into ``folder``.
 
@@ -147,21 +161,25 @@ def dump_hidden_states(
         A resolved model (`matrix_entropy.models`).
     model_options : dict
         The model's entry in the configuration.
+    dataset_options : dict
+        Of the data set's entry: ``max_tokens`` and ``min_tokens`` (texts are cut at the one and
+        left out below the other), ``token_losses`` (also keep every token's negative
+        log-likelihood; else they are NaN) and ``window_perplexity`` (also run over the texts of
+        each group in windows, for their losses alone).
     texts : sequence of dict
-        ``id``, ``group``, ``text``.
-    max_tokens : int, optional
-        The data set's own limit.
-    batch_tokens : int, optional
-        Token budget of a padded batch; None takes `BATCH_TOKENS` for the device at hand.
+        ``id``, ``group``, ``text`` and perhaps ``prefix``; all of the data set.
     folder : Path
         Appears only when everything in it is complete.
-    token_losses : bool
-        Also keep every token's negative log-likelihood; else they are NaN in ``tokens.npz``.
+    batch_tokens : int, optional
+        Token budget of a padded batch; None takes `BATCH_TOKENS` for the device at hand.
+    shard : tuple of int
+        Number and count: work on this part of the texts that are long enough, and of the windows.
 
     Raises
     ------
     InputError
-        See `load_model`, `tokenise`, `residual_stream`; or if a state is not finite.
+        See `load_model`, `tokenise`, `residual_stream`; if a state is not finite, or if there are
+        fewer texts than shards.
     """
     state = PartialState(cpu=not torch.cuda.is_available())
     spread = model_options["device_map"] == "auto"
@@ -181,79 +199,140 @@ def dump_hidden_states(
     device = next(model.parameters()).device if spread else state.device
     if not spread:
         model.to(device)
-    limits = [limit for limit in (context_window(model.config), max_tokens) if limit is not None]
     tokenizer = load_tokenizer(record)
-    tokens = tokenise(tokenizer, texts, model_options["bos"], min(limits, default=None))
+    window = context_window(model.config)
+    tokens, chosen = tokenise(
+        tokenizer,
+        texts,
+        model_options["bos"],
+        dataset_options.get("max_tokens"),
+        window,
+        dataset_options.get("min_tokens", 0),
+    )
+    left_out = len(texts) - len(chosen)
+    if len(chosen) < shard[1]:
+        raise InputError(
+            f"{len(chosen)} texts cannot be spread over {shard[1]} shards; lower `shards:` of the "
+            "data set."
+        )
+    mine = _share(len(chosen), shard)
+    tokens, texts_here = tokens.some(mine), [texts[number] for number in chosen[mine]]
+    windows: Tokens | None = None
+    window_groups: list[str] = []
+    if dataset_options.get("window_perplexity", False):
+        length = min(WINDOW_TOKENS, window or WINDOW_TOKENS)
+        windows, window_groups = corpus_windows(tokenizer, [texts[i] for i in chosen], length)
+        mine = _share(len(window_groups), shard)
+        windows, window_groups = windows.some(mine), window_groups[mine]
     loaded = time.perf_counter()
 
     part = folder.with_name(f".{folder.name}.part")
     files = StateFiles(part, layers, model_options["width"], model_options["dtype"])
     losses = StateFiles(part, ["losses"], 1, "float32")
+    window_losses = StateFiles(part, ["window_losses"], 1, "float32")
     if state.is_main_process:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        files.create(len(tokens.ids))
-        losses.create(len(tokens.ids))
+        files.create(int(tokens.kept_offsets[-1]))
+        losses.create(int(tokens.kept_offsets[-1]))
+        window_losses.create(len(window_groups))
     state.wait_for_everyone()
-    files.open()
-    losses.open()
+    for opened in (files, losses, window_losses):
+        opened.open()
+    budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
+
+    def run(extraction: Extraction) -> list[int]:
+        """This process's share of some texts: every so-manieth by length."""
+        by_length = np.argsort(-extraction.tokens.lengths, kind="stable")
+        share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
+        extraction.run_all(share, budget, device, state.is_main_process)
+        return share
+
     try:
+        decoder = Decoder(model, dataset_options.get("token_losses", True))
         extraction = Extraction(
-            Decoder(model, token_losses),
+            decoder,
             tokens,
             layers,
             model_options["center_features"],
             files.write,
             record["model"],
-            [text["id"] for text in texts],
+            [text["id"] for text in texts_here],
         )
-        by_length = np.argsort(-tokens.lengths, kind="stable")
-        share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
-        budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
-        extraction.run_all(share, budget, device, state.is_main_process)
-        for text in share:
-            first, last = tokens.offsets[text], tokens.offsets[text + 1]
+        first_rows = tokens.kept_offsets
+        for text in run(extraction):
+            first, last = first_rows[text], first_rows[text + 1]
             losses.write("losses", int(first), extraction.losses[first:last, None])
+        if windows is not None:
+            reading = Extraction(decoder, windows, [], False, files.write, record["model"], [])
+            for number in run(reading):
+                of_window = reading.losses[windows.offsets[number] : windows.offsets[number + 1]]
+                mean = np.nanmean(of_window, dtype=np.float64)
+                window_losses.write("window_losses", number, np.array([[mean]]))
     except BaseException:
         if state.num_processes == 1:
             shutil.rmtree(part, ignore_errors=True)
         raise
     finally:
-        files.close()
-        losses.close()
+        for opened in (files, losses, window_losses):
+            opened.close()
     state.wait_for_everyone()
 
     if state.is_main_process:
-        path = losses.paths["losses"]
-        save_tokens(part / "tokens.npz", tokens, np.load(path)[:, 0], texts)
-        path.unlink()
-        provenance["tokens"] = len(tokens.ids)
+        of_windows = {
+            "window_groups": np.array(window_groups, dtype=np.str_),
+            "window_losses": _taken(window_losses.paths["window_losses"]),
+            "window_tokens": windows.lengths - 1 if windows else np.empty(0, dtype=np.int64),
+        }
+        of_tokens = _taken(losses.paths["losses"])
+        save_tokens(part / "tokens.npz", tokens, of_tokens, texts_here, of_windows)
+        provenance["texts_left_out"] = left_out
+        provenance["tokens"] = int(tokens.kept_offsets[-1])
         provenance["truncated_texts"] = int(tokens.truncated.sum())
+        provenance["shard"] = list(shard)
         write_json(part / "provenance.json", provenance)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
-        _report(tokens, time.perf_counter() - loaded, loaded - started, state.num_processes)
+        _report(
+            tokens, left_out, time.perf_counter() - loaded, loaded - started, state.num_processes
+        )
     state.wait_for_everyone()
 
 
-def _report(tokens: Tokens, seconds: float, loading: float, processes: int) -> None:
+def _share(count: int, shard: tuple[int, int]) -> slice:
+    """The consecutive part of so many things that falls to a shard."""
+    number, shards = shard
+    return slice((number - 1) * count // shards, number * count // shards)
+
+
+def _taken(path: Path) -> NDArray[np.float32]:
+    """The only column of a finished file of losses, which is no part of the folder."""
+    column: NDArray[np.float32] = np.load(path)[:, 0]
+    path.unlink()
+    return column
+
+
+def _report(tokens: Tokens, left_out: int, seconds: float, loading: float, processes: int) -> None:
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     lengths = tokens.lengths
+    kept = lengths - tokens.context
     log.info(
         "%d texts, %d tokens in %.1f s (%.0f tokens/s, %d process%s) after %.1f s of loading; "
         "peak memory %.0f MiB",
         len(lengths), len(tokens.ids), seconds, len(tokens.ids) / seconds,
         processes, "" if processes == 1 else "es", loading, peak,
     )  # fmt: skip
+    if left_out:
+        log.info("%d texts were left out as too short", left_out)
     if tokens.truncated.any():
         log.warning(
             "%d of %d texts were cut to %d tokens",
             int(tokens.truncated.sum()), len(lengths), int(lengths.max()),
         )  # fmt: skip
-    if (lengths < 2).any():
+    if (kept < 2).any():
         log.warning(
             "%d of %d texts have a single token: their entropy is undefined (NaN) and left out of "
             "every mean",
-            int((lengths < 2).sum()), len(lengths),
+            int((kept < 2).sum()), len(lengths),
         )  # fmt: skip

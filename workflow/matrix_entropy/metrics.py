@@ -39,6 +39,23 @@ def losses(spectra: Spectra) -> NDArray[np.float64]:
     return np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
 
 
+def ppl_token(spectra: Spectra, texts: NDArray[np.bool_]) -> float:
+    """Perplexity ``exp(mean NLL)`` over all predicted tokens of some texts, each read alone."""
+    lengths = np.diff(spectra.offsets)
+    of_texts = spectra.token_losses[np.repeat(texts, lengths)]
+    of_texts = of_texts[~np.isnan(of_texts)].astype(np.float64)
+    return float(np.exp(of_texts.mean())) if len(of_texts) else float("nan")
+
+
+def ppl_windows(spectra: Spectra, group: str) -> float:
+    """Perplexity over a group's texts one after another, in windows: NaN if not read so."""
+    inside = spectra.window_groups == group
+    if not inside.any():
+        return float("nan")
+    losses, tokens = spectra.window_losses[inside], spectra.window_tokens[inside]
+    return float(np.exp(np.average(losses.astype(np.float64), weights=tokens)))
+
+
 def metrics_table(spectra: Spectra) -> pd.DataFrame:
     """One row per text and layer.
 
@@ -47,7 +64,7 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
     included), ``rows`` (those with a direction, which are counted), ``truncated``,
     ``matrix_entropy`` (nats), ``matrix_entropy_normalised`` (divided by ``log d``),
     ``effective_rank``, ``entropy_bound_normalised`` (``log min(N − 1, d) / log d``), ``loss``
-    (nats per token), and the entropies of the controls, named after them.
+    (nats per token), and the entropies of the controls and cuts, named after them.
     """
     entropy, width = entropies(spectra), spectra.width
     texts, layers = len(spectra.ids), len(spectra.layers)
@@ -78,31 +95,61 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def summary_table(metrics: pd.DataFrame, width: int) -> pd.DataFrame:
-    """One row per group and layer: the data set's value in three normalisations, and its counts.
+def summary_table(spectra: Spectra) -> pd.DataFrame:
+    """One row per view of the rows, group and layer: the data set's values and their counts.
 
-    ``entropy_a``, ``entropy_b``, ``entropy_c`` are those of `dataset_normalisations`;
-    ``undefined`` counts texts without an entropy, which are in no mean.
+    ``entropy_a``, ``entropy_b``, ``entropy_c`` are those of `dataset_normalisations`,
+    ``entropy_a_std`` the standard deviation over texts (ddof 0), ``effective_rank`` the mean of
+    ``exp H`` and ``effective_rank_geometric`` ``exp(mean H)``; ``undefined`` counts texts without
+    an entropy, which are in no mean. Losses are those of whole texts: ``loss`` the mean of the
+    texts' means, `ppl_token` and `ppl_windows` as there.
     """
+    entropy, width = entropies(spectra), spectra.width
+    of_texts, lengths = losses(spectra), np.diff(spectra.offsets)
     rows = []
-    for (group, depth), part in metrics.groupby(["group", "depth"], sort=True):
-        values = dataset_normalisations(part["matrix_entropy"].to_numpy(), width)
-        rows.append(
-            {
-                "group": group,
-                "layer": part["layer"].iloc[0],
-                "depth": depth,
-                "texts": len(part),
-                "undefined": int(part["matrix_entropy"].isna().sum()),
-                "truncated": int(part["truncated"].sum()),
-                "tokens_mean": part["tokens"].mean(),
-                "matrix_entropy": part["matrix_entropy"].mean(),
-                **{f"entropy_{key}": value for key, value in values.items()},
-                "effective_rank": part["effective_rank"].mean(),
-                "loss": part["loss"].mean(),
-            }
-        )
+    for group in dict.fromkeys(map(str, spectra.groups)):
+        inside = spectra.groups == group
+        whole = {
+            "loss": _mean(of_texts[inside]),
+            "ppl_token": ppl_token(spectra, inside),
+            "ppl_windows": ppl_windows(spectra, group),
+        }
+        for at, view in enumerate(spectra.views):
+            for depth, layer in enumerate(spectra.layers):
+                values = entropy[at, depth, inside]
+                bounds = normalised(entropy_bound(spectra.rows[at, depth, inside], width), width)
+                means = dataset_normalisations(values, width)
+                rows.append(
+                    {
+                        "view": view,
+                        "group": group,
+                        "layer": layer,
+                        "depth": depth,
+                        "width": width,
+                        "texts": int(inside.sum()),
+                        "undefined": int(np.isnan(values).sum()),
+                        "truncated": int(spectra.truncated[inside].sum()),
+                        "tokens_mean": lengths[inside].mean(),
+                        "matrix_entropy": _mean(values),
+                        **{f"entropy_{key}": value for key, value in means.items()},
+                        "entropy_a_std": _std(normalised(values, width)),
+                        "effective_rank": _mean(np.exp(values)),
+                        "effective_rank_geometric": means["b"] * width,
+                        "entropy_bound": _mean(bounds),
+                        **(whole if view == ALL_ROWS else dict.fromkeys(whole, np.nan)),
+                    }
+                )
     return pd.DataFrame(rows)
+
+
+def _mean(values: NDArray[np.floating]) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def _std(values: NDArray[np.floating]) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.std()) if len(defined) else float("nan")
 
 
 def write_metrics(path: str | Path, metrics: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -119,3 +166,9 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A table that `write_metrics` wrote, and its provenance."""
     table = pq.read_table(path)
     return table.to_pandas(), json.loads(table.schema.metadata[PROVENANCE_KEY])
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance of a table that `write_metrics` wrote, without its rows."""
+    provenance: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[PROVENANCE_KEY])
+    return provenance

@@ -8,8 +8,8 @@ from typing import Any
 
 
 def described(record: dict[str, Any]) -> dict[str, Any]:
-    """A resolved model's record without its folder, which differs from machine to machine."""
-    return {key: value for key, value in record.items() if key != "folder"}
+    """A resolved model's record without its folders, which differ from machine to machine."""
+    return {key: value for key, value in record.items() if key not in ("folder", "adapter")}
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Beside the spectra of all rows stand those of the controls, from the same hidden states:
 ``without_first_row`` drops the first token's row (often an attention sink), ``equal_length`` cuts
 all texts that are compared with each other to the same number of rows, which for a causal model is
-the same as cutting the texts.
+the same as cutting the texts. In the same way ``first_{n}`` keeps the first n rows of every text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -26,6 +26,7 @@ from matrix_entropy.spectra import spectrum
 from matrix_entropy.state_files import open_states
 
 ALL_ROWS = "all_rows"
+FIRST = "first_"  # and a number: the first so many rows
 # Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
 FEWEST_EQUAL_ROWS = 16
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -47,6 +48,9 @@ class Spectra:
     truncated: NDArray[np.bool_]
     token_ids: NDArray[np.int64]
     token_losses: NDArray[np.float32]
+    window_groups: NDArray[np.str_]  # (W,): of the corpus read in windows; empty if it was not
+    window_losses: NDArray[np.float32]  # (W,): mean negative log-likelihood of a window's tokens
+    window_tokens: NDArray[np.int64]  # (W,): how many tokens a window predicts
     provenance: dict[str, Any]
 
     @property
@@ -100,12 +104,68 @@ def equal_lengths(
     return cut
 
 
+def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
+    """The spectra of a data set from those of its shards, as if it had never been cut.
+
+    Raises
+    ------
+    InputError
+        If a shard is missing, or the shards come from different models, texts or options.
+    """
+    count = len(shards)
+    for number, shard in enumerate(shards, start=1):
+        if shard.provenance["shard"] != [number, count]:
+            found = "/".join(map(str, shard.provenance["shard"]))
+            raise InputError(
+                f"{data_set}: shard {number} of {count} is missing, {found} stands in its place; "
+                "delete the spectra of its shards and run again."
+            )
+    origins = [_without_counts(shard.provenance) for shard in shards]
+    if any(origin != origins[0] for origin in origins):
+        raise InputError(
+            f"{data_set}: its shards come from different models, texts, options or versions; "
+            "delete the spectra of its shards and run again."
+        )
+    views, layers = shards[0].counts.shape[:2]
+    spectra = [
+        shard.of(view, layer, text)
+        for view in range(views)
+        for layer in range(layers)
+        for shard in shards
+        for text in range(len(shard.ids))
+    ]
+    lengths = np.concatenate([np.diff(shard.offsets) for shard in shards])
+    joined: dict[str, Any] = {
+        field.name: np.concatenate([getattr(shard, field.name) for shard in shards], axis=-1)
+        for field in fields(Spectra)
+        if field.name not in ("eigenvalues", "views", "layers", "width", "offsets", "provenance")
+    }
+    totals = {
+        key: sum(shard.provenance[key] for shard in shards) for key in ("tokens", "truncated_texts")
+    }
+    return Spectra(
+        eigenvalues=np.concatenate([np.empty(0), *spectra]),
+        views=shards[0].views,
+        layers=shards[0].layers,
+        width=shards[0].width,
+        offsets=np.cumsum([0, *lengths]),
+        provenance=shards[0].provenance | totals | {"shard": [1, 1]},
+        **joined,
+    )
+
+
+def _without_counts(provenance: dict[str, Any]) -> dict[str, Any]:
+    counts = ("shard", "tokens", "truncated_texts")
+    return {key: value for key, value in provenance.items() if key not in counts}
+
+
 def compute_spectra(
     folder: Path,
     layers: Sequence[int | str],
     controls: Sequence[str],
     panels: dict[str, list[str]] | None,
     threads: int = 1,
+    cuts: Sequence[int] = (),
 ) -> Spectra:
     """Spectra of all texts and layers in a folder of hidden states.
 
@@ -121,6 +181,8 @@ def compute_spectra(
         Groups compared with each other; None compares all.
     threads : int
         Texts worked on at a time, each by one thread: small matrices gain nothing from more.
+    cuts : sequence of int
+        Further spectra of the first so many rows; undefined for a shorter text.
 
     Raises
     ------
@@ -140,7 +202,9 @@ def compute_spectra(
             slice(0, int(length)) for length in equal_lengths(tokens["groups"], lengths, panels)
         ],
     }
-    views = [ALL_ROWS, *controls]
+    for cut in cuts:
+        kept[f"{FIRST}{cut}"] = [slice(0, cut if length >= cut else 0) for length in lengths]
+    views = [ALL_ROWS, *controls, *(f"{FIRST}{cut}" for cut in cuts)]
     precision = EPSILON[provenance["options"]["dtype"]]
     shape = (len(views), len(layers), len(lengths))
     results: list[list[list[NDArray[np.float64]]]] = [[] for _ in views]

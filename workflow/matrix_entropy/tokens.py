@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,37 +18,90 @@ LARGEST_PADDING = 0.15
 
 TEXTS_AT_A_TIME = 256
 
+# Stands between two texts of a corpus that is read in windows.
+BETWEEN_TEXTS = "\n\n"
+
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of all texts one after another, with the beginning-of-sequence rows if any."""
+    """Token ids of all texts one after another, with the beginning-of-sequence rows if any.
+
+    ``context`` counts the tokens at the beginning of each text that the model reads but whose rows
+    are not kept: those of a prefix.
+    """
 
     ids: NDArray[np.int64]
     offsets: NDArray[np.int64]
     truncated: NDArray[np.bool_]
+    context: NDArray[np.int64]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """Tokens that the model reads, per text."""
         return np.diff(self.offsets)
 
+    @property
+    def kept_offsets(self) -> NDArray[np.int64]:
+        """Where each text's kept rows begin."""
+        return np.cumsum([0, *(self.lengths - self.context)])
+
     def of(self, text: int) -> NDArray[np.int64]:
+        """Ids of one text, its prefix included."""
         return self.ids[self.offsets[text] : self.offsets[text + 1]]
+
+    def kept_ids(self) -> NDArray[np.int64]:
+        """Ids of the kept rows of all texts."""
+        texts = range(len(self.context))
+        return np.concatenate(
+            [np.empty(0, np.int64), *(self.of(t)[self.context[t] :] for t in texts)]
+        )
+
+    def some(self, texts: slice) -> Tokens:
+        """The tokens of some consecutive texts."""
+        first, last, _ = texts.indices(len(self.context))
+        offsets = self.offsets[first : last + 1]
+        return Tokens(
+            self.ids[offsets[0] : offsets[-1]],
+            offsets - offsets[0],
+            self.truncated[first:last],
+            self.context[first:last],
+        )
 
 
 def tokenise(
-    tokenizer: Any, texts: Sequence[dict[str, str]], bos: bool, limit: int | None
-) -> Tokens:
+    tokenizer: Any,
+    texts: Sequence[dict[str, str]],
+    bos: bool,
+    limit: int | None = None,
+    window: int | None = None,
+    fewest: int = 0,
+) -> tuple[Tokens, list[int]]:
     """Token ids of every text, without special tokens but for one in front if ``bos``.
+
+    A text with a ``prefix`` is tokenised together with it, as a model would read both. A token
+    belongs to the text if any of its characters does, also where prefix and text share it.
 
     Parameters
     ----------
     limit : int, optional
-        Longest text in rows, the one in front counted; longer texts are cut and marked.
+        Most rows kept of a text, the one in front counted; longer texts are cut and marked.
+    window : int, optional
+        Most tokens the model can read, prefix included.
+    fewest : int
+        Texts of fewer tokens (before any cut, the one in front not counted) are left out.
+
+    Returns
+    -------
+    tokens : Tokens
+        Of the texts that are left.
+    chosen : list of int
+        Their positions in ``texts``.
 
     Raises
     ------
     InputError
-        If ``bos`` is asked of a tokenizer that has no such token, or a text has no token.
+        If ``bos`` is asked of a tokenizer that has no such token, a text has no token, a prefix
+        leaves no room for its text, or no text is long enough.
     """
     if bos and tokenizer.bos_token_id is None:
         raise InputError(
@@ -56,23 +109,92 @@ def tokenise(
             "`bos: false` for this model."
         )
     front = [tokenizer.bos_token_id] if bos else []
-    rows, truncated = [], []
+    rows, truncated, context, chosen = [], [], [], []
+    for number, (text, ids, before) in enumerate(_encoded(tokenizer, texts)):
+        if len(ids) == before:
+            raise InputError(f"text '{text['id']}' has no token for this model; remove it.")
+        if len(ids) - before < fewest:
+            continue
+        # In front of a prefix the extra row belongs to what is not kept.
+        unkept = before + len(front) if before else 0
+        room = min(
+            window if window is not None else len(front) + len(ids),
+            unkept + limit if limit is not None else len(front) + len(ids),
+        )
+        if room <= unkept:
+            raise InputError(
+                f"the prefix of text '{text['id']}' has {before} tokens and fills the model's "
+                f"context of {window}; shorten it."
+            )
+        truncated.append(len(front) + len(ids) > room)
+        rows.append(np.array([*front, *ids][:room], dtype=np.int64))
+        context.append(unkept)
+        chosen.append(number)
+    if not rows:
+        raise InputError(
+            f"none of the {len(texts)} texts has the {fewest} tokens that `min_tokens:` asks for; "
+            "lower it."
+        )
+    offsets = np.cumsum([0, *map(len, rows)])
+    tokens = Tokens(np.concatenate(rows), offsets, np.array(truncated), np.array(context))
+    return tokens, chosen
+
+
+def _encoded(
+    tokenizer: Any, texts: Sequence[dict[str, str]]
+) -> Iterator[tuple[dict[str, str], list[int], int]]:
+    """Every text with its ids, a prefix's included, and the number of those of the prefix alone."""
     # In pieces, since what a tokenizer gives is many times larger than the ids that are kept.
     for start in range(0, len(texts), TEXTS_AT_A_TIME):
         piece = texts[start : start + TEXTS_AT_A_TIME]
+        prefixes = [text.get("prefix", "") for text in piece]
+        if any(prefixes) and not tokenizer.is_fast:
+            raise InputError(
+                f"the tokenizer in {tokenizer.name_or_path} cannot tell which token belongs to a "
+                "prefix (it is no fast tokenizer); use a model with tokenizer.json."
+            )
         encoded = tokenizer(
-            [text["text"] for text in piece],
+            [prefix + text["text"] for prefix, text in zip(prefixes, piece, strict=True)],
             add_special_tokens=False,
             return_attention_mask=False,
+            return_offsets_mapping=any(prefixes),
             verbose=False,
-        )["input_ids"]
-        for text, ids in zip(piece, encoded, strict=True):
-            if not ids:
-                raise InputError(f"text '{text['id']}' has no token for this model; remove it.")
-            truncated.append(limit is not None and len(front) + len(ids) > limit)
-            rows.append(np.array([*front, *ids][:limit], dtype=np.int64))
-    offsets = np.cumsum([0, *map(len, rows)])
-    return Tokens(np.concatenate(rows), offsets, np.array(truncated))
+        )
+        for at, (text, prefix) in enumerate(zip(piece, prefixes, strict=True)):
+            before = 0
+            if prefix:
+                ends = (end for _, end in encoded["offset_mapping"][at])
+                before = sum(end <= len(prefix) for end in ends)
+            yield text, encoded["input_ids"][at], before
+
+
+def corpus_windows(
+    tokenizer: Any, texts: Sequence[dict[str, str]], length: int
+) -> tuple[Tokens, list[str]]:
+    """All texts of a group one after another, a blank line between them, cut into windows.
+
+    Returns
+    -------
+    tokens : Tokens
+        One window of ``length`` tokens after another; the last of a group may be shorter, and one
+        of a single token, which predicts nothing, is left out.
+    groups : list of str
+        The group of each window.
+    """
+    between = tokenizer(BETWEEN_TEXTS, add_special_tokens=False)["input_ids"]
+    streams: dict[str, list[NDArray[np.int64]]] = {}
+    for text, ids, before in _encoded(tokenizer, texts):
+        stream = streams.setdefault(text["group"], [])
+        stream.append(np.array([*(between if stream else []), *ids[before:]], dtype=np.int64))
+    windows, groups = [], []
+    for group, parts in streams.items():
+        stream_ids = np.concatenate(parts)
+        for start in range(0, len(stream_ids) - 1, length):
+            windows.append(stream_ids[start : start + length])
+            groups.append(group)
+    none = np.zeros(len(windows), dtype=np.int64)
+    offsets = np.cumsum([0, *map(len, windows)])
+    return Tokens(np.concatenate(windows), offsets, none.astype(bool), none), groups
 
 
 def batches_by_length(
@@ -95,16 +217,25 @@ def batches_by_length(
 
 
 def save_tokens(
-    path: Path, tokens: Tokens, losses: NDArray[np.float32], texts: Sequence[dict[str, str]]
+    path: Path,
+    tokens: Tokens,
+    losses: NDArray[np.float32],
+    texts: Sequence[dict[str, str]],
+    windows: dict[str, NDArray[Any]],
 ) -> None:
-    """Write the tokens of all texts: per text ids, groups and offsets, per token id and loss."""
+    """Write what is known of all texts: per text ids, groups and offsets, per token id and loss.
+
+    ``windows`` holds, for the corpus read in windows, each window's group, mean loss and number of
+    predicted tokens; empty arrays if it was not read so.
+    """
+    arrays: dict[str, Any] = {
+        "ids": np.array([text["id"] for text in texts]),
+        "groups": np.array([text["group"] for text in texts]),
+        "offsets": tokens.kept_offsets,
+        "truncated": tokens.truncated,
+        "token_ids": tokens.kept_ids(),
+        "token_losses": losses,
+        **windows,
+    }
     with writing(path) as temporary:
-        np.savez(
-            temporary,
-            ids=np.array([text["id"] for text in texts]),
-            groups=np.array([text["group"] for text in texts]),
-            offsets=tokens.offsets,
-            truncated=tokens.truncated,
-            token_ids=tokens.ids,
-            token_losses=losses,
-        )
+        np.savez(temporary, **arrays)

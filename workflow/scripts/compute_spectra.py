@@ -14,6 +14,7 @@ with job(snakemake.log[0]) as log:
         snakemake.params.controls,
         snakemake.params.panels,
         snakemake.threads,
+        snakemake.params.lengths,
     )
     spectra.save(snakemake.output[0])
     log.info("%d spectra in %.1f s", spectra.counts.size, time.perf_counter() - started)

@@ -13,16 +13,17 @@ parser.add_argument("--model", required=True, help="record of a resolved model, 
 parser.add_argument("--options", required=True, help="the model's entry, as a JSON text")
 parser.add_argument("--prompts", required=True, help="texts, JSON Lines")
 parser.add_argument("--origin", required=True, help="where the texts came from, JSON")
-parser.add_argument("--max-tokens", type=int, default=0, help="0: only the model's own limit")
+parser.add_argument("--dataset", default="{}", help="the data set's entry, as a JSON text")
+parser.add_argument("--shard", default="1/1", help="number/count: work on this part of the texts")
 parser.add_argument("--gpus", type=int, default=0, help="one process each")
 parser.add_argument("--processes", type=int, default=1, help="without GPUs")
 parser.add_argument("--threads", type=int, default=1, help="shared by the processes")
 parser.add_argument("--batch-tokens", type=int, default=0, help="0: as fits the device")
-parser.add_argument("--token-losses", type=int, choices=[0, 1], default=1)
 parser.add_argument("--output", type=Path, required=True, help="folder to make")
 parser.add_argument("--log", type=Path, required=True)
 arguments = parser.parse_args()
 options = json.loads(arguments.options)
+dataset = json.loads(arguments.dataset)
 
 # A model that is spread over the devices is one process.
 processes = 1 if options["device_map"] == "auto" else arguments.gpus or arguments.processes
@@ -50,20 +51,20 @@ OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 with job(arguments.log):
     torch.set_num_threads(max(1, arguments.threads // processes))
     record = read_json(arguments.model)
+    number, _, count = arguments.shard.partition("/")
     dump_hidden_states(
         record,
         options,
+        dataset,
         read_jsonl(arguments.prompts),
-        arguments.max_tokens or None,
         layers_of(options),
-        arguments.batch_tokens or None,
         arguments.output,
         {
             "model": described(record),
             "dataset": {"name": Path(arguments.prompts).stem, **read_json(arguments.origin)},
-            "options": {name: options[name] for name in OPTIONS},
-            "max_tokens": arguments.max_tokens or None,
+            "options": {name: options[name] for name in OPTIONS} | dataset,
             "versions": versions("torch", "transformers", "tokenizers", "numpy"),
         },
-        bool(arguments.token_losses),
+        arguments.batch_tokens or None,
+        (int(number), int(count)),
     )

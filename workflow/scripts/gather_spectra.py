@@ -1,0 +1,8 @@
+"""Join the spectra of a data set's shards."""
+
+from matrix_entropy.console import job
+from matrix_entropy.spectra_file import Spectra, gathered
+
+with job(snakemake.log[0]):
+    shards = [Spectra.load(path) for path in snakemake.input.shards]
+    gathered(shards, snakemake.wildcards.dataset).save(snakemake.output[0])
