@@ -13,11 +13,14 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/hidden_states.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/tables.smk"
 include: "workflow/rules/liang2024.smk"
+include: "workflow/rules/wei2024.smk"
 
 
 rule all:
-    """Every figure of every paper."""
+    """Every figure and table of every paper."""
     default_target: True
     input:
         rules.liang2024.input,
+        rules.wei2024.input,

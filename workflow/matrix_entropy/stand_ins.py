@@ -28,7 +28,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
-
 from transformers.utils import logging as transformers_logging
 
 from matrix_entropy.console import progress

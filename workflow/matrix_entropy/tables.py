@@ -19,7 +19,7 @@ TITLES = {
         "effective_rank": "Effective rank",
         "loss": "Loss (nats per token)",
         "ppl_token": "Perplexity (tokens)",
-        "ppl_windows": "Perplexity (2048-token windows)",
+        "ppl_windows": "Perplexity (concatenated texts)",
         "accuracy": "Accuracy",
         "h1_vision_encoder": "H1: vision encoder",
         "h2_connector": "H2: connector",

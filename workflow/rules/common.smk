@@ -1,7 +1,9 @@
 """Configuration, wildcards and input functions; the other files hold only rules.
 
-Wildcards: {model}, {dataset} and {figure} are names from the configuration, {corpus} the name of a
-data set that stand-ins learn from, {vocabulary} the size of their tokenizer.
+Wildcards: {model}, {dataset}, {figure} and {table} are names from the configuration, {part} is a data
+set or one of its shards (wikipedia.2of8), {corpus} the name of a data set that stand-ins learn from,
+{vocabulary} the size of their tokenizer. To the models of the configuration come those that figures
+and tables derive from them ({model}_untrained_{seed}, {model}_lora_{dataset}).
 """
 
 import ast
@@ -22,7 +24,7 @@ os.environ.update(
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
-from matrix_entropy import configuration
+from matrix_entropy import configuration, experiments
 from matrix_entropy.errors import InputError
 
 try:
@@ -30,7 +32,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-MODELS, DATASETS, FIGURES = config["models"], config["datasets"], config["figures"]
+DATASETS, FIGURES, TABLES = config["datasets"], config["figures"], config["tables"]
+MODELS = config["models"] | experiments.derived_models(config)
+SHARDED = {name: dataset for name, dataset in DATASETS.items() if dataset["shards"] > 1}
 
 # Above this many parameters in its blocks a model gains from more than one thread.
 SMALL_MODEL = 10_000_000
@@ -38,15 +42,30 @@ SMALL_MODEL = 10_000_000
 
 def names(entries, *keys):
     """Regular expression for the names of entries that have one of the keys (all without keys)."""
-    found = [name for name, entry in entries.items() if not keys or set(keys) & set(entry)]
+    return one_of(name for name, entry in entries.items() if not keys or set(keys) & set(entry))
+
+
+def one_of(found):
+    """Regular expression for some names."""
     # The longest first, so that a name which begins another never wins; "never" if there is none.
     return "|".join(sorted(map(re.escape, found), key=len, reverse=True)) or "(?!)"
+
+
+def of_kind(entries, *kinds):
+    """Regular expression for the names of figures or tables of some kinds."""
+    return one_of(name for name, entry in entries.items() if entry["kind"] in kinds)
 
 
 wildcard_constraints:
     model=names(MODELS),
     dataset=names(DATASETS),
     figure=names(FIGURES),
+    table=names(TABLES),
+    part=one_of(
+        part
+        for name, dataset in DATASETS.items()
+        for part in experiments.part_names(name, dataset["shards"])
+    ),
     corpus=names(DATASETS),
     vocabulary=r"\d+",
 
@@ -121,13 +140,96 @@ def corpus_of(wildcards):
     return f"results/prompts/{MODELS[wildcards.model]['train']['corpus']}.jsonl"
 
 
+def dataset_of(wildcards):
+    """Name of the data set that a part is or belongs to."""
+    return experiments.part_of(wildcards.part)[0]
+
+
+def shard_of(wildcards):
+    """A part's number among how many."""
+    _, number, count = experiments.part_of(wildcards.part)
+    return f"{number}/{count}"
+
+
+def shards_of(wildcards):
+    """Spectra of a data set's shards, in their order."""
+    parts = experiments.part_names(wildcards.dataset, DATASETS[wildcards.dataset]["shards"])
+    return [f"results/spectra/{wildcards.model}/{part}.npz" for part in parts]
+
+
+def texts_made_of(wildcards):
+    """Prompts of the data sets that a union or a data set of variants is made of."""
+    dataset = DATASETS[wildcards.dataset]
+    members = dataset["union"] if "union" in dataset else [dataset["variants"]["of"]]
+    return [f"results/prompts/{member}.jsonl" for member in members]
+
+
+def base_record(wildcards):
+    """Record of the model that a derived one starts from."""
+    model = MODELS[wildcards.model]
+    return f"results/models/{(model.get('lora') or model['untrained'])['model']}.json"
+
+
+def questions_of(dataset):
+    """Files of a data set's benchmark records; none where the task of the harness has its own."""
+    return [
+        f"results/records/{name}.jsonl" if "generate" in DATASETS[name] else DATASETS[name]["path"]
+        for name in experiments.tasks_of(dataset, DATASETS)
+        if {"generate", "path"} & set(DATASETS[name])
+    ]
+
+
+def metrics_of(entry):
+    """Metrics and summaries of all runs that a figure or table reads, by model and data set."""
+    runs = dict.fromkeys(experiments.runs(entry, DATASETS))
+    return {
+        "metrics": [f"results/metrics/{model}/{dataset}.parquet" for model, dataset in runs],
+        "summaries": [f"results/metrics/{model}/{dataset}.summary.csv" for model, dataset in runs],
+    }
+
+
+def table_inputs(wildcards):
+    """What a table is made from: metrics, accuracies, or the origins of texts."""
+    table = TABLES[wildcards.table]
+    if table["kind"] == "sources":
+        return {"origins": [f"results/prompts/{name}.origin.json" for name in table["datasets"]]}
+    if table["kind"] == "prompts":
+        return {}
+    has_tasks = table["kind"] == "indicators" and experiments.tasks_of(table["dataset"], DATASETS)
+    measured = table["models"] if has_tasks else []
+    accuracies = [f"results/accuracy/{model}/{table['dataset']}.json" for model in measured]
+    return metrics_of(table) | {"accuracies": accuracies}
+
+
+def shown_models(entry):
+    """Of the models in a figure or table, what labels and axes need."""
+    keys = ("title", "family", "size", "parameters", "untrained", "lora")
+    found = dict.fromkeys(model for model, _ in experiments.runs(entry, DATASETS))
+    return {model: only(MODELS[model], *keys) for model in found}
+
+
+def shown_datasets(entry):
+    """Of the data sets in a figure or table, what labels and the published tables need."""
+    found = {dataset for _, dataset in experiments.runs(entry, DATASETS)}
+    found |= {entry["dataset"]} if "dataset" in entry else set(entry["datasets"])
+    found |= {inner for name in found for inner in experiments.members_of(name, DATASETS)}
+    found |= {DATASETS[name]["variants"]["of"] for name in found if "variants" in DATASETS[name]}
+    keys = ("title", "published", "union", "variants", "separator", "licence", "substitute_for")
+    return {name: only(DATASETS[name], *keys) for name in sorted(found)}
+
+
 def metrics_of_figure(wildcards):
     figure = FIGURES[wildcards.figure]
     return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
 
 
-def figures_of(paper):
-    """The PDFs of a paper's figures; PNG and CSV come with them."""
+def targets_of(paper):
+    """The PDFs of a paper's figures and the CSVs of its tables; other formats come with them."""
     return [
-        f"figures/{name}.pdf" for name, figure in FIGURES.items() if figure.get("paper") == paper
+        *(f"figures/{name}.pdf" for name, entry in FIGURES.items() if entry.get("paper") == paper),
+        *(
+            f"results/tables/{name}.csv"
+            for name, entry in TABLES.items()
+            if entry.get("paper") == paper
+        ),
     ]

@@ -1,8 +1,11 @@
-"""Figures across layers.
+"""Figures.
 
-Needs: results/metrics/{model}/{dataset}.parquet. Makes: figures/{figure}.pdf for every entry of
-`figures:`, figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png, .csv.
+Needs: results/metrics/{model}/{dataset}.parquet and the summaries beside them. Makes:
+figures/{figure}.pdf for every entry of `figures:`, figures/layers_{model}_{dataset}.pdf for any model
+and data set, each with .png and .csv; fits of power laws in .fits.csv.
 """
+
+ACROSS_MODELS = ("normalisations", "context_length", "operations", "untrained")
 
 
 rule plot_figure:
@@ -14,6 +17,8 @@ rule plot_figure:
         multiext("figures/{figure}", ".pdf", ".png", ".csv"),
     log:
         "results/logs/plot_figure/{figure}.log",
+    wildcard_constraints:
+        figure=of_kind(FIGURES, "layers"),
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -45,3 +50,38 @@ rule plot_layers:
         "Drawing {wildcards.model} on {wildcards.dataset}"
     script:
         "../scripts/plot_layers.py"
+
+
+rule plot_models:
+    """A figure that compares models: across sizes, lengths, variants or with fresh weights."""
+    input:
+        unpack(lambda wildcards: metrics_of(FIGURES[wildcards.figure])),
+        code=library(
+            *("scaling_figure", "normalisations_figure", "length_figure", "operations_figure"),
+            *("untrained_figure", "model_values"),
+        ),
+    output:
+        multiext("figures/{figure}", ".pdf", ".png", ".csv"),
+    log:
+        "results/logs/plot_models/{figure}.log",
+    wildcard_constraints:
+        figure=of_kind(FIGURES, *ACROSS_MODELS),
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
+        models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
+        datasets=lambda wildcards: shown_datasets(FIGURES[wildcards.figure]),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/plot_models.py"
+
+
+use rule plot_models as plot_scaling with:
+    output:
+        multiext("figures/{figure}", ".pdf", ".png", ".csv", ".fits.csv"),
+    log:
+        "results/logs/plot_scaling/{figure}.log",
+    wildcard_constraints:
+        figure=of_kind(FIGURES, "scaling"),

@@ -1,28 +1,28 @@
 """Hidden states.
 
 Needs: results/models/{model}.json and results/prompts/{dataset}.jsonl. Makes the folder
-results/hidden_states/{model}/{dataset} with layer_{layer}.npy, tokens.npz and provenance.json.
+results/hidden_states/{model}/{part} with layer_{layer}.npy, tokens.npz and provenance.json.
 """
 
 
 rule dump_hidden_states:
-    """Run a model over a data set once and write every layer's hidden states."""
+    """Run a model once over a data set, or a shard of it, and write every layer's hidden states."""
     input:
         model="results/models/{model}.json",
-        prompts="results/prompts/{dataset}.jsonl",
-        origin="results/prompts/{dataset}.origin.json",
+        prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
+        origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
         script=str(ROOT / "workflow/scripts/dump_hidden_states.py"),
         code=library("hidden_states", "configuration", "console", "provenance"),
     output:
         (
-            temp(directory("results/hidden_states/{model}/{dataset}"))
+            temp(directory("results/hidden_states/{model}/{part}"))
             if config["hidden_states"] == "temp"
-            else directory("results/hidden_states/{model}/{dataset}")
+            else directory("results/hidden_states/{model}/{part}")
         ),
     log:
-        "results/logs/dump_hidden_states/{model}/{dataset}.log",
+        "results/logs/dump_hidden_states/{model}/{part}.log",
     benchmark:
-        "results/benchmarks/dump_hidden_states/{model}/{dataset}.tsv"
+        "results/benchmarks/dump_hidden_states/{model}/{part}.tsv"
     conda:
         "../../envs/model.yaml"
     threads: model_threads
@@ -40,13 +40,18 @@ rule dump_hidden_states:
                 *("layers", "width", "bos", "center_features", "dtype", "device_map", "extract"),
             )
         ),
-        max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens", 0),
-        token_losses=lambda wildcards: int(DATASETS[wildcards.dataset]["token_losses"]),
+        dataset=lambda wildcards: json.dumps(
+            only(
+                DATASETS[dataset_of(wildcards)],
+                *("max_tokens", "min_tokens", "token_losses", "window_perplexity"),
+            )
+        ),
+        shard=shard_of,
     message:
-        "Hidden states of {wildcards.model} on {wildcards.dataset}"
+        "Hidden states of {wildcards.model} on {wildcards.part}"
     shell:
         "python {input.script:q} --model {input.model:q} --options {params.options:q}"
-        " --prompts {input.prompts:q} --origin {input.origin:q} --max-tokens {params.max_tokens}"
-        " --token-losses {params.token_losses}"
+        " --prompts {input.prompts:q} --origin {input.origin:q} --dataset {params.dataset:q}"
+        " --shard {params.shard}"
         " --gpus {resources.gpu} --processes {resources.processes} --threads {threads}"
         " --batch-tokens {resources.batch_tokens} --output {output:q} --log {log:q}"

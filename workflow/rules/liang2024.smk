@@ -7,4 +7,4 @@ Needs: the entries of `figures:` with `paper: liang2024`. Makes: nothing but the
 rule liang2024:
     """Liang 2024: Figures 1 to 10, matrix entropy across layers on child and world stories."""
     input:
-        figures_of("liang2024"),
+        targets_of("liang2024"),

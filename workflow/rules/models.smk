@@ -74,3 +74,94 @@ rule train_stand_in:
         "Training the stand-in {wildcards.model}"
     script:
         "../scripts/train_stand_in.py"
+
+
+rule take_weights_away:
+    """A model's architecture with fresh weights, drawn from a seed when it is loaded."""
+    input:
+        base=base_record,
+        code=library("models"),
+    output:
+        "results/models/{model}.json",
+    log:
+        "results/logs/take_weights_away/{model}.log",
+    wildcard_constraints:
+        model=names(MODELS, "untrained"),
+    conda:
+        "../../envs/model.yaml"
+    params:
+        seed=lambda wildcards: MODELS[wildcards.model]["untrained"]["seed"],
+    message:
+        "Untrained model {wildcards.model}"
+    script:
+        "../scripts/take_weights_away.py"
+
+
+rule train_lora:
+    """Fine-tune a model on a data set by low-rank adapters."""
+    input:
+        base=base_record,
+        prompts=lambda wildcards: (
+            f"results/prompts/{MODELS[wildcards.model]['lora']['dataset']}.jsonl"
+        ),
+        code=library("lora"),
+    output:
+        folder=directory("results/models/{model}"),
+        record="results/models/{model}.json",
+    log:
+        "results/logs/train_lora/{model}.log",
+    benchmark:
+        "results/benchmarks/train_lora/{model}.tsv"
+    wildcard_constraints:
+        model=names(MODELS, "lora"),
+    conda:
+        "../../envs/model.yaml"
+    threads: model_threads
+    resources:
+        gpu=0,
+        # Activations are kept for the way back.
+        mem_mb=lambda wildcards, attempt: 2 * model_memory(wildcards, attempt),
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        options=lambda wildcards: only(
+            MODELS[wildcards.model], "lora", "layers", "width", "dtype", "device_map"
+        ),
+    message:
+        "Fine-tuning {wildcards.model}"
+    script:
+        "../scripts/train_lora.py"
+
+
+rule evaluate_benchmarks:
+    """Accuracy on the benchmarks of a data set, by lm-evaluation-harness."""
+    input:
+        model="results/models/{model}.json",
+        questions=lambda wildcards: questions_of(wildcards.dataset),
+        tasks=[str(path) for path in sorted((ROOT / "workflow/tasks").glob("*"))],
+        code=library("benchmarks", "hub"),
+    output:
+        "results/accuracy/{model}/{dataset}.json",
+    log:
+        "results/logs/evaluate_benchmarks/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/evaluate_benchmarks/{model}/{dataset}.tsv"
+    conda:
+        "../../envs/model.yaml"
+    threads: model_threads
+    resources:
+        gpu=0,
+        answers=8,  # scored at a time
+        mem_mb=model_memory,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        options=lambda wildcards: only(
+            MODELS[wildcards.model], "layers", "width", "dtype", "device_map"
+        ),
+        datasets=lambda wildcards: {
+            name: only(DATASETS[name], "task", "hub", "revision", "subset", "path", "generate")
+            for name in experiments.tasks_of(wildcards.dataset, DATASETS)
+        },
+    message:
+        "Accuracy of {wildcards.model} on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate_benchmarks.py"

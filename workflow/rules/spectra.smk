@@ -1,21 +1,23 @@
 """Spectra and metrics.
 
-Needs: results/hidden_states/{model}/{dataset}. Makes: results/spectra/{model}/{dataset}.npz (kept
-for good) and results/metrics/{model}/{dataset}.parquet with {dataset}.summary.csv beside it.
+Needs: results/hidden_states/{model}/{part}. Makes: results/spectra/{model}/{dataset}.npz (kept for
+good) and results/metrics/{model}/{dataset}.parquet with {dataset}.summary.csv beside it.
 """
 
 
 rule compute_spectra:
     """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
     input:
-        states="results/hidden_states/{model}/{dataset}",
+        states="results/hidden_states/{model}/{part}",
         code=library("spectra_file"),
     output:
-        "results/spectra/{model}/{dataset}.npz",
+        "results/spectra/{model}/{part}.npz",
     log:
-        "results/logs/compute_spectra/{model}/{dataset}.log",
+        "results/logs/compute_spectra/{model}/{part}.log",
     benchmark:
-        "results/benchmarks/compute_spectra/{model}/{dataset}.tsv"
+        "results/benchmarks/compute_spectra/{model}/{part}.tsv"
+    # Before further hidden states are written, so that few are on disk at a time.
+    priority: 1
     conda:
         "../../envs/analysis.yaml"
     threads: model_threads
@@ -24,12 +26,32 @@ rule compute_spectra:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         layers=lambda wildcards: configuration.layers_of(MODELS[wildcards.model]),
-        controls=lambda wildcards: DATASETS[wildcards.dataset]["controls"],
-        panels=lambda wildcards: DATASETS[wildcards.dataset].get("panels"),
+        controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
+        panels=lambda wildcards: DATASETS[dataset_of(wildcards)].get("panels"),
+        lengths=lambda wildcards: DATASETS[dataset_of(wildcards)].get("lengths", []),
     message:
-        "Spectra of {wildcards.model} on {wildcards.dataset}"
+        "Spectra of {wildcards.model} on {wildcards.part}"
     script:
         "../scripts/compute_spectra.py"
+
+
+rule gather_spectra:
+    """Join the spectra of a data set's shards."""
+    input:
+        shards=shards_of,
+        code=library("spectra_file"),
+    output:
+        "results/spectra/{model}/{dataset}.npz",
+    log:
+        "results/logs/gather_spectra/{model}/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(SHARDED),
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
+    script:
+        "../scripts/gather_spectra.py"
 
 
 rule compute_metrics:

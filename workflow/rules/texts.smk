@@ -7,6 +7,20 @@ object per text: id, group, text) and beside it {dataset}.origin.json (source, h
 
 localrules:
     download_texts,
+    read_hub_texts,
+
+
+# Keys of a data set that say how its records become texts.
+READING = (
+    "field",
+    "fields",
+    "separator",
+    "record",
+    "group_field",
+    "groups",
+    "sample",
+    "skip_empty",
+)
 
 
 rule download_texts:
@@ -46,8 +60,7 @@ rule read_texts:
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
-            *("bundled", "url", "path", "sha256", "format", "field", "group_field", "groups"),
-            *("sample", "skip_empty"),
+            *("bundled", "url", "path", "sha256", "format", *READING),
         ),
     message:
         "Reading the texts of {wildcards.dataset}"
@@ -55,11 +68,58 @@ rule read_texts:
         "../scripts/read_texts.py"
 
 
-rule write_texts_by_grammar:
-    """Texts of the seeded story grammar."""
+rule read_hub_texts:
+    """Texts of a data set on the hub, downloaded if need be, in the same record format."""
     input:
-        code=[*library("grammar"), str(LIBRARY / "grammar.yaml")],
+        code=library("hub_texts"),
     output:
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+    log:
+        "results/logs/read_hub_texts/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(DATASETS, "hub"),
+    conda:
+        "../../envs/model.yaml"
+    params:
+        dataset=lambda wildcards: only(
+            DATASETS[wildcards.dataset],
+            *("hub", "revision", "subset", "split", "files", "licence", "format", *READING),
+        ),
+    message:
+        "Reading {wildcards.dataset} from the hub or its cache"
+    script:
+        "../scripts/read_hub_texts.py"
+
+
+rule combine_texts:
+    """Texts of several data sets as one, or every text of a data set in several variants."""
+    input:
+        prompts=texts_made_of,
+        code=library("variants"),
+    output:
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+    log:
+        "results/logs/combine_texts/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(DATASETS, "union", "variants"),
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "union", "variants"),
+    message:
+        "Combining the texts of {wildcards.dataset}"
+    script:
+        "../scripts/combine_texts.py"
+
+
+rule write_texts_by_grammar:
+    """Records of a seeded grammar, in the format of a real data set, and their texts."""
+    input:
+        code=[*library("grammar", "genres", "texts"), *map(str, LIBRARY.glob("*.yaml"))],
+    output:
+        records="results/records/{dataset}.jsonl",
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
     log:
@@ -72,9 +132,9 @@ rule write_texts_by_grammar:
     conda:
         "../../envs/analysis.yaml"
     params:
-        generate=lambda wildcards: DATASETS[wildcards.dataset]["generate"],
+        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "generate", *READING),
     message:
-        "Writing {wildcards.dataset} by the story grammar"
+        "Writing {wildcards.dataset} by its grammar"
     script:
         "../scripts/write_texts_by_grammar.py"
 

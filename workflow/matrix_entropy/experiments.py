@@ -1,0 +1,94 @@
+"""What the figures and tables of a configuration need: models made from others, and runs.
+
+A figure or table that compares a model with itself, untrained or fine-tuned, names only the model;
+the entries of the compared ones are derived here, so that they are written nowhere twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+Entry = dict[str, Any]
+
+
+def untrained_name(model: str, seed: int) -> str:
+    """Name of a model's architecture with fresh weights."""
+    return f"{model}_untrained_{seed}"
+
+
+def lora_name(model: str, dataset: str) -> str:
+    """Name of a model fine-tuned on a data set."""
+    return f"{model}_lora_{dataset}"
+
+
+def derived_models(config: Entry) -> dict[str, Entry]:
+    """Entries of the models that figures and tables derive from those of the configuration.
+
+    Each is a copy of its original's entry, with ``untrained`` (``model`` and ``seed``) or ``lora``
+    (``model``, ``dataset`` and how to train) in the place of the source.
+    """
+    derived: dict[str, Entry] = {}
+    for figure in config["figures"].values():
+        for model in figure.get("models", []):
+            for seed in figure.get("seeds", []):
+                source = {"untrained": {"model": model, "seed": seed}}
+                derived[untrained_name(model, seed)] = _like(config["models"][model], source)
+    for table in config["tables"].values():
+        if table["kind"] == "lora":
+            members = members_of(table["dataset"], config["datasets"])
+            for model, member in itertools.product(table["models"], members):
+                source = {"lora": {"model": model, "dataset": member, **table["lora"]}}
+                derived[lora_name(model, member)] = _like(config["models"][model], source)
+    return derived
+
+
+def _like(model: Entry, source: Entry) -> Entry:
+    sources = ("hub", "revision", "convert_weights", "path", "train")
+    return {key: value for key, value in model.items() if key not in sources} | source
+
+
+def runs(entry: Entry, datasets: dict[str, Entry]) -> Iterator[tuple[str, str]]:
+    """Pairs of model and data set whose metrics a figure or table reads, the compared ones last."""
+    models = entry.get("models") or ([entry["model"]] if "model" in entry else [])
+    for model in models:
+        yield model, entry["dataset"]
+    for model in models:
+        for seed in entry.get("seeds", []):
+            # The group alone, if it is a data set: fresh weights need not see the other members.
+            group = entry.get("group")
+            yield untrained_name(model, seed), group if group in datasets else entry["dataset"]
+        if entry.get("kind") == "lora":
+            members = members_of(entry["dataset"], datasets)
+            yield from ((lora_name(model, member), member) for member in members)
+
+
+def members_of(dataset: str, datasets: dict[str, Entry]) -> list[str]:
+    """The data sets that a union joins; a data set that is none is its only member."""
+    return list(datasets[dataset].get("union", [dataset]))
+
+
+def tasks_of(dataset: str, datasets: dict[str, Entry]) -> list[str]:
+    """The members of a data set that have a benchmark task."""
+    return [name for name in members_of(dataset, datasets) if "task" in datasets[name]]
+
+
+def part_names(dataset: str, shards: int) -> list[str]:
+    """Names of the parts of a data set that are jobs of their own: its shards, or itself."""
+    if shards == 1:
+        return [dataset]
+    return [f"{dataset}.{number}of{shards}" for number in range(1, shards + 1)]
+
+
+def part_of(name: str) -> tuple[str, int, int]:
+    """Data set, number and count of a part that `part_names` named.
+
+    Examples
+    --------
+    >>> part_of("wikipedia.2of8"), part_of("child")
+    (('wikipedia', 2, 8), ('child', 1, 1))
+    """
+    dataset, _, shard = name.partition(".")
+    number, _, count = shard.partition("of")
+    return dataset, int(number or 1), int(count or 1)

@@ -1,0 +1,25 @@
+"""Make a data set's texts from those of others."""
+
+from pathlib import Path
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_jsonl, sha256, write_json, write_jsonl
+from matrix_entropy.variants import union, vary
+
+with job(snakemake.log[0]) as log:
+    dataset = snakemake.params.dataset
+    members = {Path(path).stem: read_jsonl(path) for path in snakemake.input.prompts}
+    if "union" in dataset:
+        texts = union(members)
+    else:
+        texts = vary(*members.values(), dataset["variants"]["changes"])
+    write_jsonl(snakemake.output.prompts, texts)
+    origin = {
+        "source": "union" if "union" in dataset else "variants",
+        "sha256": sha256(snakemake.output.prompts),
+        "texts": len(texts),
+        "made_of": {Path(path).stem: sha256(path) for path in snakemake.input.prompts},
+        **dataset,
+    }
+    write_json(snakemake.output.origin, origin)
+    log.info("%d texts", len(texts))

@@ -1,0 +1,25 @@
+"""Measure a model's accuracy on the benchmarks of a data set."""
+
+import torch
+
+from matrix_entropy.benchmarks import evaluate
+from matrix_entropy.console import job
+from matrix_entropy.files import read_json, write_json
+from matrix_entropy.hub import snapshot
+from matrix_entropy.provenance import described
+
+with job(snakemake.log[0]):
+    torch.set_num_threads(snakemake.threads)
+    record = read_json(snakemake.input.model)
+    tasks = {}
+    for name, dataset in snakemake.params.datasets.items():
+        if "hub" in dataset:
+            # All of it: the harness also opens splits that it does not ask questions from.
+            revision = dataset.get("revision", "main")
+            data = {"dataset_folder": snapshot("dataset", name, dataset["hub"], revision, ["*"])}
+        else:
+            data = {"questions": dataset.get("path", f"results/records/{name}.jsonl")}
+        tasks[name] = {"task": dataset["task"], **data}
+    options = snakemake.params.options
+    accuracies = evaluate(record, options, tasks, snakemake.resources.answers)
+    write_json(snakemake.output[0], {"model": described(record), "accuracies": accuracies})

@@ -1,0 +1,49 @@
+"""Draw a figure that compares models."""
+
+from matrix_entropy.console import job
+from matrix_entropy.figure_style import save_figure
+from matrix_entropy.figure_text import model_captions
+from matrix_entropy.files import write_csv
+from matrix_entropy.length_figure import draw_lengths, length_numbers
+from matrix_entropy.model_values import (
+    cut_values,
+    model_values,
+    paired_differences,
+    with_originals,
+)
+from matrix_entropy.normalisations_figure import draw_normalisations, normalisations_numbers
+from matrix_entropy.operations_figure import draw_operations, operations_numbers
+from matrix_entropy.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
+from matrix_entropy.untrained_figure import draw_untrained, untrained_numbers
+
+KINDS = {
+    "scaling": (scaling_numbers, draw_scaling),
+    "normalisations": (normalisations_numbers, draw_normalisations),
+    "context_length": (length_numbers, draw_lengths),
+    "operations": (operations_numbers, draw_operations),
+    "untrained": (untrained_numbers, draw_untrained),
+}
+
+with job(snakemake.log[0]):
+    figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))
+    metrics, kind = snakemake.input.metrics, figure["kind"]
+    view = None if kind == "context_length" else "all_rows"
+    values = model_values(metrics, snakemake.input.summaries, models, datasets, view)
+    if kind == "scaling":
+        values["shown"] = ~values["model"].isin(figure.get("leave_out", []))
+    elif kind == "context_length":
+        values = cut_values(values)
+    elif kind == "operations":
+        base = values.loc[values["order"].idxmin(), "variant"]
+        values = values.merge(paired_differences(metrics, base), on=["model", "variant"])
+    elif kind == "untrained":
+        values = with_originals(values, models)
+        values = values[values["dataset"] == figure.get("group", figure["dataset"])]
+    captions = model_captions(figure.get("title", figure["name"]), values)
+    numbers_of, draw = KINDS[kind]
+    numbers = numbers_of(values)
+    paths, extra = snakemake.output[:3], []
+    if kind == "scaling":
+        extra = [scaling_fits(numbers)]
+        write_csv(snakemake.output[3], extra[0])
+    save_figure(draw(numbers, *extra, *captions), numbers, paths)

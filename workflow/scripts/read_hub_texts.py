@@ -1,0 +1,11 @@
+"""Read a hub data set's texts into one record format."""
+
+from matrix_entropy.console import job
+from matrix_entropy.files import write_json, write_jsonl
+from matrix_entropy.hub_texts import read_hub_dataset
+
+with job(snakemake.log[0]) as log:
+    texts, origin = read_hub_dataset(snakemake.params.dataset, snakemake.wildcards.dataset)
+    write_jsonl(snakemake.output.prompts, texts)
+    write_json(snakemake.output.origin, origin)
+    log.info("%d texts from %s", len(texts), origin["source"])

@@ -1,0 +1,10 @@
+"""Record a model whose weights are to be drawn afresh."""
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_json, write_json
+from matrix_entropy.models import untrained_record
+
+with job(snakemake.log[0]):
+    base = read_json(snakemake.input.base)
+    record = untrained_record(snakemake.wildcards.model, base, snakemake.params.seed)
+    write_json(snakemake.output[0], record)

@@ -1,0 +1,21 @@
+"""Fine-tune a model by low-rank adapters."""
+
+from pathlib import Path
+
+import torch
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_json, read_jsonl, write_json
+from matrix_entropy.lora import train_lora
+
+with job(snakemake.log[0]):
+    torch.set_num_threads(snakemake.threads)
+    options = snakemake.params.options
+    record = train_lora(
+        snakemake.wildcards.model,
+        read_json(snakemake.input.base),
+        options | options["lora"],
+        read_jsonl(snakemake.input.prompts),
+        Path(snakemake.output.folder),
+    )
+    write_json(snakemake.output.record, record)

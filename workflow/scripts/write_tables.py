@@ -1,0 +1,36 @@
+"""Write a table of a paper."""
+
+from pathlib import Path
+
+from matrix_entropy import model_tables
+from matrix_entropy.console import job
+from matrix_entropy.files import read_json
+from matrix_entropy.model_values import model_values
+from matrix_entropy.tables import write_table, write_text_table
+
+with job(snakemake.log[0]):
+    table, models, datasets = (snakemake.params[key] for key in ("table", "models", "datasets"))
+    kind, caption = table["kind"], table.get("title", table["name"]) + "."
+    if kind == "prompts":
+        changes = datasets[table["dataset"]]["variants"]["changes"]
+        write_text_table(model_tables.prompt_table(changes), snakemake.output, caption)
+    elif kind == "sources":
+        origins = {
+            Path(path).name.removesuffix(".origin.json"): read_json(path)
+            for path in snakemake.input.origins
+        }
+        write_text_table(model_tables.source_table(origins, datasets), snakemake.output, caption)
+    else:
+        values = model_values(snakemake.input.metrics, snakemake.input.summaries, models, datasets)
+        if kind == "indicators":
+            long, layout = model_tables.indicator_table(
+                values, snakemake.input.get("accuracies", []), table["perplexity"]
+            )
+        elif kind == "lora":
+            long, layout = model_tables.lora_table(values, models)
+        elif kind == "variants":
+            long, layout = model_tables.variant_table(values)
+        else:
+            long, layout = model_tables.sample_table(values)
+        long = model_tables.compared(long, table.get("table"))
+        write_table(long, layout, snakemake.output, caption)
