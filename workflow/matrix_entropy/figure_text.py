@@ -14,7 +14,8 @@ NOTE_SIZE = 6.5  # points, the smallest letters of a figure
 
 def wrapped(text: str, figure: Figure, points: float) -> str:
     """The text in lines that fit the figure's width, at so many points a letter."""
-    return plain(textwrap.fill(text, int(figure.get_figwidth() * 72 / points)))
+    width = int(figure.get_figwidth() * 72 / points)
+    return plain(textwrap.fill(text, width, break_on_hyphens=False))
 
 
 def plain(text: str) -> str:

@@ -106,7 +106,8 @@ def write_table(
     """Write a table of numbers in the formats that the paths' endings name.
 
     CSV holds the frame as it is. Markdown and LaTeX hold it laid out; below a row of ours stand
-    the published values and the differences, where there are any.
+    the published values and the differences, where there are any. Below those of stand-ins stand
+    none, which could be taken for a comparison; the CSV has them.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def _laid_out(frame: pd.DataFrame, layout: Layout) -> _Grid:
     for row in frame.to_dict("records"):
         head, column = tuple(row[name] for name in layout.heads), row[layout.columns]
         for source in SOURCES:
-            if source == "value" or pd.notna(row.get(source)):
+            if source == "value" or (pd.notna(row.get(source)) and not row.get("stand_in")):
                 line = lines.setdefault((*head, source), {})
                 if column in line:
                     raise ValueError(f"two values belong in column '{column}' of the row {head}")
