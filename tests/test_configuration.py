@@ -16,7 +16,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
-from matrix_entropy.configuration import KINDS, SCHEMA, checked, layers_of, panels_of
+from matrix_entropy.configuration import SCHEMA, checked
+from matrix_entropy.contradictions import KINDS
+from matrix_entropy.entries import layers_of, panels_of
 from matrix_entropy.errors import InputError
 
 ROOT = Path(__file__).parent.parent

@@ -24,7 +24,7 @@ os.environ.update(
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
-from matrix_entropy import configuration, experiments
+from matrix_entropy import configuration, entries, experiments
 from matrix_entropy.errors import InputError
 
 try:

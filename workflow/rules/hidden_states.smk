@@ -12,7 +12,7 @@ rule dump_hidden_states:
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
         script=str(ROOT / "workflow/scripts/dump_hidden_states.py"),
-        code=library("hidden_states", "configuration", "console", "provenance"),
+        code=library("hidden_states", "entries", "console", "provenance"),
     output:
         (
             temp(directory("results/hidden_states/{model}/{part}"))

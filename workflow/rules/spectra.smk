@@ -25,7 +25,7 @@ rule compute_spectra:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        layers=lambda wildcards: configuration.layers_of(MODELS[wildcards.model]),
+        layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
         controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
         panels=lambda wildcards: DATASETS[dataset_of(wildcards)].get("panels"),
         lengths=lambda wildcards: DATASETS[dataset_of(wildcards)].get("lengths", []),

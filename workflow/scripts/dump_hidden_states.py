@@ -40,8 +40,8 @@ if processes > 1 and "LOCAL_RANK" not in os.environ:
 
 import torch  # noqa: E402 (not in the process that only launches the others)
 
-from matrix_entropy.configuration import layers_of  # noqa: E402
 from matrix_entropy.console import job  # noqa: E402
+from matrix_entropy.entries import layers_of  # noqa: E402
 from matrix_entropy.files import read_json, read_jsonl  # noqa: E402
 from matrix_entropy.hidden_states import dump_hidden_states  # noqa: E402
 from matrix_entropy.provenance import described, versions  # noqa: E402

@@ -1,7 +1,7 @@
 """Draw matrix entropy across the blocks of a model."""
 
-from matrix_entropy.configuration import panels_of
 from matrix_entropy.console import job
+from matrix_entropy.entries import panels_of
 from matrix_entropy.figure_style import save_figure
 from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
 from matrix_entropy.metrics import read_metrics
