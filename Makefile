@@ -15,7 +15,7 @@ miniature: .venv/installed ## rebuild every figure with small stand-in models, o
 	snakemake --directory miniature --cores $(CORES)
 
 test: miniature ## run the whole test suite (it looks at the miniature figures, so these come first)
-	pytest
+	pytest -n auto --dist loadfile
 
 lint: .venv/installed ## check style, types and workflow
 	ruff check .

@@ -18,7 +18,8 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
 from matrix_entropy.grammar import stories
 from matrix_entropy.lora import train_lora
-from matrix_entropy.models import load_model, load_tokenizer, resolve_path, untrained_record
+from matrix_entropy.models import load_model, load_tokenizer, resolve_path
+from matrix_entropy.provenance import untrained_record
 from matrix_entropy.stand_ins import train_tokenizer
 
 # peft's own: it asks transformers for a property by its older name.

@@ -231,8 +231,8 @@ def _shows(
             )
     for key in needed:
         if key not in entry:
-            example = {name: resolve(properties[name], root)["examples"][0] for name in needed}
-            shown = to_write(path, {"kind": kind, **example})
+            values = {name: resolve(properties[name], root)["examples"][0] for name in needed}
+            shown = to_write(path, {"kind": kind, **values})
             yield f"{inside}'", f"is of the kind '{kind}' and lacks the key '{key}'; add it.{shown}"
     for key, names, entries, what in (
         ("model", [entry.get("model")], models, "model"),

@@ -215,20 +215,6 @@ def load_model(
     return model.eval()
 
 
-def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Record of the untrained model of a resolved model's architecture; see `load_model`.
-
-    Id, commit and hashes are those of the model whose configuration is taken.
-    """
-    kept = ("id", "revision", "commit", "folder", "stand_in", "weights_sha256", "parameters")
-    return {
-        "model": name,
-        "source": "untrained",
-        **{key: base[key] for key in kept if key in base},
-        "untrained_seed": seed,
-    }
-
-
 def _untrained(config: PretrainedConfig, seed: int, dtype: torch.dtype) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

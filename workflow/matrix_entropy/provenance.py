@@ -21,3 +21,18 @@ def versions(*packages: str) -> dict[str, str]:
 
     found = {name: version(name).split("+")[0] for name in packages}
     return {"python": platform.python_version(), "matrix_entropy": __version__, **found}
+
+
+def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Record of an untrained model of a resolved model's architecture.
+
+    `matrix_entropy.models.load_model` draws its weights from the seed. Id, commit and hashes are
+    those of the model whose configuration is taken.
+    """
+    kept = ("id", "revision", "commit", "folder", "stand_in", "weights_sha256", "parameters")
+    return {
+        "model": name,
+        "source": "untrained",
+        **{key: base[key] for key in kept if key in base},
+        "untrained_seed": seed,
+    }

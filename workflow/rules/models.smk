@@ -80,7 +80,7 @@ rule take_weights_away:
     """A model's architecture with fresh weights, drawn from a seed when it is loaded."""
     input:
         base=base_record,
-        code=library("models"),
+        code=library("provenance"),
     output:
         "results/models/{model}.json",
     log:
@@ -88,7 +88,7 @@ rule take_weights_away:
     wildcard_constraints:
         model=names(MODELS, "untrained"),
     conda:
-        "../../envs/model.yaml"
+        "../../envs/analysis.yaml"
     params:
         seed=lambda wildcards: MODELS[wildcards.model]["untrained"]["seed"],
     message:

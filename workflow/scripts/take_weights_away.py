@@ -2,7 +2,7 @@
 
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, write_json
-from matrix_entropy.models import untrained_record
+from matrix_entropy.provenance import untrained_record
 
 with job(snakemake.log[0]):
     base = read_json(snakemake.input.base)
