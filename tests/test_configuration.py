@@ -1174,6 +1174,13 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"figures.layers_my_model_my_texts": {"model": "my_model", "dataset": "my_texts"}},
         ["'figures.layers_my_model_my_texts'", "change it"],
     ),
+    "two pairs drawn under one name": (
+        {
+            "models.my": {"path": "x", "layers": 2, "width": 8},
+            "datasets.model_my_texts": {"path": "x.txt"},
+        },
+        ["layers_my_model_my_texts", "'my_model'", "'datasets.model_my_texts'", "change one"],
+    ),
 }
 # A sentence says what to do if it commands something or lists what there is.
 ADVICE = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,8 @@ class TestAdapter:
         torch.manual_seed(0)
         with_adapter = get_peft_model(plain, config).eval()
         with_adapter.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
-        record = base | {"adapter": str(tmp_path / "adapter")}
+        digest = sha256(tmp_path / "adapter" / "adapter_model.safetensors")
+        record = base | {"adapter": str(tmp_path / "adapter"), "adapter_sha256": digest}
         for device_map in (None, "auto"):
             merged = load_model(record, LAYERS, WIDTH, "float32", device_map)
             expected = logits(with_adapter)
@@ -177,8 +179,18 @@ class TestAdapter:
             load_model(record, LAYERS, WIDTH, "float32")
 
     def test_an_adapter_of_another_model(self, tuned: dict[str, Any], tmp_path: Path) -> None:
-        record = base_record(tmp_path, "llama") | {"adapter": tuned["adapter"]}
+        adapter = {key: tuned[key] for key in ("adapter", "adapter_sha256")}
         with pytest.raises(InputError, match="cannot be put onto small/model"):
+            load_model(base_record(tmp_path, "llama") | adapter, LAYERS, WIDTH, "float32")
+
+    def test_an_adapter_that_was_changed(self, tuned: dict[str, Any], tmp_path: Path) -> None:
+        shutil.copytree(tuned["adapter"], tmp_path / "adapter")
+        weights = tmp_path / "adapter" / "adapter_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+        record = tuned | {"adapter": str(tmp_path / "adapter")}
+        if sha256(weights) == tuned["adapter_sha256"]:
+            weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+        with pytest.raises(InputError, match="is not the one that was trained"):
             load_model(record, LAYERS, WIDTH, "float32")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from matrix_entropy.metrics import (
     losses,
     metrics_table,
     read_metrics,
+    read_provenance,
+    read_summary,
     summary_table,
     write_metrics,
 )
@@ -185,3 +188,26 @@ def test_the_table_carries_its_provenance(spectra: Spectra, tmp_path: Path) -> N
     loaded, provenance = read_metrics(tmp_path / "metrics.parquet")
     assert provenance == spectra.provenance
     np.testing.assert_array_equal(loaded["matrix_entropy"], metrics["matrix_entropy"])
+
+
+@pytest.mark.parametrize("name", ["tokens.npz", "provenance.json"])
+def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(folder, tmp_path / "states")
+    path = tmp_path / "states" / name
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"states is damaged .* delete it and run again"):
+        compute_spectra(tmp_path / "states", LAYERS, [], None)
+
+
+def test_damaged_tables_are_named(spectra: Spectra, tmp_path: Path) -> None:
+    metrics, summary = tmp_path / "metrics.parquet", tmp_path / "summary.csv"
+    write_metrics(metrics, metrics_table(spectra), spectra.provenance)
+    metrics.write_bytes(metrics.read_bytes()[:100])
+    summary.write_text("")
+    for read, path in (
+        (read_metrics, metrics),
+        (read_provenance, metrics),
+        (read_summary, summary),
+    ):
+        with pytest.raises(InputError, match=rf"{path.name} is damaged .* delete it and run again"):
+            read(path)

@@ -162,6 +162,20 @@ def test_every_library_file_a_rule_uses_is_among_its_inputs(root: Path, tmp_path
         assert f"matrix_entropy/{module}.py" in plan
 
 
+def test_every_script_brings_its_own_code(root: Path) -> None:
+    """A rule names the script whose imports are its inputs: it has to be the one that it runs."""
+    pairs = 0
+    for path in (root / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            run = re.search(r"scripts/(\w+)\.py", rule)
+            code = re.search(r'code\("(\w+)"\)', rule)
+            if run:
+                assert code is not None, rule.splitlines()[0]
+                assert code[1] == run[1], rule.splitlines()[0]
+                pairs += 1
+    assert pairs == len(list((root / "workflow" / "scripts").glob("*.py")))
+
+
 @pytest.mark.parametrize("figure", FIGURES)
 def test_the_miniature_figures_come_from_their_metrics(
     miniature: Path, root: Path, figure: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -362,9 +363,21 @@ def _names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
                     )
                 if source != other:
                     yield where, f"makes '{model}' in another way than {first}; set both alike."
-    every = {f"layers_{model}_{data}" for model in config["models"] for data in config["datasets"]}
-    for name in sorted(every & set(config["figures"])):
-        yield f"'figures.{name}'", "has the name of a figure that is there without it; change it."
+    seen: dict[str, tuple[str, str]] = {}
+    for pair in itertools.product(config["models"] | derived_models(config), config["datasets"]):
+        drawn = f"layers_{pair[0]}_{pair[1]}"
+        if drawn in config["figures"]:
+            yield (
+                f"'figures.{drawn}'",
+                "has the name of a figure that is there without it; change it.",
+            )
+        if drawn in seen:
+            yield (
+                f"'datasets.{pair[1]}'",
+                f"with the model '{pair[0]}' is drawn as {drawn}, as is '{seen[drawn][1]}' with "
+                f"'{seen[drawn][0]}'; change one of these names.",
+            )
+        seen[drawn] = pair
 
 
 def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ from matrix_entropy.tokens import (
     Tokens,
     batches_by_length,
     corpus_windows,
+    encode,
     save_tokens,
     tokenise,
 )
@@ -201,6 +202,8 @@ def dump_hidden_states(
         model.to(device)
     tokenizer = load_tokenizer(record)
     window = context_window(model.config)
+    # Once for all that follows; a shard needs the others' tokens to know its windows.
+    encoded = encode(tokenizer, texts)
     tokens, chosen = tokenise(
         tokenizer,
         texts,
@@ -208,6 +211,7 @@ def dump_hidden_states(
         dataset_options.get("max_tokens"),
         window,
         dataset_options.get("min_tokens", 0),
+        encoded,
     )
     left_out = len(texts) - len(chosen)
     if len(chosen) < shard[1]:
@@ -220,10 +224,15 @@ def dump_hidden_states(
     windows: Tokens | None = None
     window_groups: list[str] = []
     if dataset_options.get("window_perplexity", False):
-        length = min(WINDOW_TOKENS, window or WINDOW_TOKENS)
-        windows, window_groups = corpus_windows(tokenizer, [texts[i] for i in chosen], length)
+        windows, window_groups = corpus_windows(
+            tokenizer,
+            [texts[number] for number in chosen],
+            min(WINDOW_TOKENS, window or WINDOW_TOKENS),
+            [encoded[number] for number in chosen],
+        )
         mine = _share(len(window_groups), shard)
         windows, window_groups = windows.some(mine), window_groups[mine]
+    del encoded
     loaded = time.perf_counter()
 
     part = folder.with_name(f".{folder.name}.part")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matrix_entropy.entropy import dataset_normalisations, entropy_bound, normalised
+from matrix_entropy.errors import InputError
 from matrix_entropy.files import writing
 from matrix_entropy.spectra_file import ALL_ROWS, Spectra
 
@@ -163,12 +166,29 @@ def write_metrics(path: str | Path, metrics: pd.DataFrame, provenance: dict[str,
 
 
 def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A table that `write_metrics` wrote, and its provenance."""
-    table = pq.read_table(path)
-    return table.to_pandas(), json.loads(table.schema.metadata[PROVENANCE_KEY])
+    """A table that `write_metrics` wrote, and its provenance; `InputError` if it is damaged."""
+    with _named(path):
+        table = pq.read_table(path)
+        return table.to_pandas(), json.loads(table.schema.metadata[PROVENANCE_KEY])
+
+
+def read_summary(path: str | Path) -> pd.DataFrame:
+    """A table that `summary_table` made, from its CSV; `InputError` if it is damaged."""
+    with _named(path):
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"layer": str})
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """A file that broke off or was overwritten is named, with what to do."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:  # those of Arrow and pandas among them
+        raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
     """The provenance of a table that `write_metrics` wrote, without its rows."""
-    provenance: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[PROVENANCE_KEY])
+    with _named(path):
+        provenance: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[PROVENANCE_KEY])
     return provenance

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.metrics import read_metrics, read_provenance
+from matrix_entropy.metrics import read_metrics, read_provenance, read_summary
 from matrix_entropy.spectra_file import FIRST
 
 Entry = dict[str, Any]
@@ -49,7 +49,7 @@ def model_values(
     rows = []
     for path, summary in zip(metrics, summaries, strict=True):
         model, run = Path(path).parent.name, Path(path).stem
-        values = pd.read_csv(summary, keep_default_na=False, na_values=[""], dtype={"layer": str})
+        values = read_summary(summary)
         values = values[values["layer"] == FINAL]
         if values.empty:
             raise InputError(

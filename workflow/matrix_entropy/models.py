@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils import logging
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256
+from matrix_entropy.files import sha256, weights_sha256
 from matrix_entropy.hub import snapshot
 
 # Jobs have bars of their own.
@@ -230,10 +230,15 @@ def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedM
     from peft import PeftModel  # a second that other models need not pay
 
     name, folder = record["model"], Path(record["adapter"])
-    if not (folder / "adapter_config.json").is_file():
+    if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
             f"model '{name}': there is no adapter in {folder} any more; delete "
             f"results/models/{name}.json and run again."
+        )
+    if sha256(folder / "adapter_model.safetensors") != record["adapter_sha256"]:
+        raise InputError(
+            f"model '{name}': the adapter in {folder} is not the one that was trained (its SHA-256 "
+            f"differs from the record's); delete results/models/{name}.json and run again."
         )
     try:
         return PeftModel.from_pretrained(model, folder).merge_and_unload()

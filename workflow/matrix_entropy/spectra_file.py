@@ -29,6 +29,8 @@ ALL_ROWS = "all_rows"
 FIRST = "first_"  # and a number: the first so many rows
 # Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
 FEWEST_EQUAL_ROWS = 16
+# What reading a file says that broke off or was overwritten.
+DAMAGED = (OSError, ValueError, EOFError, BadZipFile)
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -78,7 +80,7 @@ class Spectra:
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 values: dict[str, Any] = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except DAMAGED as error:
             raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
         values["provenance"] = json.loads(str(values["provenance"]))
         values["views"] = tuple(map(str, values["views"]))
@@ -188,9 +190,16 @@ def compute_spectra(
     InputError
         If a file is missing, cut short, or does not fit the tokens beside it.
     """
-    provenance = read_json(folder / "provenance.json")
-    with np.load(folder / "tokens.npz", allow_pickle=False) as stored:
-        tokens = {name: stored[name] for name in stored.files}
+    try:
+        provenance = read_json(folder / "provenance.json")
+        # Opened here, since NumPy leaves a file open that is none of its own.
+        with (
+            open(folder / "tokens.npz", "rb") as file,
+            np.load(file, allow_pickle=False) as stored,
+        ):
+            tokens = {name: stored[name] for name in stored.files}
+    except DAMAGED as error:
+        raise InputError(f"{folder} is damaged ({error}); delete it and run again.") from None
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
     if panels is None:
         panels = {"": sorted(set(tokens["groups"]))}

@@ -61,6 +61,7 @@ DECIMALS = {
 OTHER_DECIMALS = 4
 SOURCES = ("value", "published", "difference")
 MISSING = "–"
+SHOWN_OF_A_HASH = 12
 STAND_INS = "Stand-ins: small models trained for this purpose, not those of the paper."
 
 LATEX = {
@@ -134,6 +135,8 @@ def write_table(
 def write_text_table(frame: pd.DataFrame, paths: Sequence[str | Path], caption: str) -> None:
     """Write a table of words, the frame as it is, in the formats that the paths' endings name."""
     words = frame.astype(object).where(frame.notna(), MISSING).astype(str)
+    if "hash" in words:  # no line has room for all of it; the CSV has
+        words["hash"] = words["hash"].str[:SHOWN_OF_A_HASH]
     grid = _Grid([str(name) for name in words], words.to_numpy().tolist(), len(words.columns))
     _write(frame, grid, paths, caption)
 

@@ -88,7 +88,7 @@ def select_texts(
 ) -> tuple[list[dict[str, str]], dict[str, int]]:
     """Texts of the records that a data set's entry selects.
 
-    Empty ones are left out first (``skip_empty``), then other groups (``groups``), and from what
+    Other groups are left out first (``groups``), then empty ones (``skip_empty``), and from what
     remains the sample is taken. Where nothing is left out beforehand only the records of the
     sample are looked at, so that a large source need not be read.
 
@@ -121,12 +121,12 @@ def select_texts(
         )
     sample, groups = dataset.get("sample"), dataset.get("groups")
     if dataset.get("skip_empty", False) or groups is not None:
-        texts, empty = _texts(enumerate(records), dataset, name)
-        texts = _select_groups(texts, empty, groups, name)
+        texts, empty, others = _texts(enumerate(records), dataset, name)
+        texts = _named_groups(texts, empty, others, groups, name)
         texts = [texts[i] for i in _sample(len(texts), sample, name)]
     else:
         drawn = _sample(len(records), sample, name)
-        texts, empty = _texts(((i, records[i]) for i in drawn), dataset, name)
+        texts, empty, _ = _texts(((i, records[i]) for i in drawn), dataset, name)
     counts = {"records": len(records), "skipped_empty": len(empty), "texts": len(texts)}
     return texts, counts
 
@@ -215,17 +215,22 @@ def _nested(value: Any, field: str, path: tuple[str, ...], name: str) -> Iterato
 
 def _texts(
     records: Iterable[tuple[int, Record]], dataset: dict[str, Any], name: str
-) -> tuple[list[dict[str, str]], list[str]]:
-    """Texts of numbered records, and the groups of those that are empty."""
+) -> tuple[list[dict[str, str]], list[str], list[str]]:
+    """Texts of numbered records, the groups of those that are empty, and the groups not wanted."""
     group_field = dataset.get("group_field", NESTED_GROUP)
-    texts, empty = [], []
+    groups = dataset.get("groups")
+    wanted = None if groups is None else set(groups.values())
+    texts, empty, others = [], [], dict[str, None]()
     for number, record in records:
         where = f"{name}, record {number}"
-        text = text_of(record, dataset, where)
         if group_field == NESTED_GROUP:
             group = str(record.get(NESTED_GROUP, "all"))
         else:
             group = str(value_of(record, group_field, where))
+        if wanted is not None and group not in wanted:
+            others[group] = None
+            continue
+        text = text_of(record, dataset, where)
         if text is not None:
             texts.append({"id": str(number), "group": group, "text": text})
         elif dataset.get("skip_empty", False):
@@ -235,39 +240,43 @@ def _texts(
                 f"{where} has an empty {named(dataset)}; remove the record, or set "
                 "`skip_empty: true` in the data set to leave such records out."
             )
-    if not texts:
+    if not texts and not others:
         raise InputError(
             f"{name} holds no text to work on: {len(empty)} records were read, and "
             f"`skip_empty: true` left out every one for its empty {named(dataset)}; set `field:` "
             "to one that holds text."
         )
-    return texts, empty
+    return texts, empty, list(others)
 
 
-def _select_groups(
-    texts: list[dict[str, str]], empty: list[str], groups: dict[str, str] | None, name: str
+def _named_groups(
+    texts: list[dict[str, str]],
+    empty: list[str],
+    others: list[str],
+    groups: dict[str, str] | None,
+    name: str,
 ) -> list[dict[str, str]]:
+    """The texts under the names that ``groups`` gives their groups, each of which must have one."""
     if groups is None:
         return texts
-    found = list(dict.fromkeys(text["group"] for text in texts))
-    records = f"{len(texts) + len(empty)} records were read"
+    found = list(dict.fromkeys([*(text["group"] for text in texts), *others]))
     if not groups:
         raise InputError(
-            f"{name}: `groups:` names no group, which leaves no text ({records}); add one of "
+            f"{name}: `groups:` names no group, which leaves no text; add one of "
             f"{', '.join(found)}, or remove `groups:` to take all."
         )
     for label, key in groups.items():
         if key not in found and key in empty:
             raise InputError(
-                f"{name} has no text in group '{key}' (wanted as '{label}'): {records}, and "
-                f"`skip_empty: true` left out every one of this group; remove it from `groups:`."
+                f"{name} has no text in group '{key}' (wanted as '{label}'): `skip_empty: true` "
+                "left out every one of this group; remove it from `groups:`."
             )
         if key not in found:
             raise InputError(
                 f"{name} has no group '{key}' (wanted as '{label}'); it has: {', '.join(found)}."
             )
     labels = {key: label for label, key in groups.items()}
-    return [{**text, "group": labels[text["group"]]} for text in texts if text["group"] in labels]
+    return [{**text, "group": labels[text["group"]]} for text in texts]
 
 
 def _sample(texts: int, sample: dict[str, int] | None, name: str) -> Sequence[int]:

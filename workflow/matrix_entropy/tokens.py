@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,13 @@ TEXTS_AT_A_TIME = 256
 
 # Stands between two texts of a corpus that is read in windows.
 BETWEEN_TEXTS = "\n\n"
+
+
+class Encoded(NamedTuple):
+    """Ids of a text, those of its prefix included, and the number of those of the prefix alone."""
+
+    ids: NDArray[np.int64]
+    before: int
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,9 @@ def tokenise(
     limit: int | None = None,
     window: int | None = None,
     fewest: int = 0,
+    encoded: Sequence[Encoded] | None = None,
 ) -> tuple[Tokens, list[int]]:
     """Token ids of every text, without special tokens but for one in front if ``bos``.
-
-    A text with a ``prefix`` is tokenised together with it, as a model would read both. A token
-    belongs to the text if any of its characters does, also where prefix and text share it.
 
     Parameters
     ----------
@@ -89,6 +94,8 @@ def tokenise(
         Most tokens the model can read, prefix included.
     fewest : int
         Texts of fewer tokens (before any cut, the one in front not counted) are left out.
+    encoded : sequence of Encoded, optional
+        What `encode` gave, if that has been done already.
 
     Returns
     -------
@@ -110,7 +117,8 @@ def tokenise(
         )
     front = [tokenizer.bos_token_id] if bos else []
     rows, truncated, context, chosen = [], [], [], []
-    for number, (text, ids, before) in enumerate(_encoded(tokenizer, texts)):
+    encoded = encode(tokenizer, texts) if encoded is None else encoded
+    for number, (text, (ids, before)) in enumerate(zip(texts, encoded, strict=True)):
         if len(ids) == before:
             raise InputError(f"text '{text['id']}' has no token for this model; remove it.")
         if len(ids) - before < fewest:
@@ -140,10 +148,18 @@ def tokenise(
     return tokens, chosen
 
 
-def _encoded(
-    tokenizer: Any, texts: Sequence[dict[str, str]]
-) -> Iterator[tuple[dict[str, str], list[int], int]]:
-    """Every text with its ids, a prefix's included, and the number of those of the prefix alone."""
+def encode(tokenizer: Any, texts: Sequence[dict[str, str]]) -> list[Encoded]:
+    """Ids of every text without special tokens, whole.
+
+    A text with a ``prefix`` is tokenised together with it, as a model would read both. A token
+    belongs to the text if any of its characters does, also where prefix and text share it.
+
+    Raises
+    ------
+    InputError
+        If there is a prefix and the tokenizer cannot tell which token is whose.
+    """
+    found = []
     # In pieces, since what a tokenizer gives is many times larger than the ids that are kept.
     for start in range(0, len(texts), TEXTS_AT_A_TIME):
         piece = texts[start : start + TEXTS_AT_A_TIME]
@@ -160,18 +176,24 @@ def _encoded(
             return_offsets_mapping=any(prefixes),
             verbose=False,
         )
-        for at, (text, prefix) in enumerate(zip(piece, prefixes, strict=True)):
+        for at, prefix in enumerate(prefixes):
             before = 0
             if prefix:
                 ends = (end for _, end in encoded["offset_mapping"][at])
                 before = sum(end <= len(prefix) for end in ends)
-            yield text, encoded["input_ids"][at], before
+            found.append(Encoded(np.array(encoded["input_ids"][at], dtype=np.int64), before))
+    return found
 
 
 def corpus_windows(
-    tokenizer: Any, texts: Sequence[dict[str, str]], length: int
+    tokenizer: Any,
+    texts: Sequence[dict[str, str]],
+    length: int,
+    encoded: Sequence[Encoded] | None = None,
 ) -> tuple[Tokens, list[str]]:
     """All texts of a group one after another, a blank line between them, cut into windows.
+
+    ``encoded`` is what `encode` gave for the texts, if that has been done already.
 
     Returns
     -------
@@ -183,7 +205,8 @@ def corpus_windows(
     """
     between = tokenizer(BETWEEN_TEXTS, add_special_tokens=False)["input_ids"]
     streams: dict[str, list[NDArray[np.int64]]] = {}
-    for text, ids, before in _encoded(tokenizer, texts):
+    encoded = encode(tokenizer, texts) if encoded is None else encoded
+    for text, (ids, before) in zip(texts, encoded, strict=True):
         stream = streams.setdefault(text["group"], [])
         stream.append(np.array([*(between if stream else []), *ids[before:]], dtype=np.int64))
     windows, groups = [], []

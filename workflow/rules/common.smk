@@ -70,23 +70,27 @@ wildcard_constraints:
     vocabulary=r"\d+",
 
 
-def library(*modules):
-    """Files of the library that the modules consist of, with all that they import from it.
+def imports(path):
+    """Modules of the library that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):
+            package, _, inner = node.module.partition(".")
+            found |= {inner} if inner else {alias.name for alias in node.names}
+    return found
 
-    They are inputs of the rules that use them, since Snakemake sees edits of scripts only.
+
+def code(script):
+    """Files of the library that a script consists of, with all that they import from it.
+
+    They are inputs of the rules, since Snakemake sees edits of scripts only.
     """
-    found, waiting = set(), ["__init__", *modules]
+    found, waiting = set(), {"__init__", *imports(ROOT / "workflow/scripts" / f"{script}.py")}
     while waiting:
         path = LIBRARY / f"{waiting.pop()}.py"
-        if path in found or not path.exists():
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-                "matrix_entropy"
-            ):
-                package, _, inner = node.module.partition(".")
-                waiting += [inner] if inner else [alias.name for alias in node.names]
+        if path not in found and path.exists():
+            found.add(path)
+            waiting |= imports(path)
     return sorted(map(str, found))
 
 
@@ -109,6 +113,16 @@ def model_memory(wildcards, attempt):
     """MiB for a model's weights and one batch, more on every attempt."""
     bytes_each = 4 if MODELS[wildcards.model]["dtype"] == "float32" else 2
     return int(attempt * (4000 + 1.5 * bytes_each * parameters(wildcards) / 2**20))
+
+
+def memory_of_input(wildcards, input, attempt):
+    """MiB for a job that holds its input several times over, more on every attempt."""
+    return int(attempt * (1000 + 4 * input.size_mb))
+
+
+def minutes(count):
+    """Run time in minutes, more on every attempt."""
+    return lambda wildcards, attempt: count * attempt
 
 
 def dataset_source(wildcards):
@@ -164,6 +178,16 @@ def texts_made_of(wildcards):
     return [f"results/prompts/{member}.jsonl" for member in members]
 
 
+def origins_made_of(wildcards):
+    """Where those texts came from."""
+    return [path.replace(".jsonl", ".origin.json") for path in texts_made_of(wildcards)]
+
+
+def adapter_of(wildcards):
+    """Folder of a fine-tuned model's adapter; other models have none."""
+    return [f"results/models/{wildcards.model}"] if "lora" in MODELS[wildcards.model] else []
+
+
 def base_record(wildcards):
     """Record of the model that a derived one starts from."""
     model = MODELS[wildcards.model]
@@ -186,6 +210,11 @@ def metrics_of(entry):
         "metrics": [f"results/metrics/{model}/{dataset}.parquet" for model, dataset in runs],
         "summaries": [f"results/metrics/{model}/{dataset}.summary.csv" for model, dataset in runs],
     }
+
+
+def sources_of(dataset):
+    """Where the texts of a data set's benchmarks come from."""
+    return [f"results/prompts/{n}.origin.json" for n in experiments.tasks_of(dataset, DATASETS)]
 
 
 def table_inputs(wildcards):

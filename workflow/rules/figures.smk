@@ -12,7 +12,7 @@ rule plot_figure:
     """A paper's figure: matrix entropy across the blocks of a model, with its controls."""
     input:
         metrics=metrics_of_figure,
-        code=library("layer_figure"),
+        code=code("plot_layers"),
     output:
         multiext("figures/{figure}", ".pdf", ".png", ".csv"),
     log:
@@ -21,6 +21,9 @@ rule plot_figure:
         figure=of_kind(FIGURES, "layers"),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
     params:
         title=lambda wildcards: FIGURES[wildcards.figure].get("title", wildcards.figure),
         model=lambda wildcards: MODELS[FIGURES[wildcards.figure]["model"]],
@@ -35,13 +38,16 @@ rule plot_layers:
     """The same figure for any model and data set of the configuration."""
     input:
         metrics="results/metrics/{model}/{dataset}.parquet",
-        code=library("layer_figure"),
+        code=code("plot_layers"),
     output:
         multiext("figures/layers_{model}_{dataset}", ".pdf", ".png", ".csv"),
     log:
         "results/logs/plot_layers/{model}_{dataset}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
     params:
         title=lambda wildcards: "Matrix entropy across blocks",
         model=lambda wildcards: MODELS[wildcards.model],
@@ -56,10 +62,7 @@ rule plot_models:
     """A figure that compares models: across sizes, lengths, variants or with fresh weights."""
     input:
         unpack(lambda wildcards: metrics_of(FIGURES[wildcards.figure])),
-        code=library(
-            *("scaling_figure", "normalisations_figure", "length_figure", "operations_figure"),
-            *("untrained_figure", "model_values"),
-        ),
+        code=code("plot_models"),
     output:
         multiext("figures/{figure}", ".pdf", ".png", ".csv"),
     log:
@@ -68,6 +71,9 @@ rule plot_models:
         figure=of_kind(FIGURES, *ACROSS_MODELS),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
     params:
         figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
         models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),

@@ -9,10 +9,11 @@ rule dump_hidden_states:
     """Run a model once over a data set, or a shard of it, and write every layer's hidden states."""
     input:
         model="results/models/{model}.json",
+        adapter=adapter_of,
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
         script=str(ROOT / "workflow/scripts/dump_hidden_states.py"),
-        code=library("hidden_states", "entries", "console", "provenance"),
+        code=code("dump_hidden_states"),
     output:
         (
             temp(directory("results/hidden_states/{model}/{part}"))
@@ -32,7 +33,7 @@ rule dump_hidden_states:
         processes=1,
         batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
         mem_mb=model_memory,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=minutes(240),
     params:
         options=lambda wildcards: json.dumps(
             only(

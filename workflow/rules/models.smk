@@ -9,17 +9,22 @@ localrules:
     resolve_model,
 
 
+FOUND = {name: model for name, model in MODELS.items() if {"hub", "path"} & set(model)}
+# Reading a pickle takes the memory of the whole model, so it is no job for the submitting machine.
+CONVERTED = {name: model for name, model in FOUND.items() if model.get("convert_weights")}
+
+
 rule resolve_model:
     """Find a model on disk, in the hub's cache or on the hub, and record what was found."""
     input:
         files=model_files,
-        code=library("models"),
+        code=code("resolve_model"),
     output:
         "results/models/{model}.json",
     log:
         "results/logs/resolve_model/{model}.log",
     wildcard_constraints:
-        model=names(MODELS, "hub", "path"),
+        model=one_of(set(FOUND) - set(CONVERTED)),
     conda:
         "../../envs/model.yaml"
     params:
@@ -32,11 +37,22 @@ rule resolve_model:
         "../scripts/resolve_model.py"
 
 
+use rule resolve_model as convert_model with:
+    log:
+        "results/logs/convert_model/{model}.log",
+    wildcard_constraints:
+        model=names(CONVERTED),
+    # The weights as they were pickled, and once more while they are saved.
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * (4000 + 8 * parameters(wildcards) // 2**20),
+        runtime=minutes(240),
+
+
 rule train_tokenizer:
     """The byte-level BPE tokenizer that the stand-ins of one corpus share."""
     input:
         corpus="results/prompts/{corpus}.jsonl",
-        code=library("stand_ins"),
+        code=code("train_tokenizer"),
     output:
         directory("results/tokenizers/{corpus}_{vocabulary}"),
     log:
@@ -54,7 +70,7 @@ rule train_stand_in:
     input:
         corpus=corpus_of,
         tokenizer=tokenizer_of,
-        code=library("stand_ins"),
+        code=code("train_stand_in"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -80,7 +96,7 @@ rule take_weights_away:
     """A model's architecture with fresh weights, drawn from a seed when it is loaded."""
     input:
         base=base_record,
-        code=library("provenance"),
+        code=code("take_weights_away"),
     output:
         "results/models/{model}.json",
     log:
@@ -104,7 +120,10 @@ rule train_lora:
         prompts=lambda wildcards: (
             f"results/prompts/{MODELS[wildcards.model]['lora']['dataset']}.jsonl"
         ),
-        code=library("lora"),
+        origin=lambda wildcards: (
+            f"results/prompts/{MODELS[wildcards.model]['lora']['dataset']}.origin.json"
+        ),
+        code=code("train_lora"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -121,11 +140,9 @@ rule train_lora:
         gpu=0,
         # Activations are kept for the way back.
         mem_mb=lambda wildcards, attempt: 2 * model_memory(wildcards, attempt),
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        runtime=minutes(720),
     params:
-        options=lambda wildcards: only(
-            MODELS[wildcards.model], "lora", "layers", "width", "dtype", "device_map"
-        ),
+        options=lambda wildcards: only(MODELS[wildcards.model], "lora", "layers", "width"),
     message:
         "Fine-tuning {wildcards.model}"
     script:
@@ -136,9 +153,11 @@ rule evaluate_benchmarks:
     """Accuracy on the benchmarks of a data set, by lm-evaluation-harness."""
     input:
         model="results/models/{model}.json",
+        adapter=adapter_of,
+        origins=lambda wildcards: sources_of(wildcards.dataset),
         questions=lambda wildcards: questions_of(wildcards.dataset),
         tasks=[str(path) for path in sorted((ROOT / "workflow/tasks").glob("*"))],
-        code=library("benchmarks", "hub"),
+        code=code("evaluate_benchmarks"),
     output:
         "results/accuracy/{model}/{dataset}.json",
     log:
@@ -152,7 +171,7 @@ rule evaluate_benchmarks:
         gpu=0,
         answers=8,  # scored at a time
         mem_mb=model_memory,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=minutes(240),
     params:
         options=lambda wildcards: only(
             MODELS[wildcards.model], "layers", "width", "dtype", "device_map"

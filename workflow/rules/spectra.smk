@@ -9,7 +9,7 @@ rule compute_spectra:
     """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
     input:
         states="results/hidden_states/{model}/{part}",
-        code=library("spectra_file"),
+        code=code("compute_spectra"),
     output:
         "results/spectra/{model}/{part}.npz",
     log:
@@ -23,7 +23,7 @@ rule compute_spectra:
     threads: model_threads
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=minutes(120),
     params:
         layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
         controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
@@ -39,7 +39,7 @@ rule gather_spectra:
     """Join the spectra of a data set's shards."""
     input:
         shards=shards_of,
-        code=library("spectra_file"),
+        code=code("gather_spectra"),
     output:
         "results/spectra/{model}/{dataset}.npz",
     log:
@@ -48,6 +48,9 @@ rule gather_spectra:
         dataset=names(SHARDED),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:
@@ -58,7 +61,7 @@ rule compute_metrics:
     """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
     input:
         spectra="results/spectra/{model}/{dataset}.npz",
-        code=library("metrics"),
+        code=code("compute_metrics"),
     output:
         metrics="results/metrics/{model}/{dataset}.parquet",
         summary="results/metrics/{model}/{dataset}.summary.csv",
@@ -66,6 +69,9 @@ rule compute_metrics:
         "results/logs/compute_metrics/{model}/{dataset}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
     script:

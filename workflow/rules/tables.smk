@@ -10,13 +10,16 @@ rule write_tables:
     input:
         unpack(table_inputs),
         published=str(ROOT / "data/published/wei2024_tables.csv"),
-        code=library("tables", "model_tables"),
+        code=code("write_tables"),
     output:
         multiext("results/tables/{table}", ".csv", ".md", ".tex"),
     log:
         "results/logs/write_tables/{table}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
     params:
         table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
         models=lambda wildcards: shown_models(TABLES[wildcards.table]),

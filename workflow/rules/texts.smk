@@ -7,7 +7,6 @@ object per text: id, group, text) and beside it {dataset}.origin.json (source, h
 
 localrules:
     download_texts,
-    read_hub_texts,
 
 
 # Keys of a data set that say how its records become texts.
@@ -26,7 +25,7 @@ READING = (
 rule download_texts:
     """Download a data set's file and check its hash."""
     input:
-        code=library("downloads"),
+        code=code("download_texts"),
     output:
         "results/downloads/{dataset}",
     log:
@@ -47,7 +46,7 @@ rule read_texts:
     """Texts of a bundled, downloaded or local file, in one record format."""
     input:
         source=dataset_source,
-        code=library("texts"),
+        code=code("read_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -57,6 +56,9 @@ rule read_texts:
         dataset=names(DATASETS, "bundled", "url", "path"),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(60),
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
@@ -71,7 +73,7 @@ rule read_texts:
 rule read_hub_texts:
     """Texts of a data set on the hub, downloaded if need be, in the same record format."""
     input:
-        code=library("hub_texts"),
+        code=code("read_hub_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -81,6 +83,9 @@ rule read_hub_texts:
         dataset=names(DATASETS, "hub"),
     conda:
         "../../envs/model.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=minutes(240),
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
@@ -96,7 +101,8 @@ rule combine_texts:
     """Texts of several data sets as one, or every text of a data set in several variants."""
     input:
         prompts=texts_made_of,
-        code=library("variants"),
+        origins=origins_made_of,
+        code=code("combine_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -106,6 +112,9 @@ rule combine_texts:
         dataset=names(DATASETS, "union", "variants"),
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(60),
     params:
         dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "union", "variants"),
     message:
@@ -117,7 +126,7 @@ rule combine_texts:
 rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
-        code=[*library("grammar", "genres", "texts"), *map(str, LIBRARY.glob("*.yaml"))],
+        code=[*code("write_texts_by_grammar"), *map(str, LIBRARY.glob("*.yaml"))],
     output:
         records="results/records/{dataset}.jsonl",
         prompts="results/prompts/{dataset}.jsonl",
@@ -145,7 +154,7 @@ rule write_texts_by_model:
         model=lambda wildcards: (
             f"results/models/{DATASETS[wildcards.dataset]['generate']['model']}.json"
         ),
-        code=library("generation"),
+        code=code("write_texts_by_model"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",

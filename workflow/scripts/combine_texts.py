@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from matrix_entropy.console import job
-from matrix_entropy.files import read_jsonl, sha256, write_json, write_jsonl
+from matrix_entropy.files import read_json, read_jsonl, sha256, write_json, write_jsonl
 from matrix_entropy.variants import union, vary
 
 with job(snakemake.log[0]) as log:
@@ -18,7 +18,10 @@ with job(snakemake.log[0]) as log:
         "source": "union" if "union" in dataset else "variants",
         "sha256": sha256(snakemake.output.prompts),
         "texts": len(texts),
-        "made_of": {Path(path).stem: sha256(path) for path in snakemake.input.prompts},
+        "made_of": {
+            name: read_json(origin)
+            for name, origin in zip(members, snakemake.input.origins, strict=True)
+        },
         **dataset,
     }
     write_json(snakemake.output.origin, origin)

@@ -6,7 +6,7 @@ from matrix_entropy.benchmarks import evaluate
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, write_json
 from matrix_entropy.hub import snapshot
-from matrix_entropy.provenance import described
+from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
@@ -22,4 +22,8 @@ with job(snakemake.log[0]):
         tasks[name] = {"task": dataset["task"], **data}
     options = snakemake.params.options
     accuracies = evaluate(record, options, tasks, snakemake.resources.answers)
-    write_json(snakemake.output[0], {"model": described(record), "accuracies": accuracies})
+    for name, origin in zip(tasks, snakemake.input.origins, strict=True):
+        accuracies[name]["data"] = read_json(origin)
+    found = {"model": described(record), "accuracies": accuracies}
+    found["versions"] = versions("torch", "transformers", "lm-eval", "datasets")
+    write_json(snakemake.output[0], found)

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, read_jsonl, write_json
+from matrix_entropy.files import read_json, read_jsonl, sha256, write_json
 from matrix_entropy.lora import train_lora
+from matrix_entropy.provenance import versions
 
 with job(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
@@ -18,4 +19,9 @@ with job(snakemake.log[0]):
         read_jsonl(snakemake.input.prompts),
         Path(snakemake.output.folder),
     )
+    record["training_texts"] = {
+        "sha256": sha256(snakemake.input.prompts),
+        **read_json(snakemake.input.origin),
+    }
+    record["versions"] = versions("torch", "transformers", "peft", "accelerate")
     write_json(snakemake.output.record, record)

@@ -17,5 +17,6 @@ with job(snakemake.log[0]) as log:
     source = Path(snakemake.output.records)
     texts, origin = read_dataset(dataset, source, f"{snakemake.wildcards.dataset}.jsonl")
     write_jsonl(snakemake.output.prompts, texts)
-    write_json(snakemake.output.origin, origin | {"source": "grammar", "generate": generate})
+    chosen = {"grammar": grammar, "count": count, "seed": seed}
+    write_json(snakemake.output.origin, origin | {"source": "grammar", "generate": chosen})
     log.info("%d texts", len(texts))
