@@ -87,6 +87,23 @@ def test_labels_of_near_lengths_are_left_out() -> None:
     assert {"100", "512"} <= set(size_ticks(figure))
 
 
+@pytest.mark.parametrize(
+    ("lengths", "labelled"),
+    [
+        ([8, 16, 32, 64, 96, 128, 160, 192], [8, 16, 32, 64, 128, 192]),
+        ([16, 32, 64, 128, 192, 256, 320, 384, 448, 512], [16, 32, 64, 128, 256, 512]),
+        ([10, 25, 60, 150], [10, 25, 60, 150]),
+    ],
+)
+def test_where_labels_do_not_fit_only_doublings_have_one(
+    lengths: list[int], labelled: list[int]
+) -> None:
+    figure = draw(values_of(["Pythia"], lengths))
+    check_layout(figure)
+    assert size_ticks(figure) == list(map(str, labelled))
+    assert figure.axes[0].get_xticks().tolist() == lengths
+
+
 def test_a_single_length_shows_its_spread_and_bound() -> None:
     values = values_of(["Pythia"], [64])
     left, right = draw(values).axes

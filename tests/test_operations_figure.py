@@ -49,11 +49,13 @@ def test_rows_are_in_the_order_of_the_variants(values: pd.DataFrame) -> None:
 
 
 def test_lines_are_the_numbers_and_differences_in_thousandths(values: pd.DataFrame) -> None:
-    left, right = draw(values).axes
+    left, middle, right = draw(values).axes
     for number, variant in enumerate(VARIANTS):
         part = values[values["variant"] == variant]
         np.testing.assert_array_equal(left.lines[number].get_ydata(), part["entropy_a"])
         np.testing.assert_array_equal(left.lines[number].get_xdata(), part["parameters"])
+        ranks = middle.lines[number].get_ydata()
+        np.testing.assert_allclose(ranks, part["effective_rank_geometric"])
     bars = right.containers
     assert len(bars) == 2, "no bars for the variant that the others are compared with"
     reversed_ = values[values["variant"] == "reversed"]
@@ -65,13 +67,40 @@ def test_lines_are_the_numbers_and_differences_in_thousandths(values: pd.DataFra
     assert ((moved != 1) & (abs(np.log(moved)) < 0.1)).all(), "bars stand side by side"
 
 
+def test_the_null_is_one_rank_fitted_to_the_first_variant(values: pd.DataFrame) -> None:
+    rank = 60.0
+    first = values["variant"] == "as is"
+    values.loc[first, "entropy_a"] = np.log(rank) / np.log(values.loc[first, "width"])
+    numbers = operations_numbers(values.sample(frac=1, random_state=0))
+    np.testing.assert_allclose(numbers["null_effective_rank"], rank)
+    np.testing.assert_allclose(numbers["null_entropy_a"] * np.log(numbers["width"]), np.log(rank))
+    left, middle, _ = draw(values).axes
+    assert len(left.lines) == len(middle.lines) == len(VARIANTS) + 1
+    np.testing.assert_allclose(left.lines[-1].get_ydata(), values.loc[first, "entropy_a"])
+    np.testing.assert_allclose(middle.lines[-1].get_ydata(), rank)
+
+
+def test_each_family_and_data_set_has_its_null() -> None:
+    names = ("dolly", "wiki")
+    both = [made_values(datasets=names), made_values("Pythia", PYTHIA, names)]
+    numbers = operations_numbers(made_variants(pd.concat(both), VARIANTS, 1e-3))
+    for (dataset, family), part in numbers.groupby(["dataset", "family"]):
+        base = part[part["variant"] == "as is"]
+        inverse = 1 / np.log(base["width"])
+        (slope,), *_ = np.linalg.lstsq(inverse.to_numpy()[:, None], base["entropy_a"])
+        np.testing.assert_allclose(part["null_effective_rank"], np.exp(slope), err_msg=dataset)
+        assert len(part) == 3 * len(base), family
+
+
 def test_everything_is_labelled_and_fits(values: pd.DataFrame) -> None:
     figure = draw(values)
     check_layout(figure)
-    assert legend_of(figure) == VARIANTS
+    null = "null: one constant effective rank, fitted to “as is”"
+    assert legend_of(figure) == [*VARIANTS, null]
     text = words(figure)
     for wanted in ("A title", "A subtitle", "Dolly contexts", "Difference to “as is”", "error"):
         assert wanted in text
+    assert figure.axes[1].get_ylabel() == "Effective rank\nexp(mean entropy)"
     assert size_ticks(figure) == ["111M", "256M", "590M", "1.3B", "2.7B", "6.7B", "13B"]
 
 
@@ -80,15 +109,16 @@ def test_two_families_and_two_data_sets_fit(values: pd.DataFrame) -> None:
     both = [made_values(datasets=names), made_values("Pythia", PYTHIA, names, stand_in=True)]
     figure = draw(made_variants(pd.concat(both), VARIANTS, 1e-3))
     check_layout(figure)
-    assert legend_of(figure) == [*VARIANTS, "Cerebras-GPT", "Pythia"]
-    assert len(figure.axes) == 4
+    assert legend_of(figure)[:-1] == [*VARIANTS, "Cerebras-GPT", "Pythia"]
+    assert len(figure.axes) == 6
 
 
-def test_a_single_model_without_an_error_is_drawn(values: pd.DataFrame) -> None:
+def test_a_single_model_without_an_error_or_a_null_is_drawn(values: pd.DataFrame) -> None:
     one = values[values["size"] == "111M"].assign(difference_sem=np.nan)
     figure = draw(one)
     check_layout(figure)
-    assert len(figure.axes[1].containers) == 2
+    assert len(figure.axes[2].containers) == 2
+    assert legend_of(figure) == VARIANTS
 
 
 def test_a_single_variant_is_said(values: pd.DataFrame) -> None:

@@ -105,6 +105,7 @@ def test_the_points_are_the_numbers_of_the_table() -> None:
         np.testing.assert_array_equal(axis.lines[0].get_ydata(), part[row])
         assert axis.get_xscale() == "log"
         assert axis.get_yscale() == ("log" if row == "ppl_token" else "linear")
+        assert axis.lines[0].get_markerfacecolor() == COLOURS[0]
     np.testing.assert_array_equal(
         figure.axes[0].lines[1].get_ydata(), numbers["null_entropy_a"][:7]
     )
@@ -114,6 +115,41 @@ def test_the_points_are_the_numbers_of_the_table() -> None:
         np.log(law.get_ydata()),
         np.log(fit["coefficient"]) + fit["exponent"] * np.log(law.get_xdata()),
     )
+
+
+def test_both_perplexities_are_drawn_and_named() -> None:
+    values = made_values()
+    figure = draw(values)
+    full, hollow = figure.axes[3].lines
+    np.testing.assert_array_equal(full.get_ydata(), values["ppl_token"])
+    np.testing.assert_array_equal(hollow.get_ydata(), values["ppl_windows"])
+    assert (full.get_markerfacecolor(), hollow.get_markerfacecolor()) == (COLOURS[0], "none")
+    names = ["perplexity: each text alone", "perplexity: texts one after another, in windows"]
+    assert legend_of(figure)[-2:] == names
+    one = draw(values.assign(ppl_windows=np.nan))
+    assert [entry for entry in legend_of(one) if "perplexity" in entry] == names[:1]
+    other = draw(values.assign(ppl_token=np.nan))
+    assert [entry for entry in legend_of(other) if "perplexity" in entry] == names[1:]
+    assert "not measured" not in words(other)
+
+
+def test_an_interval_that_ends_where_the_search_did_is_said_to_be_open() -> None:
+    """Noise makes a flat law nearly a line in log x, and a steep one nearly a step."""
+    values = made_values()
+    relative = values["parameters"] / 111e6
+    noise = np.array([1, -1, 1, -1, 1, -1, 1])
+    values["effective_rank_geometric"] = 20 + 80 * relative**-0.2 + 4 * noise
+    values["entropy_a"] = 0.5 + 0.1 * relative**-2 + 0.005 * noise
+    values["loss"] = 2 + relative**-0.25
+    fits = scaling_fits(scaling_numbers(values)).set_index(["indicator", "kind"])
+    rank = fits.loc[("effective_rank_geometric", "power law with offset")]
+    assert rank["high"] == pytest.approx(-0.01, rel=1e-3)
+    assert rank["note"] == "interval open at -0.01"
+    entropy = fits.loc[("entropy_a", "power law with offset")]
+    assert entropy["low"] == pytest.approx(-3, rel=1e-3)
+    assert entropy["note"] == "interval open at -3"
+    assert fits.loc[("loss", "power law with offset"), "note"] == ""
+    assert fits.loc[("effective_rank_geometric", "power law"), "note"] == ""
 
 
 def test_everything_is_labelled() -> None:
@@ -148,9 +184,10 @@ def test_a_loss_that_was_not_measured_is_said() -> None:
     values = made_values(datasets=("dolly", "wiki"))
     values.loc[values["dataset"] == "wiki", "loss"] = np.nan
     values.loc[values["size"] == "111M", "loss"] = np.nan
-    values["ppl_token"] = np.nan
+    values[["ppl_token", "ppl_windows"]] = np.nan
     figure = draw(values)
     assert len(figure.axes) == 6, "nobody knows a perplexity: no row"
+    assert not any("perplexity" in entry for entry in legend_of(figure))
     assert words(figure).count("not measured") == 1
     check_layout(figure)
     law = figure.axes[4].lines[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -49,3 +50,16 @@ def null_of(normalised: pd.Series, width: pd.Series) -> Null | None:
     if normalised.nunique() < LEAST_MODELS:
         return None
     return constant_rank_null(normalised, width)
+
+
+def with_null(part: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a part, with what the constant effective rank of its ``fitted`` rows predicts.
+
+    ``null_entropy_a`` is ``c / log d`` and ``null_effective_rank`` is ``exp(c)``; NaN where
+    `null_of` finds too few entropies.
+    """
+    null = null_of(fitted["entropy_a"], fitted["width"])
+    entropy = np.nan if null is None else null.entropy
+    return part.assign(
+        null_entropy_a=entropy / np.log(part["width"]), null_effective_rank=np.exp(entropy)
+    )

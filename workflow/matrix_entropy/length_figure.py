@@ -2,10 +2,14 @@
 
 The paper says that the curves grow towards a limit of one. What limits a text of N tokens is
 ``log min(N − 1, d) / log d``, which is drawn beside every curve.
+
+The null of one constant effective rank is not: it compares models of several widths, but here
+every model has a curve of its own, of one width, whose effective rank stands in the second panel.
 """
 
 from __future__ import annotations
 
+from math import log2
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -121,7 +125,15 @@ def _label_lengths(figure: Figure, axes: list[Axes], lengths: list[int]) -> None
     for axis in axes:
         axis.set_xlabel("Tokens kept of every text")
         axis.tick_params(axis="x", labelsize=LABEL_SIZE)
-    kept = spread(places_of(figure, first, lengths), len(str(lengths[-1])) * LETTER + 3)
-    first.set_xticks(
-        lengths, [str(length) if place in kept else "" for place, length in enumerate(lengths)]
-    )
+    places = dict(zip(lengths, places_of(figure, first, lengths), strict=True))
+    labelled = _fitting(lengths, places)
+    if len(labelled) < len(lengths):  # doublings are evenly spaced, the first that fit are not
+        doubled = [length for length in lengths[:-1] if log2(length / lengths[0]).is_integer()]
+        labelled = _fitting([*doubled, lengths[-1]], places)
+    first.set_xticks(lengths, [str(length) if length in labelled else "" for length in lengths])
+
+
+def _fitting(lengths: list[int], places: dict[int, float]) -> set[int]:
+    """The lengths whose labels do not overlap when they stand at their places, in points."""
+    gap = len(str(lengths[-1])) * LETTER + 3
+    return {lengths[number] for number in spread([places[length] for length in lengths], gap)}

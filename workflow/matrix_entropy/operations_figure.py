@@ -1,7 +1,8 @@
 """Entropy of texts whose sentences are shuffled or reversed: Wei et al. 2024, Figure 3.
 
 The changes are of the order of a thousandth, which the curves themselves do not show; so the mean
-difference, text by text, stands beside them with its standard error.
+difference, text by text, stands beside them with its standard error. So does the effective rank,
+the same entropy without the division by ``log d``, and in both the null of one constant rank.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.figure_numbers import in_order
+from matrix_entropy.figure_numbers import in_order, with_null
 from matrix_entropy.figure_style import GREY, looks, styled
 from matrix_entropy.figure_text import frame_figure, head_panel
 from matrix_entropy.size_axis import label_sizes
 
 SCALE = 1e3  # differences are drawn in thousandths
+NULL_LINE: Any = {"color": GREY, "lw": 0.9, "ls": (0, (4, 2))}
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)))
 
 
@@ -27,7 +29,9 @@ def operations_numbers(values: pd.DataFrame) -> pd.DataFrame:
     """The numbers that the figure draws: one row per model, data set and variant.
 
     ``difference`` and ``difference_sem`` are the mean of the paired differences of ``H / log d``
-    to the first variant and its standard error, as the values hold them.
+    to the first variant and its standard error, as the values hold them. ``null_entropy_a`` and
+    ``null_effective_rank`` are what one constant effective rank for all models of the family
+    predicts, fitted to the first variant: ``c / log d`` and ``exp(c)``; NaN where it has no fit.
 
     Raises
     ------
@@ -44,11 +48,20 @@ def operations_numbers(values: pd.DataFrame) -> pd.DataFrame:
         *("dataset", "dataset_title", "variant", "order", "texts", "undefined", "tokens_mean"),
         *("entropy_a", "effective_rank_geometric", "difference", "difference_sem"),
     ]
-    return in_order(values[columns], ["dataset", "family", "order", "parameters"])
+    numbers = in_order(values[columns], ["dataset", "family", "order", "parameters"])
+    first = numbers["order"] == numbers["order"].min()
+    parts = [
+        with_null(part, part[first.loc[part.index]])
+        for _, part in numbers.groupby(["dataset", "family"], sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
-    """Draw the numbers of `operations_numbers`: a row per data set, differences on the right."""
+    """Draw the numbers of `operations_numbers`: a row per data set.
+
+    The normalised entropy, the effective rank and the differences stand side by side.
+    """
     styled()
     datasets = list(dict.fromkeys(numbers["dataset"]))
     variants = looks(numbers.sort_values("order", kind="stable")["variant"])
@@ -56,17 +69,18 @@ def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     families = list(dict.fromkeys(numbers["family"]))
     figure, axes = plt.subplots(
         len(datasets),
-        2,
-        figsize=(7.2, 1.2 + 2.5 * len(datasets)),
+        3,
+        figsize=(9.0, 1.2 + 2.4 * len(datasets)),
         sharex=True,
         squeeze=False,
         layout="constrained",
     )
-    for (left, right), dataset in zip(axes, datasets, strict=True):
+    for (left, middle, right), dataset in zip(axes, datasets, strict=True):
         part = numbers[numbers["dataset"] == dataset]
         for (family, variant), curve in part.groupby(["family", "variant"], sort=False):
             look = _look(variants, families, variant, family)
             left.plot(curve["parameters"], curve["entropy_a"], **look)
+            middle.plot(curve["parameters"], curve["effective_rank_geometric"], **look)
             if variant != base:
                 right.errorbar(
                     curve["parameters"] * _aside(numbers, list(variants).index(variant)),
@@ -76,12 +90,16 @@ def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
                     capsize=2,
                     **look,
                 )
+        for _, curve in part[part["variant"] == base].groupby("family", sort=False):
+            left.plot(curve["parameters"], curve["null_entropy_a"], **NULL_LINE)
+            middle.plot(curve["parameters"], curve["null_effective_rank"], **NULL_LINE)
         right.axhline(0, color=variants[base]["color"], lw=0.9)
         left.set_ylabel("Matrix entropy / log $d$")
-        right.set_ylabel(f"Difference to “{base}”, $10^{{-3}}$")
+        middle.set_ylabel("Effective rank\nexp(mean entropy)")
+        right.set_ylabel(f"Difference to “{base}”, $10^{{-3}}$\nmean ± standard error")
         head_panel(left, part["dataset_title"].iloc[0], [])
-        head_panel(right, "Paired differences: mean ± standard error", [])
-    frame_figure(figure, title, subtitle, _handles(variants, families))
+        head_panel(right, "Paired differences", [])
+    frame_figure(figure, title, subtitle, _handles(numbers, variants, families))
     label_sizes(figure, list(axes[-1]), numbers)
     return figure
 
@@ -106,14 +124,19 @@ def _aside(numbers: pd.DataFrame, place: int) -> float:
     return float(max(span, 2) ** (0.012 * (place - middle)))
 
 
-def _handles(variants: dict[str, dict[str, Any]], families: list[str]) -> list[Line2D]:
+def _handles(
+    numbers: pd.DataFrame, variants: dict[str, dict[str, Any]], families: list[str]
+) -> list[Line2D]:
     handles = [
         Line2D([], [], label=variant, **_look(variants, families, variant, families[0]))
         for variant in variants
     ]
     if len(families) > 1:
         handles += [
-            Line2D([], [], color=GREY, lw=1.0, ls=LINES[number % len(LINES)], label=family)
+            Line2D([], [], color="black", lw=1.0, ls=LINES[number % len(LINES)], label=family)
             for number, family in enumerate(families)
         ]
+    if numbers["null_entropy_a"].notna().any():
+        label = f"null: one constant effective rank, fitted to “{next(iter(variants))}”"
+        handles.append(Line2D([], [], label=label, **NULL_LINE))
     return handles

@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from matrix_entropy.figure_numbers import LEAST_MODELS, null_of, require_entropy
-from matrix_entropy.figure_style import GREY, looks, styled
+from matrix_entropy.figure_numbers import LEAST_MODELS, null_of, require_entropy, with_null
+from matrix_entropy.figure_style import GREY, MARKERS, looks, styled
 from matrix_entropy.figure_text import frame_figure, head_panel, say, signed
-from matrix_entropy.scaling import Null, fit_power_law
+from matrix_entropy.scaling import FLATTEST, STEEPEST, Null, fit_power_law
 from matrix_entropy.size_axis import label_sizes, log_ordinate
 
 NULL = "constant effective rank"
@@ -29,8 +29,16 @@ ROWS = {
     "entropy_a": "Matrix entropy / log $d$",
     "effective_rank_geometric": "Effective rank\nexp(mean entropy)",
     "loss": "Loss (nats per token)",
-    "ppl_token": "Perplexity\nexp(loss over all tokens)",
+    "ppl_token": "Perplexity",
 }
+PERPLEXITIES = {
+    "ppl_token": "perplexity: each text alone",
+    "ppl_windows": "perplexity: texts one after another, in windows",
+}
+MARKS: dict[str, Any] = {"ls": "", "ms": 4}
+# Wider than the full marks, as the two perplexities of a model nearly agree.
+HOLLOW: dict[str, Any] = {"ls": "", "ms": 6.5, "mfc": "none", "mew": 0.9}
+MARKS_OF = {"ppl_windows": HOLLOW}
 NULL_OF_ROW = {"entropy_a": "null_entropy_a", "effective_rank_geometric": "null_effective_rank"}
 DRAWN = (
     "model",
@@ -70,14 +78,8 @@ def scaling_numbers(values: pd.DataFrame) -> pd.DataFrame:
     require_entropy(values[values["shown"]])
     parts = []
     for _, part in values[list(DRAWN)].groupby(["dataset", "family"], sort=False):
-        null = _null(part)
-        entropy = np.nan if null is None else null.entropy
-        parts.append(
-            part.assign(
-                null_entropy_a=entropy / np.log(part["width"]),
-                null_effective_rank=np.exp(entropy),
-            ).sort_values("parameters", kind="stable")
-        )
+        part = with_null(part, part[part["shown"]])
+        parts.append(part.sort_values("parameters", kind="stable"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -86,7 +88,8 @@ def scaling_fits(numbers: pd.DataFrame) -> pd.DataFrame:
 
     Power laws ``y = offset + coefficient · parameters ^ exponent`` have ``low`` and ``high``, the
     95 % interval of the exponent; the null of a constant effective rank has it in
-    ``effective_rank``. Where a fit means nothing its numbers are NaN and ``note`` says why.
+    ``effective_rank``. Where a fit means nothing its numbers are NaN and ``note`` says why;
+    it also says where an interval is open, at an end of the exponents that were searched.
     """
     rows = []
     for (dataset, family), part in numbers.groupby(["dataset", "family"], sort=False):
@@ -127,8 +130,15 @@ def _law(part: pd.DataFrame, indicator: str, kind: str) -> dict[str, Any]:
         "coefficient": law.coefficient,
         "offset": law.offset,
         "r_squared": law.r_squared,
-        "note": "",
+        "note": _open_ends(low, high) if kind == LAW_WITH_OFFSET else "",
     }
+
+
+def _open_ends(low: float, high: float) -> str:
+    """What to say of an interval that ends where the search for exponents did."""
+    ends = ((low, STEEPEST), (high, FLATTEST))
+    reached = [f"{limit:g}" for end, limit in ends if np.isclose(end, limit, 1e-3)]
+    return f"interval open at {' and '.join(reached)}" if reached else ""
 
 
 def _null(part: pd.DataFrame) -> Null | None:
@@ -140,12 +150,12 @@ def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle
     """Draw the numbers of `scaling_numbers` and the fits of `scaling_fits`.
 
     A column per data set and a row per indicator that was measured, each with one ordinate; one
-    logarithmic abscissa for all.
+    logarithmic abscissa for all. Both perplexities, where measured, share a row.
     """
     styled()
     shown = numbers[numbers["shown"]]
     datasets = list(dict.fromkeys(shown["dataset"]))
-    rows = [name for name in ROWS if shown[name].notna().any()]
+    rows = [name for name in ROWS if shown[_columns(name)].notna().any(axis=None)]
     families = looks(shown["family"])
     notes = 2 * len(families)
     figure, axes = plt.subplots(
@@ -161,7 +171,7 @@ def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle
         part = shown[shown["dataset"] == dataset]
         for line, (row, axis) in enumerate(zip(rows, axes[:, column], strict=True)):
             panel_fits = fits[(fits["dataset"] == dataset) & (fits["indicator"] == row)]
-            if part[row].isna().all():
+            if part[_columns(row)].isna().all(axis=None):
                 say(axis, "not measured")
             for family, look in families.items():
                 _draw(axis, part[part["family"] == family], row, look)
@@ -178,13 +188,20 @@ def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle
         if row == "ppl_token":
             log_ordinate(line_of_axes[0])
     figure.align_ylabels(axes[:, 0])
-    frame_figure(figure, title, subtitle, _handles(families))
+    measures = [name for name in PERPLEXITIES if shown[name].notna().any()]
+    frame_figure(figure, title, subtitle, _handles(families, measures))
     label_sizes(figure, list(axes[-1]), shown)
     return figure
 
 
+def _columns(row: str) -> list[str]:
+    """What a row of panels draws."""
+    return list(PERPLEXITIES) if row in PERPLEXITIES else [row]
+
+
 def _draw(axis: Axes, part: pd.DataFrame, row: str, look: dict[str, Any]) -> None:
-    axis.plot(part["parameters"], part[row], ls="", ms=4, **look)
+    for column in _columns(row):
+        axis.plot(part["parameters"], part[column], **MARKS_OF.get(column, MARKS), **look)
     if row in NULL_OF_ROW:
         null = part[NULL_OF_ROW[row]]
         axis.plot(part["parameters"], null, color=look["color"], lw=0.9, ls=(0, (4, 2)))
@@ -215,10 +232,11 @@ def _notes(fits: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _handles(families: dict[str, dict[str, Any]]) -> list[Line2D]:
+def _handles(families: dict[str, dict[str, Any]], perplexities: list[str]) -> list[Line2D]:
     only = next(iter(families.values()))["color"] if len(families) == 1 else GREY
+    mark: dict[str, Any] = {"color": only, "marker": MARKERS[0]}
     return [
-        *(Line2D([], [], ls="", ms=4, label=name, **look) for name, look in families.items()),
+        *(Line2D([], [], label=name, **MARKS, **look) for name, look in families.items()),
         Line2D(
             [],
             [],
@@ -228,5 +246,9 @@ def _handles(families: dict[str, dict[str, Any]]) -> list[Line2D]:
         ),
         Line2D(
             [], [], color=only, lw=0.9, ls=(0, (4, 2)), label="null: one constant effective rank"
+        ),
+        *(
+            Line2D([], [], label=PERPLEXITIES[name], **MARKS_OF.get(name, MARKS), **mark)
+            for name in perplexities
         ),
     ]
