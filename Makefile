@@ -12,7 +12,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 miniature: .venv/installed ## rebuild every figure with small stand-in models, offline (CORES=all)
-	snakemake --directory miniature --cores $(CORES)
+	snakemake --directory miniature --cores $(CORES) --scheduler greedy
 
 test: miniature ## run the whole test suite (it looks at the miniature figures, so these come first)
 	pytest -n auto --dist loadfile

@@ -206,7 +206,7 @@ BAD = {
         ["q_proj", "c_attn"],
     ),
     "a filter that leaves nothing": (
-        {"datasets.both.min_tokens": 100_000, "datasets.news.min_tokens": 100_000},
+        {f"datasets.{name}.min_tokens": 100_000 for name in ("both", "news", "training")},
         "results/metrics/model_0/both.parquet",
         ["none of the 22 texts has the 100000 tokens"],
     ),
@@ -242,7 +242,9 @@ BAD = {
 def test_bad_input_ends_with_a_sentence(built: Path, root: Path, tmp_path: Path, case: str) -> None:
     changes, target, told = BAD[case]
     folder = tmp_path / "mine"
-    shutil.copytree(built, folder, ignore=shutil.ignore_patterns(".snakemake", "figures", "tables"))
+    shutil.copytree(
+        built, folder, ignore=shutil.ignore_patterns(".snakemake", "figures", "tables", "metrics")
+    )
     mine = configuration()
     for path, value in changes.items():
         *parts, last = path.split(".")

@@ -164,7 +164,7 @@ def test_every_library_file_a_rule_uses_is_among_its_inputs(root: Path, tmp_path
 
 def test_every_script_brings_its_own_code(root: Path) -> None:
     """A rule names the script whose imports are its inputs: it has to be the one that it runs."""
-    pairs = 0
+    scripts = set()
     for path in (root / "workflow" / "rules").glob("*.smk"):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             run = re.search(r"scripts/(\w+)\.py", rule)
@@ -172,8 +172,8 @@ def test_every_script_brings_its_own_code(root: Path) -> None:
             if run:
                 assert code is not None, rule.splitlines()[0]
                 assert code[1] == run[1], rule.splitlines()[0]
-                pairs += 1
-    assert pairs == len(list((root / "workflow" / "scripts").glob("*.py")))
+                scripts.add(run[1])
+    assert scripts == {path.stem for path in (root / "workflow" / "scripts").glob("*.py")}
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -193,6 +193,56 @@ def test_the_miniature_figures_come_from_their_metrics(
         values = part["matrix_entropy_normalised"].to_numpy()
         assert row.normalised_mean == pytest.approx(values.mean(), abs=1e-9)
         assert row.normalised_std == pytest.approx(values.std(), abs=1e-9)
+
+
+@pytest.mark.parametrize("family", ["cerebras", "pythia"])
+def test_larger_stand_ins_have_learned_more(miniature: Path, family: str) -> None:
+    records = [read_json(path) for path in (miniature / "results/models").glob(f"{family}_*.json")]
+    trained = pd.DataFrame([record for record in records if record["source"] == "train"])
+    order = trained[["parameters", "held_out_loss"]].corr(method="spearman").iloc[0, 1]
+    assert len(trained) == (7 if family == "cerebras" else 10)
+    assert order < -0.95
+
+
+@pytest.mark.parametrize("figure", ["wei_fig1_cerebras_scaling", "wei_fig6_pythia_scaling"])
+def test_the_scaling_figures_come_from_their_metrics(miniature: Path, figure: str) -> None:
+    """Means over the texts of each model's own table, and none for a model that is left out."""
+    drawn = pd.read_csv(miniature / f"figures/{figure}.csv")
+    assert set(drawn.loc[~drawn["shown"], "model"]) == (
+        {"pythia_1b"} if "pythia" in figure else set()
+    )
+    for row in drawn.itertuples():
+        metrics = pd.read_parquet(miniature / f"results/metrics/{row.model}/language.parquet")
+        texts = metrics[metrics["group"] == row.dataset]
+        assert row.entropy_a == pytest.approx(texts["matrix_entropy_normalised"].mean(), abs=1e-9)
+        assert row.loss == pytest.approx(texts["loss"].mean(), abs=1e-8)
+    fits = pd.read_csv(miniature / f"figures/{figure}.fits.csv")
+    assert set(fits["dataset"]) == set(drawn["dataset"])
+
+
+@pytest.mark.parametrize("table", WEI_TABLES)
+def test_the_miniature_tables_say_stand_in(miniature: Path, table: str) -> None:
+    """In words above the table, and in the column that says what is comparable."""
+    files = {end: miniature / f"results/tables/{table}.{end}" for end in ("csv", "md", "tex")}
+    numbers = pd.read_csv(files["csv"])
+    assert len(numbers)
+    if "value" not in numbers:
+        return
+    assert numbers["value"].notna().all()
+    assert numbers["difference"].isna().all()
+    assert set(numbers["comparable"]) <= {"stand-in, not comparable", "no published value"}
+    assert "stand-in, not comparable" in set(numbers["comparable"])
+    assert all("Stand-ins: small models" in files[end].read_text() for end in ("md", "tex"))
+
+
+def test_prompts_change_the_rows_of_the_same_tokens(miniature: Path) -> None:
+    metrics = pd.read_parquet(miniature / "results/metrics/cerebras_1_3b/openorca_prompts.parquet")
+    tokens = metrics.pivot_table(
+        index=metrics["id"].str.split("/").str[1], columns="group", values="tokens"
+    )
+    entropy = metrics.groupby("group")["matrix_entropy"].mean()
+    assert (tokens.std(axis=1) <= 0.5).all(), "but for a token that text and prefix share"
+    assert entropy.nunique() == 4
 
 
 def test_miniature_provenance_says_stand_in(miniature: Path) -> None:
