@@ -207,6 +207,10 @@ def test_samples_and_their_deviation(tmp_path: Path) -> None:
     assert list(found.index) == ["n10_seed1", "n10_seed2", "n20", "standard_deviation"]
     assert found["standard_deviation"] == pytest.approx(np.std(values["entropy_a"], ddof=1))
     assert set(table["published_dataset"]) == {"wikipedia"}
+    assert list(table["sample"]) == [
+        *(f"{variant} (1 texts)" for variant in ("n10_seed1", "n10_seed2", "n20")),
+        "standard deviation",
+    ]
 
 
 def test_published_values_beside_a_stand_in_have_no_difference(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_deviation_has_more_decimals(tmp_path: Path) -> None:
         for variant in ("n15000", "standard_deviation")
     ]
     markdown, _ = written(tmp_path, pd.DataFrame(rows), Layout(("size",), "variant"))
-    assert markdown == [["Size", "15000", "Standard deviation"], ["1.3B", "0.0003", "0.000349"]]
+    assert markdown == [["Size", "n15000", "Standard deviation"], ["1.3B", "0.0003", "0.000349"]]
 
 
 def test_signs(tmp_path: Path) -> None:

@@ -106,7 +106,10 @@ def sample_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     keys = [*KEYS, "dataset_title", "indicator"]
     spread = table.groupby(keys, sort=False, as_index=False)["value"].std(ddof=1)
     table = pd.concat([table, spread.assign(variant="standard_deviation")], ignore_index=True)
-    return table, Layout(("size",), "variant")
+    # A sample's name may promise another size than this scale has.
+    counted = table["variant"] + " (" + table["texts"].map("{:.0f} texts)".format)
+    table["sample"] = counted.where(table["texts"].notna(), "standard deviation")
+    return table, Layout(("size",), "sample")
 
 
 def _shared_beginning(names: Sequence[str]) -> str:
