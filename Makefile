@@ -31,6 +31,8 @@ dry-run: .venv/installed ## plan every target at full size: no network, no weigh
 
 benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
 	PYTHONPATH=workflow python tests/benchmarks/entropy.py
+	PYTHONPATH=workflow python tests/benchmarks/information_gain.py
+	PYTHONPATH=workflow python tests/benchmarks/distances.py
 	PYTHONPATH=workflow python tests/benchmarks/end_to_end.py
 	PYTHONPATH=workflow python tests/benchmarks/memory.py
 
