@@ -66,14 +66,14 @@ def model_values(
             model_title=title,
             family=entry.get("family", title),
             size=entry.get("size", title),
-            parameters=_parameters(model, entry, record),
+            parameters=parameters_of(model, entry, record),
             stand_in=bool(record["stand_in"]),
         )
         rows.append(_placed(described, run, datasets))
     return pd.concat(rows, ignore_index=True)
 
 
-def _parameters(model: str, entry: Entry, record: Entry) -> float:
+def parameters_of(model: str, entry: Entry, record: Entry) -> float:
     """A stand-in's own number, else that of the configuration."""
     found = record.get("parameters") if record["stand_in"] else None
     found = found or entry.get("parameters") or record.get("parameters")

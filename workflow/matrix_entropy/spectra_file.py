@@ -14,23 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, writing
+from matrix_entropy.files import writing
 from matrix_entropy.spectra import spectrum
-from matrix_entropy.state_files import open_states
+from matrix_entropy.state_files import DAMAGED, open_folder, open_states
 
 ALL_ROWS = "all_rows"
 FIRST = "first_"  # and a number: the first so many rows
 # Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
 FEWEST_EQUAL_ROWS = 16
-# What reading a file says that broke off or was overwritten.
-DAMAGED = (OSError, ValueError, EOFError, BadZipFile)
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -90,7 +87,9 @@ class Spectra:
 
 
 def equal_lengths(
-    groups: Sequence[str], lengths: NDArray[np.int64], panels: dict[str, list[str]]
+    groups: Sequence[str] | NDArray[np.str_],
+    lengths: NDArray[np.int64],
+    panels: dict[str, list[str]],
 ) -> NDArray[np.int64]:
     """Rows that each text keeps when all texts of its panel are cut to the same number.
 
@@ -190,16 +189,7 @@ def compute_spectra(
     InputError
         If a file is missing, cut short, or does not fit the tokens beside it.
     """
-    try:
-        provenance = read_json(folder / "provenance.json")
-        # Opened here, since NumPy leaves a file open that is none of its own.
-        with (
-            open(folder / "tokens.npz", "rb") as file,
-            np.load(file, allow_pickle=False) as stored,
-        ):
-            tokens = {name: stored[name] for name in stored.files}
-    except DAMAGED as error:
-        raise InputError(f"{folder} is damaged ({error}); delete it and run again.") from None
+    provenance, tokens = open_folder(folder)
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
     if panels is None:
         panels = {"": sorted(set(tokens["groups"]))}
@@ -220,12 +210,7 @@ def compute_spectra(
     width = 0
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         for at, layer in enumerate(layers):
-            states = open_states(folder, layer)
-            if len(states) != offsets[-1]:
-                raise InputError(
-                    f"{folder}/layer_{layer}.npy has {len(states)} rows, but tokens.npz lists "
-                    f"{offsets[-1]} tokens; delete {folder} and run again."
-                )
+            states = open_states(folder, layer, int(offsets[-1]))
             width = states.shape[1]
 
             def of_text(text: int, states: NDArray[np.floating] = states) -> list[Any]:

@@ -7,13 +7,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.files import read_json
 
 Layer = int | str
+
+# What reading a file says that broke off or was overwritten.
+DAMAGED = (OSError, ValueError, EOFError, BadZipFile)
 
 
 class StateFiles:
@@ -82,13 +87,33 @@ def _allocate(file: int, start: int, size: int) -> None:
     os.truncate(file, start + size)  # macOS, and file systems that reserve nothing
 
 
-def open_states(folder: Path, layer: Layer) -> NDArray[np.floating]:
+def open_folder(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Provenance and tokens of a folder of hidden states, as they were written beside the states.
+
+    Raises
+    ------
+    InputError
+        If either is missing or damaged.
+    """
+    try:
+        provenance = read_json(folder / "provenance.json")
+        # Opened here, since NumPy leaves a file open that is none of its own.
+        with (
+            open(folder / "tokens.npz", "rb") as file,
+            np.load(file, allow_pickle=False) as stored,
+        ):
+            return provenance, {name: stored[name] for name in stored.files}
+    except DAMAGED as error:
+        raise InputError(f"{folder} is damaged ({error}); delete it and run again.") from None
+
+
+def open_states(folder: Path, layer: Layer, rows: int | None = None) -> NDArray[np.floating]:
     """Memory map of one layer's hidden states, shape (tokens, width), read-only.
 
     Raises
     ------
     InputError
-        If the file is missing, cut short or not an array.
+        If the file is missing, cut short or not an array, or has not so many ``rows``.
     """
     path = folder / f"layer_{layer}.npy"
     try:
@@ -97,4 +122,9 @@ def open_states(folder: Path, layer: Layer) -> NDArray[np.floating]:
         raise InputError(
             f"{path} is missing or damaged ({error}); delete {folder} and run again."
         ) from None
+    if rows is not None and len(states) != rows:
+        raise InputError(
+            f"{path} has {len(states)} rows, but tokens.npz lists {rows} tokens; delete {folder} "
+            "and run again."
+        )
     return states

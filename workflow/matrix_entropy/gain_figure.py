@@ -1,0 +1,210 @@
+"""Information gain against the length of the context: Tan et al. 2024, Figure 3.
+
+The paper divides the gain and its increments by the width d, and reads from the curves that both
+are flatter for larger models. No increment of a unit kernel can exceed ``½ log(1 + 1/σ²)``, which
+has no d in it; so the increments are drawn as they are, too, and beside every gain over d its bound
+over d, which orders the models by width without any state of theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from matrix_entropy.figure_numbers import in_order
+from matrix_entropy.figure_style import GREY, styled
+from matrix_entropy.figure_text import count, frame_figure, head_panel, model_captions, plain
+from matrix_entropy.gain_file import Gains
+from matrix_entropy.information_gain import (
+    CENTRED_COSINE,
+    COSINE,
+    LINEAR,
+    gain_increments,
+    information_gains,
+    largest_gain,
+    largest_increment,
+)
+from matrix_entropy.model_values import Entry, parameters_of
+from matrix_entropy.size_axis import log_ordinate
+
+DOTTED = (0, (1, 1.5))
+LINES = ("-", (0, (5, 1.5)), (0, (3, 1.2, 1, 1.2)))  # of families
+NORMAL = 1.96  # standard errors that 95 % of a normal distribution lie within
+KERNEL_WORDS = {
+    COSINE: "inner product of l2-normalised states",
+    LINEAR: "inner product of the states as they are",
+    CENTRED_COSINE: "inner product of states less their mean, then l2-normalised",
+}
+
+
+def gain_numbers(
+    gains: dict[str, Gains], models: dict[str, Entry], dataset_title: str | None = None
+) -> pd.DataFrame:
+    """The numbers that the figure draws: one row per model and number of tokens T, from 1.
+
+    ``gain`` is the mean over texts of ``I(y_T; f)`` and ``increment`` that of
+    ``I(y_T; f) − I(y_{T−1}; f)``, in nats; with ``_per_width`` they are divided by d. ``_low`` and
+    ``_high`` are the 95 % interval of the mean, ±1.96 standard errors (ddof 1) over texts, NaN for
+    a single text. ``bound_per_width`` and ``increment_bound`` are the largest possible gain over d
+    and increment; NaN for the linear kernel, whose rows have any norm. ``texts`` had enough tokens,
+    ``left_out`` had not.
+
+    Parameters
+    ----------
+    gains : dict of str to Gains
+        By the model's name, all of one data set and with the same options.
+    models : dict
+        Entries of the configuration by name.
+    dataset_title : str, optional
+        What figures call the texts; None takes the data set's name.
+
+    Raises
+    ------
+    InputError
+        If a model's number of parameters is unknown.
+    """
+    tables = []
+    for model, found in gains.items():
+        entry, record = models[model], found.provenance["model"]
+        title = entry.get("title", model)
+        name = found.provenance["dataset"]["name"]
+        # Those that the data set's `min_tokens:` left out before; they have no group any more.
+        before = 0 if found.group else found.provenance["texts_left_out"]
+        tokens = np.arange(1, found.tokens + 1)
+        increments = gain_increments(found.diagonals)
+        unit = found.kernel != LINEAR
+        columns: dict[str, Any] = {
+            "model": model,
+            "model_title": title,
+            "family": entry.get("family", title),
+            "size": entry.get("size", title),
+            "parameters": parameters_of(model, entry, record),
+            "width": found.width,
+            "stand_in": bool(record["stand_in"]),
+            "dataset": found.group or name,
+            "dataset_title": dataset_title or found.group or name,
+            "texts": len(found.ids),
+            "left_out": found.left_out + before,
+            "layer": found.layer,
+            "kernel": found.kernel,
+            "noise": found.noise,
+            "tokens": tokens,
+            **_with_interval("gain", information_gains(found.diagonals), found.width),
+            "bound_per_width": np.nan,
+            **_with_interval("increment", increments, found.width),
+            "increment_bound": largest_increment(found.noise) if unit else np.nan,
+        }
+        if unit:
+            bound = largest_gain(tokens, found.width, found.noise)
+            columns["bound_per_width"] = bound / found.width
+        tables.append(pd.DataFrame(columns))
+    return in_order(pd.concat(tables, ignore_index=True), ["family", "parameters", "tokens"])
+
+
+def _with_interval(name: str, values: NDArray[np.float64], width: int) -> dict[str, Any]:
+    """Columns of the mean over texts, (texts, T) to (T,), in nats and over the width."""
+    mean = values.mean(axis=0)
+    error = np.full_like(mean, np.nan)
+    if len(values) > 1:
+        error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    ends = {"": mean, "_low": mean - NORMAL * error, "_high": mean + NORMAL * error}
+    return {
+        f"{name}{unit}{end}": value / divisor
+        for unit, divisor in (("", 1), ("_per_width", width))
+        for end, value in ends.items()
+    }
+
+
+def gain_captions(title: str, numbers: pd.DataFrame) -> tuple[str, str]:
+    """Title and caption of the figure of `gain_numbers`, which also says what was computed."""
+    heading, which = model_captions(title, numbers.assign(undefined=0, truncated=0))
+    first = numbers.iloc[0]
+    parts = [f"{which}, cut to {numbers['tokens'].max()} tokens"]
+    left_out = numbers["left_out"].max()
+    if left_out:
+        parts.append(f"{left_out:,} shorter texts left out")
+    parts.append(f"layer {first['layer']}; kernel: {KERNEL_WORDS[first['kernel']]}")
+    parts.append(f"σ = {first['noise']:g}; d is the width of the states")
+    if numbers["gain_low"].notna().any():
+        parts.append("bands: 95 % interval of the mean over texts")
+    if numbers["increment_bound"].notna().any():
+        parts.append(
+            "dotted: the largest possible gain r/2 · log(1 + T/(rσ²)), r = min(T, d), over d, and "
+            "increment ½ log(1 + 1/σ²), of a token orthogonal to all before it"
+        )
+    return heading, "; ".join(parts)
+
+
+def draw_gains(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """Draw the numbers of `gain_numbers`: gain over d, increments over d, increments in nats."""
+    styled()
+    figure, axes = plt.subplots(1, 3, figsize=(8.6, 4.1), sharex=True, layout="constrained")
+    panels = {
+        "gain_per_width": "Information gain / d",
+        "increment_per_width": "Its increments / d",
+        "increment": "Its increments, not divided",
+    }
+    looks = _looks(numbers)
+    for axis, (name, heading) in zip(axes, panels.items(), strict=True):
+        for model, look in looks.items():
+            _draw(axis, numbers[numbers["model"] == model], name, look)
+        head_panel(axis, heading, [])
+        axis.set_xlabel("Tokens $T$")
+        axis.set_ylabel("nats" if name == "increment" else "nats per dimension")
+    for model, look in looks.items():
+        curve = numbers[numbers["model"] == model]
+        axes[0].plot(
+            curve["tokens"], curve["bound_per_width"], color=look["color"], lw=0.8, ls=DOTTED
+        )
+    axes[2].plot(numbers["tokens"], numbers["increment_bound"], color=GREY, lw=0.9, ls=DOTTED)
+    axes[0].set_xlim(0, numbers["tokens"].max())
+    axes[0].set_ylim(bottom=0)
+    axes[2].set_ylim(bottom=0)
+    # From the curves alone: a band may reach down to zero.
+    means = numbers["increment_per_width"]
+    axes[1].set_ylim(0.8 * means[means > 0].min(), 1.25 * means.max())
+    log_ordinate(axes[1])
+    frame_figure(figure, title, subtitle, _handles(looks, numbers))
+    return figure
+
+
+def _looks(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """A colour for every size, since sizes have an order; a kind of line for every family."""
+    models = numbers.drop_duplicates("model")
+    sizes, families = sorted(set(models["parameters"])), list(dict.fromkeys(models["family"]))
+    shades = dict(zip(sizes, plt.get_cmap("viridis")(np.linspace(0, 0.9, len(sizes))), strict=True))
+    looks = {}
+    for model in models.itertuples():
+        label = plain(model.model_title)
+        if model.stand_in:  # not of the size that is in its name
+            whose = f"{plain(model.family)} stand-in, " if len(families) > 1 else ""
+            label = f"{whose}{count(model.parameters)} parameters"
+        looks[model.model] = {
+            "color": shades[model.parameters],
+            "ls": LINES[families.index(model.family) % len(LINES)],
+            "label": label,
+        }
+    return looks
+
+
+def _draw(axis: Axes, curve: pd.DataFrame, name: str, look: dict[str, Any]) -> None:
+    low, high = curve[f"{name}_low"], curve[f"{name}_high"]
+    axis.plot(curve["tokens"], curve[name], lw=1.1, **look)
+    axis.fill_between(curve["tokens"], low, high, color=look["color"], alpha=0.18, lw=0)
+
+
+def _handles(looks: dict[str, dict[str, Any]], numbers: pd.DataFrame) -> list[Any]:
+    handles: list[Any] = [Line2D([], [], lw=1.4, **look) for look in looks.values()]
+    if numbers["gain_low"].notna().any():
+        handles.append(Patch(color=GREY, alpha=0.3, lw=0, label="95 % interval"))
+    if numbers["increment_bound"].notna().any():
+        handles.append(Line2D([], [], color=GREY, lw=0.9, ls=DOTTED, label="upper bound"))
+    return handles

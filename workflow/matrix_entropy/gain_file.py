@@ -1,0 +1,219 @@
+"""The information gains of a data set: one small file, kept for good, that has every prefix in it.
+
+A text's first T tokens are the same to a causal model as a text that ends there, so the gain of all
+lengths comes from one run over the whole text. All texts of a file are cut to the same number of
+tokens, and those that have fewer are counted: a mean over texts is of the same texts at every T.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import writing
+from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
+from matrix_entropy.state_files import DAMAGED, Layer, open_folder, open_states
+
+# What a part's provenance says of itself; all else its parts have in common.
+COUNTS = ("tokens", "truncated_texts")
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Cholesky diagonals of N texts, cut to T tokens each, and what they belong to.
+
+    `matrix_entropy.information_gain` has what they mean and all that comes of them.
+    """
+
+    diagonals: NDArray[np.float64]  # (N, T)
+    ids: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    left_out: int  # texts with fewer than T tokens
+    longest: int  # tokens of the longest of these
+    longest_id: str
+    known_groups: tuple[str, ...]  # of all texts at hand, chosen or not
+    group: str  # the one chosen; empty for all
+    width: int
+    noise: float
+    kernel: str
+    layer: str
+    provenance: dict[str, Any]
+
+    @property
+    def tokens(self) -> int:
+        """T, to which all texts are cut."""
+        return int(self.diagonals.shape[1])
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as one uncompressed ``.npz`` without pickled objects."""
+        arrays: dict[str, Any] = {
+            name: np.asarray(value) for name, value in vars(self).items() if name != "provenance"
+        }
+        arrays["known_groups"] = np.array(self.known_groups, dtype=np.str_)
+        with writing(path) as temporary:
+            np.savez(temporary, provenance=np.array(json.dumps(self.provenance)), **arrays)
+
+    @staticmethod
+    def load(path: str | Path) -> Gains:
+        """Read a file that `save` wrote; `InputError` if it is damaged."""
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                values: dict[str, Any] = {name: stored[name] for name in stored.files}
+        except DAMAGED as error:
+            raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
+        values["provenance"] = json.loads(str(values["provenance"]))
+        values["known_groups"] = tuple(map(str, values["known_groups"]))
+        # Single values were stored as arrays without a dimension.
+        return Gains(
+            **{
+                name: value.item() if getattr(value, "ndim", None) == 0 else value
+                for name, value in values.items()
+            }
+        )
+
+
+def compute_gains(
+    folder: Path,
+    layer: Layer,
+    tokens: int,
+    noise: float,
+    kernel: str,
+    group: str | None = None,
+    threads: int = 1,
+) -> Gains:
+    """Cholesky diagonals of all texts in a folder of hidden states, at one layer.
+
+    Parameters
+    ----------
+    folder : Path
+        As `matrix_entropy.hidden_states.dump_hidden_states` writes it.
+    layer : int or str
+        Layer to read.
+    tokens : int
+        T: longer texts are cut to it, shorter ones are left out and counted.
+    noise : float
+        σ, the standard deviation of the noise.
+    kernel : str
+        One of `matrix_entropy.information_gain.KERNELS`.
+    group : str, optional
+        Take the texts of this group only.
+    threads : int
+        Texts worked on at a time, each by one thread.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, cut short, or does not fit the tokens beside it; see also
+        `cholesky_diagonal`, `kernel_matrix` and, unless the folder holds a part of a data set only,
+        `gathered_gains`.
+    """
+    provenance, stored = open_folder(folder)
+    ids, groups, offsets = (stored[name] for name in ("ids", "groups", "offsets"))
+    states = open_states(folder, layer, int(offsets[-1]))
+    lengths = np.diff(offsets)
+    chosen = np.ones(len(ids), dtype=bool) if group is None else groups == group
+    kept = np.flatnonzero(chosen & (lengths >= tokens))
+    short = np.flatnonzero(chosen & (lengths < tokens))
+    longest = short[np.argmax(lengths[short])] if len(short) else None
+
+    def of_text(text: int) -> NDArray[np.float64]:
+        try:
+            rows = states[offsets[text] : offsets[text] + tokens]
+            return cholesky_diagonal(kernel_matrix(rows, kernel), noise)
+        except InputError as error:
+            raise InputError(f"{folder}, text '{ids[text]}': {error}") from None
+
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        diagonals = list(pool.map(of_text, kept))
+    gains = Gains(
+        diagonals=np.array(diagonals).reshape(len(kept), tokens),
+        ids=ids[kept],
+        groups=groups[kept],
+        left_out=len(short),
+        longest=0 if longest is None else int(lengths[longest]),
+        longest_id="" if longest is None else str(ids[longest]),
+        known_groups=tuple(map(str, dict.fromkeys(groups))),
+        group=group or "",
+        width=states.shape[1],
+        noise=float(noise),
+        kernel=kernel,
+        layer=str(layer),
+        provenance=provenance,
+    )
+    # What a part lacks the others may have; a whole data set is better stopped before its hidden
+    # states are deleted.
+    return gathered_gains([gains]) if provenance["shard"] == [1, 1] else gains
+
+
+def gathered_gains(parts: Sequence[Gains]) -> Gains:
+    """The gains of a model on a data set from those of its shards, in their order.
+
+    Raises
+    ------
+    InputError
+        If a shard is missing, the parts come from different models, texts or options, there is no
+        text of the group, or all texts are too short.
+    """
+    first, count = parts[0], len(parts)
+    name = _name(first)
+    for number, part in enumerate(parts, start=1):
+        if part.provenance["shard"] != [number, count]:
+            found = "/".join(map(str, part.provenance["shard"]))
+            raise InputError(
+                f"{name}: shard {number} of {count} is missing, {found} stands in its place; "
+                "delete the information gains of its shards and run again."
+            )
+        if _origin(part) != _origin(first):
+            raise InputError(
+                f"{name}: its shards come from different models, texts, options or versions; "
+                "delete the information gains of its shards and run again."
+            )
+    known = tuple(dict.fromkeys(group for part in parts for group in part.known_groups))
+    if first.group and first.group not in known:
+        raise InputError(
+            f"{name} has no group '{first.group}'; set `group:` to one of {', '.join(known)}."
+        )
+    longest = max(parts, key=lambda part: part.longest)
+    joined = {
+        key: np.concatenate([getattr(part, key) for part in parts])
+        for key in ("diagonals", "ids", "groups")
+    }
+    if not len(joined["ids"]):
+        raise InputError(
+            f"{name}: no text has {first.tokens} tokens, the longest, '{longest.longest_id}', has "
+            f"{longest.longest}; lower `tokens:`."
+        )
+    totals = {key: sum(part.provenance[key] for part in parts) for key in COUNTS}
+    return Gains(
+        **joined,
+        left_out=sum(part.left_out for part in parts),
+        longest=longest.longest,
+        longest_id=longest.longest_id,
+        known_groups=known,
+        group=first.group,
+        width=first.width,
+        noise=first.noise,
+        kernel=first.kernel,
+        layer=first.layer,
+        provenance=first.provenance | totals | {"shard": [1, 1]},
+    )
+
+
+def _name(gains: Gains) -> str:
+    record, texts = gains.provenance["model"], gains.provenance["dataset"]
+    return f"{record['model']} on {texts['name']}"
+
+
+def _origin(part: Gains) -> tuple[Any, ...]:
+    """What all parts of a data set must have in common."""
+    shared = {key: value for key, value in part.provenance.items() if key not in (*COUNTS, "shard")}
+    return part.tokens, part.group, part.width, part.noise, part.kernel, part.layer, shared

@@ -1,0 +1,24 @@
+"""Information gain of every prefix of the texts of one model and data set."""
+
+import time
+from pathlib import Path
+
+from matrix_entropy.console import job
+from matrix_entropy.gain_file import compute_gains
+
+with job(snakemake.log[0]) as log:
+    started = time.perf_counter()
+    gains = compute_gains(
+        Path(snakemake.input.states),
+        **snakemake.params.settings,
+        group=snakemake.params.group,
+        threads=snakemake.threads,
+    )
+    gains.save(snakemake.output[0])
+    log.info(
+        "%d texts of %d tokens in %.1f s, %d shorter ones left out",
+        len(gains.ids),
+        gains.tokens,
+        time.perf_counter() - started,
+        gains.left_out,
+    )

@@ -1,0 +1,19 @@
+"""Draw the information gain of texts against their length, for models of several sizes."""
+
+from pathlib import Path
+
+from matrix_entropy.console import job
+from matrix_entropy.figure_style import save_figure
+from matrix_entropy.gain_figure import draw_gains, gain_captions, gain_numbers
+from matrix_entropy.gain_file import Gains, gathered_gains
+
+with job(snakemake.log[0]):
+    figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))
+    parts: dict[str, list[Gains]] = {}
+    for path in map(Path, snakemake.input.gains):
+        parts.setdefault(path.parent.name, []).append(Gains.load(path))
+    gains = {model: gathered_gains(of_model) for model, of_model in parts.items()}
+    name = figure.get("group", figure["dataset"])
+    numbers = gain_numbers(gains, models, datasets.get(name, {}).get("title"))
+    captions = gain_captions(figure.get("title", figure["name"]), numbers)
+    save_figure(draw_gains(numbers, *captions), numbers, snakemake.output)
