@@ -22,7 +22,7 @@ import torch
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_jsonl
-from matrix_entropy.models import load_model, load_tokenizer
+from matrix_entropy.models import load_placed, load_tokenizer
 from matrix_entropy.records import text_of
 
 log = logging.getLogger("matrix_entropy")
@@ -89,16 +89,8 @@ def evaluate(
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as cache:
         loaded = {name: _load(name, task, cache) for name, task in tasks.items()}
-        spread = model_options["device_map"] == "auto"
-        model = load_model(
-            record,
-            model_options["layers"],
-            model_options["width"],
-            model_options["dtype"],
-            "auto" if spread else None,
-        )
-        if not spread:
-            model.to("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model, _ = load_placed(record, model_options, device)
         results = {}
         with _harness_output():
             language_model = HFLM(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json
-from matrix_entropy.models import context_window, load_model, load_tokenizer
+from matrix_entropy.models import context_window, load_placed, load_tokenizer
 from matrix_entropy.residual_stream import Layer, residual_stream
 from matrix_entropy.state_files import StateFiles
 from matrix_entropy.token_losses import Decoder
@@ -190,16 +190,7 @@ def dump_hidden_states(
             "runs as one process: set `processes: 1`."
         )
     started = time.perf_counter()
-    model = load_model(
-        record,
-        model_options["layers"],
-        model_options["width"],
-        model_options["dtype"],
-        "auto" if spread else None,
-    )
-    device = next(model.parameters()).device if spread else state.device
-    if not spread:
-        model.to(device)
+    model, device = load_placed(record, model_options, state.device)
     tokenizer = load_tokenizer(record)
     window = context_window(model.config)
     # Once for all that follows; a shard needs the others' tokens to know its windows.

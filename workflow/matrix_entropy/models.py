@@ -215,6 +215,32 @@ def load_model(
     return model.eval()
 
 
+def load_placed(
+    record: dict[str, Any], options: dict[str, Any], device: torch.device
+) -> tuple[nn.Module, torch.device]:
+    """A model where it is to run, and the device that its inputs go to.
+
+    ``options`` are the model's entry in the configuration: with ``device_map: auto`` it is spread
+    over all devices, else it goes to ``device``.
+
+    Raises
+    ------
+    InputError
+        See `load_model`.
+    """
+    spread = options["device_map"] == "auto"
+    model = load_model(
+        record,
+        options["layers"],
+        options["width"],
+        options["dtype"],
+        "auto" if spread else None,
+    )
+    if spread:
+        return model, next(model.parameters()).device
+    return model.to(device), device
+
+
 def _untrained(config: PretrainedConfig, seed: int, dtype: torch.dtype) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -4,6 +4,8 @@ Needs: metrics and their summaries, accuracies, or the origins of texts. Makes:
 results/tables/{table}.csv, .md and .tex for every entry of `tables:`.
 """
 
+OF_ROWS = ("indicators", "lora", "variants", "samples", "prompts", "sources")
+
 
 rule write_tables:
     """A table as CSV with the published values, as Markdown and as LaTeX."""
@@ -15,6 +17,8 @@ rule write_tables:
         multiext("results/tables/{table}", ".csv", ".md", ".tex"),
     log:
         "results/logs/write_tables/{table}.log",
+    wildcard_constraints:
+        table=of_kind(TABLES, *OF_ROWS),
     conda:
         "../../envs/analysis.yaml"
     resources:

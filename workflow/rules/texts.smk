@@ -123,6 +123,27 @@ rule combine_texts:
         "../scripts/combine_texts.py"
 
 
+rule write_sentences:
+    """Sentences written in the configuration."""
+    input:
+        code=code("write_sentences"),
+    output:
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+    log:
+        "results/logs/write_sentences/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(DATASETS, "sentences"),
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        sentences=lambda wildcards: DATASETS[wildcards.dataset]["sentences"],
+    message:
+        "Writing {wildcards.dataset}"
+    script:
+        "../scripts/write_sentences.py"
+
+
 rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:

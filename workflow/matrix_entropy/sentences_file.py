@@ -1,0 +1,92 @@
+"""A few sentences as a model saw them: the states of every token, and who attended to whom.
+
+Distances between sentences and the choice of tokens need the rows themselves, not their spectra.
+Of a few sentences these are megabytes, so they are kept for good, like spectra.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import writing
+from matrix_entropy.state_files import DAMAGED
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Hidden states of S sentences at L layers, one sentence after another, R rows in all."""
+
+    ids: NDArray[np.str_]
+    groups: NDArray[np.str_]  # the context that a sentence begins with
+    labels: NDArray[np.str_]  # the word that it ends with; "" without one
+    texts: NDArray[np.str_]
+    offsets: NDArray[np.int64]  # (S + 1,): where a sentence's rows begin
+    tokens: NDArray[np.str_]  # (R,): what each row's token says
+    layers: tuple[str, ...]
+    states: NDArray[np.float32]  # (L, R, width)
+    attention: NDArray[np.float32]  # (blocks, sum of N²): mean over heads, row by row
+    provenance: dict[str, Any]
+
+    def rows(self, sentence: int, layer: int | str) -> NDArray[np.float32]:
+        """Hidden states (N, width) of one sentence.
+
+        Raises
+        ------
+        InputError
+            If the layer was not kept.
+        """
+        start, end = self.offsets[sentence : sentence + 2]
+        if str(layer) not in self.layers:
+            raise InputError(
+                f"layer {layer} of model '{self.provenance['model']['model']}' was not kept, but "
+                f"{', '.join(self.layers)}; add it to `extract:` of the model."
+            )
+        return self.states[self.layers.index(str(layer)), start:end]
+
+    def words(self, sentence: int) -> list[str]:
+        """What the tokens of one sentence say."""
+        return list(map(str, self.tokens[slice(*self.offsets[sentence : sentence + 2])]))
+
+    def attention_of(self, sentence: int, block: int) -> NDArray[np.float32]:
+        """Attention weights (N, N) of one sentence in a block (from 1), a row per token that looks.
+
+        Raises
+        ------
+        InputError
+            If the model has no such block.
+        """
+        if not 1 <= block <= len(self.attention):
+            raise InputError(
+                f"block {block} was asked for, but model '{self.provenance['model']['model']}' has "
+                f"blocks 1 to {len(self.attention)}; correct `attention_block:`."
+            )
+        squares = np.diff(self.offsets) ** 2
+        start = int(squares[:sentence].sum())
+        length = int(self.offsets[sentence + 1] - self.offsets[sentence])
+        return self.attention[block - 1, start : start + length**2].reshape(length, length)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as one uncompressed ``.npz`` without pickled objects."""
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(self).items()}
+        arrays["provenance"] = np.array(json.dumps(self.provenance))
+        with writing(path) as temporary:
+            np.savez(temporary, **arrays)
+
+    @staticmethod
+    def load(path: str | Path) -> Sentences:
+        """Read a file that `save` wrote; `InputError` if it is damaged."""
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                values: dict[str, Any] = {name: stored[name] for name in stored.files}
+        except DAMAGED as error:
+            raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
+        values["provenance"] = json.loads(str(values["provenance"]))
+        values["layers"] = tuple(map(str, values["layers"]))
+        return Sentences(**values)

@@ -1,0 +1,207 @@
+"""A sentence as strips of heat: the weight of every token for a target, by every method.
+
+Cells are as wide as their words and wrap like text, so there are no axes: everything is placed
+in points from the top of the page, whose height follows from the sentences.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D, Transform
+from numpy.typing import NDArray
+
+from matrix_entropy.figure_style import styled
+from matrix_entropy.figure_text import NOTE_SIZE, count, frame_figure, plain
+from matrix_entropy.sentences_file import Sentences
+from matrix_entropy.token_selection import METHODS, PICKED, literal_alpha
+
+Entry = dict[str, Any]
+
+# Points.
+WIDTH, MARGIN = 540.0, 10.0
+BEGIN, END = MARGIN + 72.0, WIDTH - MARGIN  # of lines of cells; methods are named left of them
+CELL, GAP, NARROWEST = 13.0, 1.5, 12.0
+HEADING, BETWEEN_LINES, BETWEEN_TARGETS = 17.0, 5.0, 6.0
+WORD = 7.0
+
+HEAT = plt.get_cmap("Blues")
+BOLD = FontProperties(weight="bold")  # the target's letters, the widest
+DARK, PALE = "#333333", "#8A8A8A"
+FRAMES: dict[str, dict[str, Any]] = {
+    "token": {"ec": "#D0D0D0", "lw": 0.5},
+    "picked": {"ec": "#C1272D", "lw": 1.3},
+    "target": {"ec": "#000000", "lw": 1.0, "ls": (0, (2.5, 1.5))},
+}
+
+
+class _Cell(NamedTuple):
+    row: int
+    left: float
+    width: float
+
+
+def token_captions(table: Entry, model_title: str, sentences: Sentences) -> tuple[str, str]:
+    """Title and caption of figure and table: what they show and how; a stand-in is named so.
+
+    ``table`` is the entry in the configuration with its name and the keys that
+    `matrix_entropy.token_selection.token_weights` takes.
+    """
+    record, width = sentences.provenance["model"], sentences.states.shape[2]
+    title, block = table.get("title", table["name"]), table["attention_block"]
+    last = f"{len(sentences.attention)} (the last)"
+    settings = (
+        f"Attention: mean over the heads of block {last if block == 'last' else block}. Lasso: on "
+        f"states of layer {table['layer']} at unit norm, width {width}, alpha {table['alpha']:g}; "
+        f"literal Lasso: λ {table['penalty']:g}, which is alpha "
+        f"{literal_alpha(table['penalty'], width):.3g}. Picked: weights above "
+        f"{table['threshold']:g}, but not a token's own. Of a token that occurs several times, the "
+        "last is explained."
+    )
+    if not record["stand_in"]:
+        return f"{title}: {model_title}", settings
+    return (
+        f"{title}: {model_title} stand-in",
+        f"Not {model_title} but a stand-in of {count(record['parameters'])} parameters, trained "
+        f"in seconds on generated texts. {settings}",
+    )
+
+
+def draw_token_weights(weights: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """Draw the weights of `matrix_entropy.token_selection.token_weights`.
+
+    Below each other for every target: the sentence once per method, line by line. A cell is white
+    at zero and below and darkest at the largest weight of its strip, which stands beside the
+    target; between them its shade is the square root, since attention to the first token is often
+    many times the rest.
+    """
+    styled()
+    figure = plt.figure(figsize=(WIDTH / 72, 1.0))
+    frame_figure(figure, title, subtitle, _handles())
+    figure.draw_without_rendering()
+    legend, caption = figure.legends[0], figure.texts[-1]
+    above, below = (
+        artist.get_window_extent().height / figure.dpi * 72 + 1.5 * MARGIN
+        for artist in (legend, caption)
+    )
+    strips = [strip for _, strip in weights.groupby(["sentence", "target"], sort=False)]
+    lines = [_lines(strip["token"]) for strip in strips]
+    step = len(METHODS) * CELL + BETWEEN_LINES
+    needed = [HEADING + len(of_strip) * step + BETWEEN_TARGETS for of_strip in lines]
+    height = above + sum(needed) + below
+    figure.set_figheight(height / 72)
+    caption.set_y(MARGIN / height)
+    # Points from the left and from the top.
+    page = Affine2D().scale(1, -1).translate(0, height).scale(1 / 72) + figure.dpi_scale_trans
+    several = weights["sentence"].nunique() > 1
+    tops = above + np.cumsum([0.0, *needed[:-1]])
+    for strip, of_strip, top in zip(strips, lines, tops, strict=True):
+        _head(figure, strip, several, top, page)
+        for number, line in enumerate(of_strip):
+            _draw_line(figure, strip, line, top + HEADING + number * step, page)
+    return figure
+
+
+def shown_token(token: str) -> str:
+    """What to write for a token: without space around it, and white space alone made visible.
+
+    Examples
+    --------
+    >>> shown_token(" London"), shown_token("  "), shown_token("\\n")
+    ('London', '␣', '↵')
+    """
+    return "↵".join(token.strip().splitlines()) or ("↵" if "\n" in token else "␣")
+
+
+def _lines(tokens: pd.Series) -> list[list[_Cell]]:
+    """The cells of a sentence, line by line."""
+    lines: list[list[_Cell]] = [[]]
+    left = BEGIN
+    for row, token in enumerate(tokens):
+        path = TextPath((0, 0), plain(shown_token(token)), size=WORD, prop=BOLD)
+        width = max(float(path.get_extents().width) + 5.0, NARROWEST)
+        if lines[-1] and left + width > END:
+            lines.append([])
+            left = BEGIN
+        lines[-1].append(_Cell(row, left, width))
+        left += width + GAP
+    return lines
+
+
+def _head(figure: Figure, strip: pd.DataFrame, several: bool, top: float, page: Transform) -> None:
+    """The target, which occurrence of it this is, and what the darkest cells stand for."""
+    first = strip.iloc[0]
+    called = f"[{shown_token(first['target'])}]"
+    if several:
+        called = f"Sentence {first['sentence']}, {called}"
+    if first["occurrence"] != "1 of 1":
+        called = f"{called}, {first['occurrence']}"
+    base = top + HEADING - 6.0
+    figure.text(MARGIN, base, plain(called), transform=page, fontsize=8, fontweight="bold")
+    largest = ", ".join(f"{name} {strip[column].max():.3g}" for column, name in METHODS.items())
+    words = f"largest weight: {largest}".replace("-", "−")
+    figure.text(END, base, words, transform=page, fontsize=NOTE_SIZE, ha="right", color=DARK)
+
+
+def _draw_line(
+    figure: Figure, strip: pd.DataFrame, line: list[_Cell], top: float, page: Transform
+) -> None:
+    """One line of the sentence, once for every method."""
+    for number, (column, name) in enumerate(METHODS.items()):
+        base = top + number * CELL + 0.7 * CELL
+        figure.text(
+            BEGIN - 6.0, base, name, transform=page, fontsize=NOTE_SIZE, ha="right", color=DARK
+        )
+        shades = _shades(strip[column].to_numpy())
+        for cell in line:
+            token, shade = strip.iloc[cell.row], shades[cell.row]
+            is_target = token["position"] == token["target_position"]
+            before = token["position"] < token["target_position"]
+            if is_target or before:
+                frame = FRAMES["token"]
+                if is_target or token[PICKED[column]]:
+                    frame = FRAMES["target" if is_target else "picked"]
+                corner = (cell.left, top + number * CELL)
+                box = Rectangle(corner, cell.width, CELL - GAP, fc=HEAT(shade), **frame)
+                figure.add_artist(box).set_transform(page)
+            colour = ("white" if shade > 0.6 else DARK) if is_target or before else PALE
+            figure.text(
+                cell.left + cell.width / 2,
+                base,
+                plain(shown_token(token["token"])),
+                transform=page,
+                fontsize=WORD,
+                fontweight="bold" if is_target else "normal",
+                ha="center",
+                color=colour,
+            )
+
+
+def _shades(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the colour map, from 0 to 1, for the weights of a strip; zero where there is none.
+
+    Examples
+    --------
+    >>> _shades(np.array([2.0, 0.5, 0.0, -1.0, np.nan])).tolist()
+    [1.0, 0.5, 0.0, 0.0, 0.0]
+    """
+    positive = np.nan_to_num(weights).clip(min=0.0)
+    largest = positive.max()
+    return np.sqrt(positive / largest) if largest > 0 else positive
+
+
+def _handles() -> list[Patch]:
+    return [
+        Patch(fc=HEAT(1.0), label="largest weight of its strip", **FRAMES["token"]),
+        Patch(fc=HEAT(0.5), label="a quarter of it", **FRAMES["token"]),
+        Patch(fc=HEAT(0.0), label="zero or negative", **FRAMES["token"]),
+        Patch(fc="white", label="picked", **FRAMES["picked"]),
+        Patch(fc="white", label="the token explained", **FRAMES["target"]),
+    ]

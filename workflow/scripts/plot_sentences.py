@@ -1,0 +1,18 @@
+"""Draw sentences as points of a map."""
+
+from matrix_entropy.console import job
+from matrix_entropy.figure_style import save_figure
+from matrix_entropy.files import write_csv
+from matrix_entropy.sentence_figure import draw_sentence_map, map_captions
+from matrix_entropy.sentence_map import map_distances, map_numbers, pair_table
+from matrix_entropy.sentences_file import Sentences
+
+with job(snakemake.log[0]):
+    figure = snakemake.params.figure
+    sentences = Sentences.load(snakemake.input.sentences)
+    distances = map_distances(sentences, figure)
+    numbers = map_numbers(sentences, distances, figure)
+    title = figure.get("title", figure["name"])
+    captions = map_captions(title, sentences, figure, snakemake.params.model)
+    write_csv(snakemake.output[3], pair_table(sentences, distances))
+    save_figure(draw_sentence_map(numbers, *captions), numbers, snakemake.output[:3])

@@ -1,0 +1,33 @@
+"""Run a model over a few sentences and keep its states and attention weights."""
+
+from pathlib import Path
+
+import torch
+
+from matrix_entropy.console import job
+from matrix_entropy.entries import layers_of
+from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.provenance import described, versions
+from matrix_entropy.sentences import read_sentences
+
+OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
+
+with job(snakemake.log[0]) as log:
+    torch.set_num_threads(snakemake.threads)
+    record, options = read_json(snakemake.input.model), snakemake.params.options
+    origin = read_json(snakemake.input.origin)
+    sentences = read_sentences(
+        record,
+        options,
+        read_jsonl(snakemake.input.prompts),
+        layers_of(options),
+        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        {
+            "model": described(record),
+            "dataset": {"name": Path(snakemake.input.prompts).stem, **origin},
+            "options": {name: options[name] for name in OPTIONS},
+            "versions": versions("torch", "transformers", "tokenizers", "numpy"),
+        },
+    )
+    sentences.save(snakemake.output[0])
+    log.info("%d sentences, %d tokens", len(sentences.ids), len(sentences.tokens))

@@ -1,0 +1,12 @@
+"""Sentences of the configuration, as texts."""
+
+from matrix_entropy.console import job
+from matrix_entropy.files import write_json, write_jsonl
+from matrix_entropy.written_sentences import written_sentences
+
+with job(snakemake.log[0]):
+    sentences = snakemake.params.sentences
+    texts = written_sentences(sentences["contexts"], sentences.get("words", []))
+    write_jsonl(snakemake.output.prompts, texts)
+    written = {"source": "configuration", "sentences": sentences, "texts": len(texts)}
+    write_json(snakemake.output.origin, written)
