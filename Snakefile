@@ -12,10 +12,13 @@ include: "workflow/rules/texts.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/hidden_states.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/information_gain.smk"
+include: "workflow/rules/sentences.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/liang2024.smk"
 include: "workflow/rules/wei2024.smk"
+include: "workflow/rules/tan2024.smk"
 
 
 rule all:
@@ -24,3 +27,4 @@ rule all:
     input:
         rules.liang2024.input,
         rules.wei2024.input,
+        rules.tan2024.input,

@@ -57,6 +57,7 @@ datasets:
   varied: {variants: {of: my_texts, changes: {as is: {}, reversed: {sentences: reversed}}}}
   prompted: {variants: {of: my_texts, changes: {none: {}, prompt: {prefix: Listen.}}}}
   long: {path: /data/long.txt, min_tokens: 513, max_tokens: 512, lengths: [32, 128, 512]}
+  spoken: {sentences: {contexts: {none: "", king: He is the king of}, words: [Cuba., Spain.]}}
 figures:
   my_figure: {model: my_model, dataset: my_texts}
   sizes: {kind: scaling, models: [pythia_70m, pythia_1b], dataset: pair}
@@ -64,6 +65,16 @@ figures:
   lengths: {kind: context_length, models: [pythia_70m], dataset: long}
   orders: {kind: operations, models: [pythia_70m], dataset: varied}
   fresh: {kind: untrained, models: [pythia_70m], dataset: joined, group: dolly_15k, seeds: [1]}
+  gains:
+    kind: information_gain
+    models: [pythia_70m, pythia_1b]
+    dataset: joined
+    group: dolly_15k
+    information_gain: {tokens: 64}
+  map: {kind: sentence_map, model: pythia_70m, dataset: spoken, sentence_map: {measures: [log_det]}}
+  published: {kind: published_entropy, published_entropy: {epsilon: 0.1}}
+  graph: {kind: skill_graph, skill_graph: {skills: 100, texts: 400}}
+  theory: {kind: skill_scaling, skill_scaling: {alphas: [0.5], skills: [100000]}}
 tables:
   my_table: {kind: indicators, models: [pythia_70m, pythia_1b], dataset: drawn}
   tuned: {kind: lora, models: [pythia_70m], dataset: joined, lora: {targets: [c_attn]}}
@@ -71,6 +82,11 @@ tables:
   samples: {kind: samples, models: [pythia_70m], dataset: pair}
   prompts: {kind: prompts, dataset: prompted}
   sources: {kind: sources, datasets: [my_texts]}
+  picks:
+    kind: token_selection
+    model: pythia_70m
+    dataset: spoken
+    token_selection: {tokens: [Cuba]}
 """)
 
 # Where in BASE the keys of the schema's definitions are tried out; others where "" says.
@@ -94,6 +110,7 @@ PLACES = {
         "union": "datasets.pair",
         "variants": "datasets.varied",
         "shards": "datasets.pair",
+        "sentences": "datasets.spoken",
     },
     "generate": {
         "": "datasets.written.generate",
@@ -104,15 +121,33 @@ PLACES = {
         "": "datasets.varied.variants.changes.reversed",
         "prefix": "datasets.prompted.variants.changes.prompt",
     },
+    "sentences": {"": "datasets.spoken.sentences"},
     "figure": {
         "": "figures.my_figure",
         "models": "figures.sizes",
         "leave_out": "figures.sizes",
         "group": "figures.fresh",
         "seeds": "figures.fresh",
+        "information_gain": "figures.gains",
+        "sentence_map": "figures.map",
+        "published_entropy": "figures.published",
+        "skill_graph": "figures.graph",
+        "skill_scaling": "figures.theory",
     },
-    "table": {"": "tables.my_table", "datasets": "tables.sources", "lora": "tables.tuned"},
+    "information_gain": {"": "figures.gains.information_gain"},
+    "sentence_map": {"": "figures.map.sentence_map"},
+    "published_entropy": {"": "figures.published.published_entropy"},
+    "skill_graph": {"": "figures.graph.skill_graph"},
+    "skill_scaling": {"": "figures.theory.skill_scaling"},
+    "table": {
+        "": "tables.my_table",
+        "datasets": "tables.sources",
+        "lora": "tables.tuned",
+        "model": "tables.picks",
+        "token_selection": "tables.picks",
+    },
     "lora": {"": "tables.tuned.lora"},
+    "token_selection": {"": "tables.picks.token_selection"},
 }
 SAMPLE = {
     "": "datasets.drawn.sample",
@@ -219,11 +254,27 @@ def test_our_configurations_pass(scale):
 
 # What a figure, table, model or data set is, whatever it is drawn from.
 SAME = {
-    "figures": ["paper", "kind", "title", "model", "models", "leave_out", "dataset", "group"],
-    "tables": ["paper", "kind", "title", "table", "models", "dataset", "datasets", "perplexity"],
+    "figures": [
+        *("paper", "kind", "title", "model", "models", "leave_out", "dataset", "group"),
+        *("sentence_map", "published_entropy", "skill_graph", "skill_scaling"),
+    ],
+    "tables": [
+        *("paper", "kind", "title", "table", "model", "models", "dataset", "datasets"),
+        *("perplexity", "token_selection"),
+    ],
     "models": ["title", "family", "size", "bos", "center_features", "extract"],
     "datasets": [
-        *("union", "variants", "record", "field", "fields", "group_field", "groups", "panels"),
+        *(
+            "union",
+            "variants",
+            "sentences",
+            "record",
+            "field",
+            "fields",
+            "group_field",
+            "groups",
+            "panels",
+        ),
         *("published", "token_losses", "window_perplexity", "controls"),
     ],
 }
@@ -256,7 +307,7 @@ def test_miniature_needs_no_network():
     """Stand-ins are trained, texts bundled, written or made of these; nothing has an address."""
     config = SCALES["miniature"]
     assert all(model.keys() & {"train", "path"} for model in config["models"].values())
-    sources = {"bundled", "generate", "path", "union", "variants"}
+    sources = {"bundled", "generate", "path", "union", "variants", "sentences"}
     assert all(dataset.keys() & sources for dataset in config["datasets"].values())
     assert not re.search(r"\b(hub|url)\b|://", repr([config["models"], config["datasets"]]))
 
@@ -682,7 +733,7 @@ def test_missing_key(path, entry):
         for section in ("figures", "tables")
         for name, entry in checked(BASE)[section].items()
         for key in KINDS[entry["kind"]][0]
-        if key not in SUBSCHEMAS[f"/$defs/{section[:-1]}"]["required"]
+        if key not in SUBSCHEMAS[f"/$defs/{section[:-1]}"].get("required", [])
     ],
 )
 def test_missing_key_of_a_kind(entry, kind, key):
@@ -726,6 +777,15 @@ def test_perplexity_false_says_something_in_one_kind_only():
     assert checked(changed({"tables.samples.perplexity": True}))
     said, _ = refusal(changed({"tables.samples.perplexity": False}))
     assert "'tables.samples' has `perplexity:`" in said
+
+
+def test_a_word_that_yaml_takes_for_a_truth_value():
+    """`No` without quotes is False, which nobody means who writes a token."""
+    tokens = yaml.safe_load("[No, China]")
+    said, shown = refusal(changed({"tables.picks.token_selection.tokens": tokens}))
+    assert "tokens.0' is False, but a text is expected" in said
+    assert "put it in quotes" in said
+    assert at(shown, "tables.picks.token_selection.tokens") == ["No"]
 
 
 def test_empty_configuration():
@@ -1170,6 +1230,59 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["'tables.tuned_again'", "'pythia_70m_lora_dolly_15k'", "'tables.tuned'", "alike"],
     ),
+    "a country twice": (
+        {"datasets.spoken.sentences.words": ["Cuba.", "Spain.", "Cuba. "]},
+        ["'datasets.spoken.sentences'", "'Cuba.' twice", "remove one"],
+    ),
+    "a context twice": (
+        {"datasets.spoken.sentences.contexts": {"one": "He is", "other": " He is"}},
+        ["'datasets.spoken.sentences'", "'one' and 'other'", "remove one"],
+    ),
+    "sentences of nothing": (
+        {"datasets.spoken.sentences.words": REMOVED},
+        ["'datasets.spoken.sentences'", "empty context 'none'", "`words:`"],
+    ),
+    "a context whose name YAML takes for a truth value": (
+        {("datasets", "spoken", "sentences", "contexts", False): "It is not"},
+        ["'datasets.spoken.sentences'", "context False", "quotes"],
+    ),
+    "sentences in shards": (
+        {"datasets.spoken.shards": 2, "datasets.spoken.controls": []},
+        ["'figures.map'", "'spoken'", "`shards:`"],
+    ),
+    "gains at a layer that is not kept": (
+        {"figures.gains.information_gain.layer": 3},
+        ["'figures.gains.information_gain'", "layer 3 of 'pythia_70m'", "`extract:`"],
+    ),
+    "a map of a layer that is not kept": (
+        {"figures.map.sentence_map.layer": 5},
+        ["'figures.map.sentence_map'", "layer 5 of 'pythia_70m'", "keeps final"],
+    ),
+    "gains of more tokens than are kept": (
+        {"datasets.joined.max_tokens": 63, "datasets.first_texts.max_tokens": 63}
+        | {"datasets.dolly_15k.max_tokens": 63},
+        ["'figures.gains.information_gain'", "64 tokens", "`max_tokens: 63`"],
+    ),
+    "gains of more tokens than a stand-in reads": (
+        {
+            "figures.gains.models": ["gpt2_large"],
+            "models.gpt2_large.train.context": 63,
+            "models.gpt2_large.train.block": 63,
+        },
+        ["'figures.gains.information_gain'", "'gpt2_large'", "`context: 63`"],
+    ),
+    "gains on which member": (
+        {"figures.gains.group": REMOVED},
+        ["'figures.gains'", "`group:`", "first_texts, dolly_15k"],
+    ),
+    "a block that is not there": (
+        {"tables.picks.token_selection.attention_block": 7},
+        ["'tables.picks.token_selection'", "`attention_block: 7`", "only 6"],
+    ),
+    "skills that are harder once learned": (
+        {"figures.theory.skill_scaling.entropy_low": 2},
+        ["'figures.theory.skill_scaling'", "`entropy_high:`", "`entropy_low:`"],
+    ),
     "figure called as one for the asking": (
         {"figures.layers_my_model_my_texts": {"model": "my_model", "dataset": "my_texts"}},
         ["'figures.layers_my_model_my_texts'", "change it"],
@@ -1263,6 +1376,11 @@ def test_braces_in_a_path_are_refused(entry):
         {"datasets.my_texts.fields": ["question", "answer"], "datasets.my_texts.separator": " "},
         {"datasets.pair.panels": {"Both": ["first_texts", "second_texts"]}},
         {"datasets.joined.shards": 4},
+        {"figures.gains.dataset": "dolly_15k", "figures.gains.group": REMOVED},
+        {"figures.gains.information_gain.layer": 0, "models.pythia_70m.extract": [0, "final"]}
+        | {"models.pythia_1b.extract": [0, "final"]},
+        {"tables.picks.token_selection.attention_block": 6},
+        {"datasets.spoken.sentences": {"contexts": {"one": "A text."}}},
         {"datasets.my_texts.shards": 4, "datasets.my_texts.controls": ["without_first_row"]},
     ],
     ids=lambda values: ", ".join(values),
@@ -1281,7 +1399,7 @@ def test_keys_in_vain_are_checked_for_at_every_source():
         "url": "https://example.org/x",
         "variants": {"of": "first_texts", "changes": {"a": {}}},
     }
-    mine |= {"generate": {"grammar": "stories", "count": 1}}
+    mine |= {"generate": {"grammar": "stories", "count": 1}, "sentences": {"contexts": {"a": "b"}}}
     needed = {"url": {"sha256": "0" * 64}, "hub": {"split": "train"}}
     assert set(mine) == set(sources)
     refused = set()
@@ -1292,7 +1410,7 @@ def test_keys_in_vain_are_checked_for_at_every_source():
         except InputError as error:
             assert "`skip_empty:`" in str(error)  # noqa: PT017 (some pass)
             refused.add(source)
-    assert refused == {"union", "variants"}
+    assert refused == {"union", "variants", "sentences"}
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -50,6 +50,16 @@ WEI_TABLES = [
     "wei_table10_prompts",
     "wei_data_sets",
 ]
+TAN_FIGURES = [
+    "tan_fig1_entropy_power_law",
+    "tan_fig2_skill_graph",
+    "tan_fig3_information_gain",
+    "tan_fig4_context_projection",
+    "tan_fig5_js_distance",
+    "tan_fig6_distance_ablation",
+    "tan_fig_skill_scaling",
+]
+TAN_TABLES = ["tan_table_lasso_tokens"]
 TEXTS = ["A fox sang to the lighthouse all night.", "Nobody knew why the kite would not fly.", "Hm"]
 
 
@@ -97,9 +107,9 @@ def test_a_dry_run_of_everything_is_quick(root: Path, tmp_path: Path, scale: str
     done = snakemake(root, "-n", "--directory", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 30
-    for figure in [*FIGURES, *WEI_FIGURES]:
+    for figure in [*FIGURES, *WEI_FIGURES, *TAN_FIGURES, *TAN_TABLES]:
         assert f"figures/{figure}.pdf" in done.stdout
-    for table in WEI_TABLES:
+    for table in [*WEI_TABLES, *TAN_TABLES]:
         assert f"results/tables/{table}.csv" in done.stdout
 
 
@@ -116,16 +126,16 @@ def test_target_rules_are_documented(root: Path) -> None:
     done = snakemake(root, "--list-target-rules")
     assert done.returncode == 0
     rules = dict(re.findall(r"^(\w+) \((.+)\)$", done.stdout, re.MULTILINE))
-    assert rules.keys() == {"all", "liang2024", "wei2024"}
+    assert rules.keys() == {"all", "liang2024", "wei2024", "tan2024"}
     assert rules["liang2024"].startswith("Liang 2024: Figures 1 to 10")
 
 
 def test_the_readme_lists_every_figure_and_table_and_no_other(root: Path) -> None:
     listed = re.findall(r"^\| `(\w+)` \|", (root / "README.md").read_text(), re.MULTILINE)
     config = yaml.safe_load((root / "config.yaml").read_text())
-    assert list(config["figures"]) == [*FIGURES, *WEI_FIGURES]
-    assert list(config["tables"]) == WEI_TABLES
-    assert listed == [*FIGURES, *WEI_FIGURES, *WEI_TABLES]
+    assert list(config["figures"]) == [*FIGURES, *WEI_FIGURES, *TAN_FIGURES]
+    assert list(config["tables"]) == [*WEI_TABLES, *TAN_TABLES]
+    assert listed == [*FIGURES, *WEI_FIGURES, *WEI_TABLES, *TAN_FIGURES, *TAN_TABLES]
 
 
 def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path) -> None:

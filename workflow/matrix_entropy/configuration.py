@@ -82,9 +82,10 @@ def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> 
         if isinstance(properties.get(key, others) or {}, dict)
     }
     for key, inner in properties.items():
-        if key not in filled and "default" in inner:
+        default = resolve(inner, root).get("default")
+        if key not in filled and default is not None:
             # A copy, since the schema is read once for all configurations.
-            filled[key] = copy.deepcopy(inner["default"])
+            filled[key] = copy.deepcopy(default)
     return filled
 
 
@@ -116,6 +117,8 @@ def _sentence(error: ValidationError, root: dict[str, Any]) -> str:
     elif error.validator == "type":
         wanted = TYPES[error.validator_value]
         problem = f"'{where}' is {error.instance!r}, but {wanted} is expected."
+        if isinstance(error.instance, bool) and error.validator_value == "string":
+            problem += " YAML takes words such as No for true or false: put it in quotes."
     elif error.validator == "enum":
         choices = ", ".join(str(choice) for choice in error.validator_value)
         problem = f"'{where}' is {error.instance!r}, but one of {choices} is expected."

@@ -151,6 +151,8 @@ def _derived_texts(
     dataset = datasets[name]
     for member in dataset.get("union", []):
         yield from _known(f"{inside}.union'", member, datasets, "data set")
+    if "sentences" in dataset:
+        yield from _sentences(f"{inside}.sentences'", dataset["sentences"])
     if "variants" in dataset:
         variants = dataset["variants"]
         yield from _known(f"{inside}.variants.of'", variants["of"], datasets, "data set")
@@ -165,6 +167,26 @@ def _derived_texts(
     circle = _circle(name, config, [])
     if name in circle:  # else it only leads to one, whose own entries are told of it
         yield f"{inside}'", f"is made of itself ({' -> '.join(circle)}); change one of these."
+
+
+def _sentences(where: str, sentences: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    words = [word.strip() for word in sentences.get("words", [])]
+    for word in words:
+        if words.count(word) > 1:
+            yield where, f"has in `words:` {word!r} twice; remove one of them."
+    seen: dict[str, str] = {}
+    for name, context in sentences["contexts"].items():
+        if not isinstance(name, str):
+            yield where, f"calls a context {name!r}, which is no text; put it in quotes."
+        if not context.strip() and not words:
+            yield where, f"has an empty context '{name}' and no `words:` to follow it; add some."
+        if context.strip() in seen:
+            yield (
+                where,
+                f"has the contexts '{seen[context.strip()]}' and '{name}', which say the same; "
+                "remove one of them.",
+            )
+        seen[context.strip()] = name
 
 
 def _circle(name: str, config: dict[str, Any], way: list[str]) -> list[str]:
@@ -187,6 +209,7 @@ def _circle(name: str, config: dict[str, Any], way: list[str]) -> list[str]:
 def _groups_of(dataset: dict[str, Any]) -> list[str]:
     """Groups of a data set's texts, as far as the configuration knows them."""
     made = dataset.get("union") or dataset.get("variants", {}).get("changes")
+    made = made or dataset.get("sentences", {}).get("contexts")
     return list(made or dataset.get("groups") or dataset.get("generate", {}).get("groups") or [])
 
 
@@ -205,13 +228,21 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "context_length": (("models", "dataset"), ()),
     "operations": (("models", "dataset"), ()),
     "untrained": (("models", "dataset", "seeds"), ("group",)),
+    "information_gain": (("models", "dataset", "information_gain"), ("group",)),
+    "sentence_map": (("model", "dataset", "sentence_map"), ()),
+    "published_entropy": (("published_entropy",), ()),
+    "skill_graph": (("skill_graph",), ()),
+    "skill_scaling": (("skill_scaling",), ()),
     "indicators": (("models", "dataset"), ("table", "perplexity")),
     "lora": (("models", "dataset", "lora"), ("table",)),
     "variants": (("models", "dataset"), ("table",)),
     "samples": (("models", "dataset"), ("table",)),
     "prompts": (("dataset",), ()),
     "sources": (("datasets",), ()),
+    "token_selection": (("model", "dataset", "token_selection"), ()),
 }
+# Kinds that look at sentences one by one.
+OF_SENTENCES = ("sentence_map", "token_selection")
 
 
 def _shows(
@@ -243,16 +274,59 @@ def _shows(
     ):
         for name in filter(None, names):
             yield from _known(f"{inside}.{key}'", name, entries, what)
-    if kind != "sources":
+    if "dataset" in entry:
         yield from _suits(f"{inside}'", entry, datasets)
     for name in entry.get("models", [entry.get("model")]):
         if name is not None:
             yield from _can_be_shown(f"{inside}'", name, entry, config)
+    yield from _settings(f"{inside}.{kind}'", entry, config)
     left_out = entry.get("leave_out", [])
     for name in left_out:
         yield from _known(f"{inside}.leave_out'", name, dict.fromkeys(entry["models"]), "model")
     if left_out and set(entry["models"]) <= set(left_out):
         yield f"{inside}.leave_out'", "names all of its `models:`; remove one, to be drawn."
+
+
+def _settings(
+    where: str, entry: dict[str, Any], config: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether the settings of a kind, under the key of its name, suit the models and texts."""
+    settings, models = entry.get(entry["kind"], {}), config["models"]
+    shown = [name for name in entry.get("models", [entry.get("model")]) if name is not None]
+    if "layer" in settings:
+        for name in shown:
+            if settings["layer"] not in layers_of(models[name]):
+                yield (
+                    where,
+                    f"looks at the layer {settings['layer']} of '{name}', which keeps "
+                    f"{', '.join(map(str, layers_of(models[name])))}; add it to its `extract:`.",
+                )
+    if entry["kind"] == "information_gain":
+        tokens, dataset = settings["tokens"], config["datasets"][entry["dataset"]]
+        if tokens > dataset.get("max_tokens", tokens):
+            yield (
+                where,
+                f"needs texts of {tokens} tokens, but '{entry['dataset']}' is cut to "
+                f"`max_tokens: {dataset['max_tokens']}`; raise it there, or lower `tokens:`.",
+            )
+        for name in shown:
+            context = models[name].get("train", {}).get("context", tokens)
+            if tokens > context:
+                yield (
+                    where,
+                    f"needs texts of {tokens} tokens, but '{name}' reads only its "
+                    f"`context: {context}`; raise it, or lower `tokens:`.",
+                )
+    elif entry["kind"] == "token_selection":
+        block, layers = settings["attention_block"], models[entry["model"]]["layers"]
+        if block != "last" and block > layers:
+            yield (
+                where,
+                f"looks at `attention_block: {block}`, but '{entry['model']}' has only {layers} "
+                "blocks; lower it.",
+            )
+    elif entry["kind"] == "skill_scaling" and settings["entropy_high"] <= settings["entropy_low"]:
+        yield where, "has an `entropy_high:` that is not above `entropy_low:`; raise it."
 
 
 def _suits(
@@ -278,6 +352,9 @@ def _suits(
             f"needs a data set with a `union:` of two samples or more, but '{name}' has none; "
             "choose another.",
         )
+    elif kind in OF_SENTENCES:
+        if dataset["shards"] > 1:
+            yield where, f"looks at few sentences at once, but '{name}' has `shards:`; remove it."
     elif kind != "layers" and not union and _is_divided(dataset):
         yield (
             where,
@@ -294,13 +371,12 @@ def _suits(
                 f"compares lengths up to {longest} of the same texts; set `min_tokens: {longest}` "
                 f"or more in its data set '{name}', or remove the longest there.",
             )
-    if kind == "untrained" and union:
-        if "group" not in entry:
-            yield where, f"needs a `group:` of '{name}'; add one of {', '.join(union)}."
-        else:
-            yield from _known(f"{where[:-1]}.group'", entry["group"], dict.fromkeys(union), "group")
+    if "group" in entry and union:
+        yield from _known(f"{where[:-1]}.group'", entry["group"], dict.fromkeys(union), "group")
     elif "group" in entry:
         yield where, f"has a `group:`, but its data set '{name}' is no `union:`; remove it."
+    elif (union and kind == "untrained") or (len(union) > 1 and kind == "information_gain"):
+        yield where, f"needs a `group:` of '{name}'; add one of {', '.join(union)}."
     for member in dict.fromkeys(inner for _, inner in runs(entry, datasets) if inner != name):
         # Some models run on the union, those compared with them on its member alone.
         if "union" in datasets[member] or _is_divided(datasets[member]):
@@ -328,7 +404,9 @@ def _can_be_shown(
         if set(layers) <= {0, "final"}:
             yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
         return
-    if "final" not in layers:
+    if kind in OF_SENTENCES:
+        return
+    if kind != "information_gain" and "final" not in layers:
         yield where, f"needs the layer `final` of '{name}'; add it to its `extract:`."
     if "parameters" not in model and "train" not in model:
         yield (

@@ -252,6 +252,29 @@ def metrics_of_figure(wildcards):
     return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
 
 
+def sentences_of(entries, wildcard):
+    """The sentences that a figure or table looks at, as its model saw them."""
+
+    def path(wildcards):
+        entry = entries[getattr(wildcards, wildcard)]
+        return f"results/sentences/{entry['model']}/{entry['dataset']}.npz"
+
+    return path
+
+
+def gains_of(wildcards):
+    """Information gains of a figure's models, on every part of its data set."""
+    figure, dataset = wildcards.figure, FIGURES[wildcards.figure]["dataset"]
+    parts = experiments.part_names(dataset, DATASETS[dataset]["shards"])
+    models = FIGURES[figure]["models"]
+    return [f"results/information_gain/{figure}/{m}/{part}.npz" for m in models for part in parts]
+
+
+def with_settings(name, entries):
+    """An entry with its name and the settings of its kind, which stand under the kind's name."""
+    return {"name": name, **entries[name], **entries[name][entries[name]["kind"]]}
+
+
 def targets_of(paper):
     """The PDFs of a paper's figures and the CSVs of its tables; other formats come with them."""
     return [

@@ -1,0 +1,35 @@
+"""Draw a figure that needs no model: from published numbers, or from a simulation."""
+
+from matrix_entropy.console import job
+from matrix_entropy.figure_style import save_figure
+from matrix_entropy.files import write_csv
+from matrix_entropy.published_entropy_figure import (
+    draw_published_entropy,
+    published_entropy_captions,
+    published_entropy_fits,
+    published_entropy_numbers,
+)
+from matrix_entropy.skill_graph_figure import draw_skill_graph, graph_captions, graph_numbers
+from matrix_entropy.skill_scaling_figure import (
+    draw_skill_scaling,
+    skill_scaling_captions,
+    skill_scaling_numbers,
+)
+
+with job(snakemake.log[0]):
+    figure, paths = snakemake.params.figure, snakemake.output[:3]
+    if figure["kind"] == "skill_graph":
+        numbers = graph_numbers(figure)
+        drawn = draw_skill_graph(numbers, *graph_captions(figure))
+    else:
+        if figure["kind"] == "skill_scaling":
+            numbers, fits = skill_scaling_numbers(figure)
+            drawn = draw_skill_scaling(numbers, fits, *skill_scaling_captions(figure))
+        else:
+            title, epsilon = figure.get("title", figure["name"]), figure["epsilon"]
+            numbers = published_entropy_numbers(epsilon)
+            fits = published_entropy_fits(numbers)
+            captions = published_entropy_captions(title, epsilon)
+            drawn = draw_published_entropy(numbers, fits, *captions)
+        write_csv(snakemake.output[3], fits)
+    save_figure(drawn, numbers, paths)
