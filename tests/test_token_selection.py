@@ -317,7 +317,7 @@ def weights_of(picks: dict[str, list[float]], sentence: str = "0") -> pd.DataFra
     return weights
 
 
-def test_picks_are_listed_by_weight_or_counted() -> None:
+def test_picks_are_listed_by_weight_and_counted_if_many() -> None:
     weights = weights_of(
         {
             "attention": [0.02, 0.5, 0.01, 0.0, 0.3, 0.02, 0, 0, 0, 0],
@@ -326,11 +326,12 @@ def test_picks_are_listed_by_weight_or_counted() -> None:
         }
     )
     table = selection_table(weights, published_picks(made_sentences(["A"])))
+    eight = " ".join(f"[{letter}]" for letter in "abcdefgh")
     assert table.columns.tolist() == ["token", "occurrence", "weights", "picked"]
     assert table.to_numpy().tolist() == [
         ["[No]", "1 of 1", "attention", "[b] [e] [a] [f]"],
-        ["[No]", "1 of 1", "Lasso", "9 of 10"],
-        ["[No]", "1 of 1", "literal Lasso", "all 10"],
+        ["[No]", "1 of 1", "Lasso", f"{eight} ... (9 of 10)"],
+        ["[No]", "1 of 1", "literal Lasso", f"{eight} ... (10 of 10)"],
     ]
     weights["picked_lasso"] = False
     table = selection_table(weights, published_picks(made_sentences(["A"])))

@@ -18,6 +18,9 @@ import yaml
 import random_models
 from matrix_entropy.entropy import entropy_of
 from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.gain_file import Gains
+from matrix_entropy.published_entropy_figure import published_entropy_numbers
+from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.stand_ins import train_tokenizer
 
 FIGURES = [
@@ -107,7 +110,7 @@ def test_a_dry_run_of_everything_is_quick(root: Path, tmp_path: Path, scale: str
     done = snakemake(root, "-n", "--directory", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 30
-    for figure in [*FIGURES, *WEI_FIGURES, *TAN_FIGURES, *TAN_TABLES]:
+    for figure in [*FIGURES, *WEI_FIGURES, *TAN_FIGURES]:
         assert f"figures/{figure}.pdf" in done.stdout
     for table in [*WEI_TABLES, *TAN_TABLES]:
         assert f"results/tables/{table}.csv" in done.stdout
@@ -243,6 +246,43 @@ def test_the_miniature_tables_say_stand_in(miniature: Path, table: str) -> None:
     assert set(numbers["comparable"]) <= {"stand-in, not comparable", "no published value"}
     assert "stand-in, not comparable" in set(numbers["comparable"])
     assert all("Stand-ins: small models" in files[end].read_text() for end in ("md", "tex"))
+
+
+def test_figures_without_a_model_are_those_of_the_full_scale(miniature: Path, root: Path) -> None:
+    """The same numbers from config.yaml's entry as the miniature scale has drawn."""
+    entry = yaml.safe_load((root / "config.yaml").read_text())["figures"]
+    epsilon = entry["tan_fig1_entropy_power_law"]["published_entropy"]["epsilon"]
+    drawn = pd.read_csv(miniature / "figures/tan_fig1_entropy_power_law.csv")
+    expected = published_entropy_numbers(epsilon)
+    np.testing.assert_allclose(drawn["normalised_entropy"], expected["normalised_entropy"])
+    fits = pd.read_csv(miniature / "figures/tan_fig1_entropy_power_law.fits.csv")
+    law = fits[(fits["family"] == "Cerebras-GPT") & (fits["dataset"] == "dolly-15k")].iloc[0]
+    assert law["exponent"] == pytest.approx(-0.315, abs=1e-3)
+    assert law["r_squared"] == pytest.approx(0.995, abs=1e-3)
+
+
+def test_the_information_gain_drawn_is_that_of_its_files(miniature: Path) -> None:
+    name = "tan_fig3_information_gain"
+    drawn = pd.read_csv(miniature / f"figures/{name}.csv")
+    assert drawn["model"].nunique() == 10
+    assert drawn["stand_in"].all()
+    for model, curve in drawn.groupby("model"):
+        gains = Gains.load(miniature / f"results/information_gain/{name}/{model}/hh_rlhf_long.npz")
+        mean = np.log(gains.diagonals).cumsum(axis=1).mean(axis=0)
+        np.testing.assert_allclose(curve["gain"], mean, rtol=1e-8)
+        assert set(curve["texts"]) == {len(gains.ids)}
+
+
+def test_the_maps_are_of_45_sentences_of_a_stand_in(miniature: Path) -> None:
+    path = miniature / "results/sentences/pythia_1_4b/contexts_and_countries.npz"
+    sentences = Sentences.load(path)
+    assert sentences.provenance["model"]["stand_in"] is True
+    for figure in TAN_FIGURES[3:6]:
+        points = pd.read_csv(miniature / f"figures/{figure}.csv")
+        assert (points.groupby(["measure", "method"]).size() == 45).all()
+        assert sorted(points["text"].unique()) == sorted(sentences.texts)
+        pairs = pd.read_csv(miniature / f"figures/{figure}.distances.csv")
+        assert (pairs.groupby("measure").size() == 45 * 44 // 2).all()
 
 
 def test_prompts_change_the_rows_of_the_same_tokens(miniature: Path) -> None:

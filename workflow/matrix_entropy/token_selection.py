@@ -251,8 +251,8 @@ def published_picks(sentences: Sentences) -> pd.DataFrame:
 def selection_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The picks of every target and method as words, those with the largest weight first.
 
-    More than eight picks are only counted: "18 of 39", or "all 39". The published picks stand in
-    the order printed, those by Lasso beside both readings of the penalty.
+    Of more than eight picks the first eight are named and all counted: "... (18 of 39)". The
+    published picks stand in the order printed, those by Lasso beside both readings of the penalty.
 
     Parameters
     ----------
@@ -295,10 +295,10 @@ def selection_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
 
 def _picked(earlier: pd.DataFrame, method: str) -> str:
     picks = earlier[earlier[PICKED[method]]].sort_values(method, ascending=False, kind="stable")
+    named = _listed(picks["token"].iloc[:MOST_LISTED])
     if len(picks) <= MOST_LISTED:
-        return _listed(picks["token"])
-    every = len(picks) == len(earlier)
-    return f"all {len(earlier)}" if every else f"{len(picks)} of {len(earlier)}"
+        return named
+    return f"{named} ... ({len(picks)} of {len(earlier)})"
 
 
 def _listed(tokens: pd.Series) -> str:
