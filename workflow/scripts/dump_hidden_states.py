@@ -38,7 +38,9 @@ if processes > 1 and "LOCAL_RANK" not in os.environ:
         shutil.rmtree(arguments.output.with_name(f".{arguments.output.name}.part"), True)
     sys.exit(min(abs(status), 1))
 
-import torch  # noqa: E402 (not in the process that only launches the others)
+# Not in the process that only launches the others.
+from matrix_entropy import start  # noqa: E402, F401  # isort: skip
+import torch  # noqa: E402
 
 from matrix_entropy.console import job  # noqa: E402
 from matrix_entropy.entries import layers_of  # noqa: E402

@@ -1,5 +1,7 @@
 """Measure a model's accuracy on the benchmarks of a data set."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 import torch
 
 from matrix_entropy.benchmarks import evaluate

@@ -1,5 +1,7 @@
 """Read a hub data set's texts into one record format."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.files import write_json, write_jsonl
 from matrix_entropy.hub_texts import read_hub_dataset

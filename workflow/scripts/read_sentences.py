@@ -1,5 +1,7 @@
 """Run a model over a few sentences and keep its states and attention weights."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import torch

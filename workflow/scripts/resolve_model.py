@@ -1,5 +1,7 @@
 """Find a model's files and record what they are."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

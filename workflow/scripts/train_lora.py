@@ -1,5 +1,7 @@
 """Fine-tune a model by low-rank adapters."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import torch

@@ -1,5 +1,7 @@
 """Train a stand-in."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 import torch

@@ -1,5 +1,7 @@
 """Train the tokenizer that stand-ins share."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.files import read_jsonl
 from matrix_entropy.stand_ins import train_tokenizer

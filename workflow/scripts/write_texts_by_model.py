@@ -1,5 +1,7 @@
 """Let a model write a data set's texts; prompts and settings are kept beside them."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 import torch
 
 from matrix_entropy.console import job
