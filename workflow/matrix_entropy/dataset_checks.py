@@ -1,0 +1,160 @@
+"""What a schema cannot say of data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from matrix_entropy.shared_checks import either, groups_of, known, one_source, said_in_vain
+
+TASKS = Path(__file__).parent.parent / "tasks"
+
+
+def dataset_contradictions(
+    name: str, config: dict[str, Any], root: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Where a data set says too little, too much, or names what is not there."""
+    dataset, where = config["datasets"][name], f"'datasets.{name}'"
+    yield from one_source(where, dataset, root["$defs"]["dataset"], root)
+    yield from _derived_texts(name, config, root)
+    yield from said_in_vain(where, dataset, "dataset", root)
+    if "hub" in dataset and "split" not in dataset:
+        yield where, "has a `hub:` without `split:`; add it, often `split: train`."
+    if "url" in dataset and "sha256" not in dataset:
+        yield where, "has a `url:` without `sha256:`; add the hash that the file must have."
+    # What a default fills in is no choice.
+    chosen = {"field"} if dataset["field"] != "text" else set()
+    chosen |= {"fields", "record"} & set(dataset)
+    if len(chosen) > 1:
+        yield (
+            where,
+            f"says in {either(sorted(chosen), 'and')} what its text is; remove all but one.",
+        )
+    if "sample" in dataset and len({"first", "size"} & set(dataset["sample"])) != 1:
+        yield where, "needs in `sample:` either `first:` or `size:`."
+    yield from _group_names(where, dataset)
+    if "generate" in dataset:
+        yield from _generated(name, dataset["generate"], config["models"], root)
+    if "task" in dataset and "hub" not in dataset:
+        own = sorted(path.stem for path in TASKS.glob("*.yaml"))
+        if dataset["task"] not in own:
+            yield (
+                where,
+                f"has `task: {dataset['task']}`, which does not ask the questions of a file; "
+                f"choose one that does: {', '.join(own)}.",
+            )
+    if dataset["window_perplexity"] and not dataset["token_losses"]:
+        yield where, "wants `window_perplexity:` without `token_losses:`; set `token_losses: true`."
+    if dataset["shards"] > 1 and "equal_length" in dataset["controls"]:
+        yield (
+            where,
+            "has `shards:` and the control `equal_length`, which compares all texts of a panel; "
+            "set `controls: [without_first_row]`, or `controls: []`.",
+        )
+    longest = max(dataset.get("lengths", [0]))
+    if longest > dataset.get("max_tokens", longest):
+        yield (
+            where,
+            f"has in `lengths:` {longest}, more than the `max_tokens: {dataset['max_tokens']}` "
+            "that are kept of a text; remove the one or raise the other.",
+        )
+
+
+def _derived_texts(
+    name: str, config: dict[str, Any], root: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    datasets, inside = config["datasets"], f"'datasets.{name}"
+    dataset = datasets[name]
+    for member in dataset.get("union", []):
+        yield from known(f"{inside}.union'", member, datasets, "data set")
+    if "sentences" in dataset:
+        yield from _sentences(f"{inside}.sentences'", dataset["sentences"])
+    if "variants" in dataset:
+        variants = dataset["variants"]
+        yield from known(f"{inside}.variants.of'", variants["of"], datasets, "data set")
+        for label, change in variants["changes"].items():
+            where = f"{inside}.variants.changes.{label}'"
+            yield from said_in_vain(where, change, "change", root)
+            if {"sentences", "prefix"} <= set(change):
+                yield (
+                    where,
+                    "has both `sentences:` and `prefix:`; make two variants of them.",
+                )
+    circle = _circle(name, config, [])
+    if name in circle:  # else it only leads to one, whose own entries are told of it
+        yield f"{inside}'", f"is made of itself ({' -> '.join(circle)}); change one of these."
+
+
+def _sentences(where: str, sentences: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    words = [word.strip() for word in sentences.get("words", [])]
+    for word in words:
+        if words.count(word) > 1:
+            yield where, f"has in `words:` {word!r} twice; remove one of them."
+    seen: dict[str, str] = {}
+    for name, context in sentences["contexts"].items():
+        if not isinstance(name, str):
+            yield where, f"calls a context {name!r}, which is no text; put it in quotes."
+        if not context.strip() and not words:
+            yield where, f"has an empty context '{name}' and no `words:` to follow it; add some."
+        if context.strip() in seen:
+            yield (
+                where,
+                f"has the contexts '{seen[context.strip()]}' and '{name}', which say the same; "
+                "remove one of them.",
+            )
+        seen[context.strip()] = name
+
+
+def _circle(name: str, config: dict[str, Any], way: list[str]) -> list[str]:
+    """The way from a data set over those it is made of back to itself; empty if there is none."""
+    if name in way:
+        return [*way[way.index(name) :], name]
+    entry = config["datasets"].get(name, {})
+    made_of = [*entry.get("union", []), *filter(None, [entry.get("variants", {}).get("of")])]
+    way = [*way, name]
+    writer = entry.get("generate", {}).get("model")
+    if "train" in config["models"].get(writer, {}):
+        made_of.append(config["models"][writer]["train"]["corpus"])
+        way.append(f"what the model {writer} learns from")
+    for inner in made_of:
+        if found := _circle(inner, config, way):
+            return found
+    return []
+
+
+def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    groups = groups_of(dataset)
+    for label in [*groups, *dataset.get("panels", {})]:
+        if not isinstance(label, str):
+            yield where, f"calls a group or panel {label!r}, which is no text; put it in quotes."
+    if "groups" in dataset and len(set(dataset["groups"].values())) < len(groups):
+        yield where, "gives two names to one group in `groups:`; remove one of them."
+    seen: dict[str, str] = {}
+    for panel, members in dataset.get("panels", {}).items():
+        for member in members:
+            if member in seen:
+                yield (
+                    where,
+                    f"puts the group '{member}' into the panels '{seen[member]}' and '{panel}'; "
+                    "remove it from one, since texts of a panel are cut to a length of their own.",
+                )
+            seen[member] = panel
+            if groups and member not in groups:
+                yield (
+                    where,
+                    f"puts a group '{member}' into the panel '{panel}'; correct it, the groups "
+                    f"are: {', '.join(groups)}.",
+                )
+
+
+def _generated(
+    name: str, generate: dict[str, Any], models: dict[str, Any], root: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    where = f"'datasets.{name}.generate'"
+    yield from one_source(where, generate, root["$defs"]["generate"], root)
+    yield from said_in_vain(where, generate, "generate", root)
+    if "model" in generate:
+        yield from known(f"'datasets.{name}.generate.model'", generate["model"], models, "model")
+        if "template" not in generate:
+            yield where, "needs a `template:`, the prompt that the model is given."

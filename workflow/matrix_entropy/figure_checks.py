@@ -1,0 +1,250 @@
+"""What a schema cannot say of figures and tables."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from matrix_entropy.entries import layers_of
+from matrix_entropy.experiments import derived_models, runs
+from matrix_entropy.shared_checks import given, is_divided, known
+from matrix_entropy.yaml_examples import resolve, to_write
+
+# What every figure and table may say, and what one of a kind must and may say beside it.
+ALWAYS = ("paper", "kind", "title")
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "layers": (("model", "dataset"), ()),
+    "scaling": (("models", "dataset"), ("leave_out",)),
+    "normalisations": (("models", "dataset"), ()),
+    "context_length": (("models", "dataset"), ()),
+    "operations": (("models", "dataset"), ()),
+    "untrained": (("models", "dataset", "seeds"), ("group",)),
+    "information_gain": (("models", "dataset", "information_gain"), ("group",)),
+    "sentence_map": (("model", "dataset", "sentence_map"), ()),
+    "published_entropy": (("published_entropy",), ()),
+    "skill_graph": (("skill_graph",), ()),
+    "skill_scaling": (("skill_scaling",), ()),
+    "indicators": (("models", "dataset"), ("table", "perplexity")),
+    "lora": (("models", "dataset", "lora"), ("table",)),
+    "variants": (("models", "dataset"), ("table",)),
+    "samples": (("models", "dataset"), ("table",)),
+    "prompts": (("dataset",), ()),
+    "sources": (("datasets",), ()),
+    "token_selection": (("model", "dataset", "token_selection"), ()),
+}
+# Kinds that look at sentences one by one.
+OF_SENTENCES = ("sentence_map", "token_selection")
+
+
+def figure_contradictions(
+    path: list[str], entry: dict[str, Any], config: dict[str, Any], root: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether a figure or table says what its kind needs, in names that exist and suit it."""
+    models, datasets, kind = config["models"], config["datasets"], entry["kind"]
+    inside, schema = f"'{'.'.join(path)}", root["$defs"][path[0].removesuffix("s")]
+    properties = schema["properties"]
+    needed, allowed = KINDS[kind]
+    for key in entry:
+        if key not in (*ALWAYS, *needed, *allowed) and given(key, entry, schema):
+            users = [k for k in properties["kind"]["enum"] if key in KINDS[k][0] + KINDS[k][1]]
+            yield (
+                f"{inside}'",
+                f"has `{key}:`, which the kind '{kind}' does not use; remove it, or set `kind:` to "
+                f"one that does: {', '.join(users)}.",
+            )
+    for key in needed:
+        if key not in entry:
+            values = {name: resolve(properties[name], root)["examples"][0] for name in needed}
+            shown = to_write(path, {"kind": kind, **values})
+            yield f"{inside}'", f"is of the kind '{kind}' and lacks the key '{key}'; add it.{shown}"
+    for key, names, entries, what in (
+        ("model", [entry.get("model")], models, "model"),
+        ("models", entry.get("models", []), models, "model"),
+        ("dataset", [entry.get("dataset")], datasets, "data set"),
+        ("datasets", entry.get("datasets", []), datasets, "data set"),
+    ):
+        for name in filter(None, names):
+            yield from known(f"{inside}.{key}'", name, entries, what)
+    if "dataset" in entry:
+        yield from _suits(f"{inside}'", entry, datasets)
+    for name in entry.get("models", [entry.get("model")]):
+        if name is not None:
+            yield from _can_be_shown(f"{inside}'", name, entry, config)
+    yield from _settings(f"{inside}.{kind}'", entry, config)
+    left_out = entry.get("leave_out", [])
+    for name in left_out:
+        yield from known(f"{inside}.leave_out'", name, dict.fromkeys(entry["models"]), "model")
+    if left_out and set(entry["models"]) <= set(left_out):
+        yield f"{inside}.leave_out'", "names all of its `models:`; remove one, to be drawn."
+
+
+def _settings(
+    where: str, entry: dict[str, Any], config: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether the settings of a kind, under the key of its name, suit the models and texts."""
+    settings, models = entry.get(entry["kind"], {}), config["models"]
+    shown = [name for name in entry.get("models", [entry.get("model")]) if name is not None]
+    if "layer" in settings:
+        for name in shown:
+            if settings["layer"] not in layers_of(models[name]):
+                yield (
+                    where,
+                    f"looks at the layer {settings['layer']} of '{name}', which keeps "
+                    f"{', '.join(map(str, layers_of(models[name])))}; add it to its `extract:`.",
+                )
+    if entry["kind"] == "information_gain":
+        tokens, dataset = settings["tokens"], config["datasets"][entry["dataset"]]
+        if tokens > dataset.get("max_tokens", tokens):
+            yield (
+                where,
+                f"needs texts of {tokens} tokens, but '{entry['dataset']}' is cut to "
+                f"`max_tokens: {dataset['max_tokens']}`; raise it there, or lower `tokens:`.",
+            )
+        for name in shown:
+            context = models[name].get("train", {}).get("context", tokens)
+            if tokens > context:
+                yield (
+                    where,
+                    f"needs texts of {tokens} tokens, but '{name}' reads only its "
+                    f"`context: {context}`; raise it, or lower `tokens:`.",
+                )
+    elif entry["kind"] == "token_selection":
+        block, layers = settings["attention_block"], models[entry["model"]]["layers"]
+        if block != "last" and block > layers:
+            yield (
+                where,
+                f"looks at `attention_block: {block}`, but '{entry['model']}' has only {layers} "
+                "blocks; lower it.",
+            )
+    elif entry["kind"] == "skill_scaling" and settings["entropy_high"] <= settings["entropy_low"]:
+        yield where, "has an `entropy_high:` that is not above `entropy_low:`; raise it."
+
+
+def _suits(
+    where: str, entry: dict[str, Any], datasets: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether the data set of a figure or table has what its kind shows."""
+    kind, name = entry["kind"], entry["dataset"]
+    dataset = datasets[name]
+    changes, union = dataset.get("variants", {}).get("changes", {}), dataset.get("union", [])
+    if kind in ("operations", "variants", "prompts"):
+        if not changes:
+            yield (
+                where,
+                f"needs a data set with `variants:`, but '{name}' has none; choose another.",
+            )
+        elif kind == "prompts" and not any("prefix" in change for change in changes.values()):
+            yield where, f"lists prefixes, but no variant of '{name}' has a `prefix:`; add one."
+        elif kind != "prompts" and len(changes) < 2:
+            yield where, f"compares variants, but '{name}' has a single one; add another there."
+    elif kind == "samples" and len(union) < 2:
+        yield (
+            where,
+            f"needs a data set with a `union:` of two samples or more, but '{name}' has none; "
+            "choose another.",
+        )
+    elif kind in OF_SENTENCES:
+        if dataset["shards"] > 1:
+            yield where, f"looks at few sentences at once, but '{name}' has `shards:`; remove it."
+    elif kind != "layers" and not union and is_divided(dataset):
+        yield (
+            where,
+            f"would mix the groups of '{name}'; give it a data set with `union: [{name}]`, in "
+            "which they are one.",
+        )
+    if kind == "context_length":
+        longest = max(dataset.get("lengths", [0]))
+        if not longest:
+            yield where, f"needs `lengths:` in its data set '{name}'; add them there."
+        elif longest > dataset.get("min_tokens", 0):
+            yield (
+                where,
+                f"compares lengths up to {longest} of the same texts; set `min_tokens: {longest}` "
+                f"or more in its data set '{name}', or remove the longest there.",
+            )
+    if "group" in entry and union:
+        yield from known(f"{where[:-1]}.group'", entry["group"], dict.fromkeys(union), "group")
+    elif "group" in entry:
+        yield where, f"has a `group:`, but its data set '{name}' is no `union:`; remove it."
+    elif (union and kind == "untrained") or (len(union) > 1 and kind == "information_gain"):
+        yield where, f"needs a `group:` of '{name}'; add one of {', '.join(union)}."
+    for member in dict.fromkeys(inner for _, inner in runs(entry, datasets) if inner != name):
+        # Some models run on the union, those compared with them on its member alone.
+        if "union" in datasets[member] or is_divided(datasets[member]):
+            yield (
+                where,
+                f"runs on '{member}' alone as well, whose texts have groups of their own; choose a "
+                f"data set for '{name}' that has none.",
+            )
+        for key in ("max_tokens", "min_tokens"):
+            if datasets[member].get(key) != dataset.get(key):
+                yield (
+                    where,
+                    f"compares '{member}' as part of '{name}' with '{member}' alone, which differ "
+                    f"in `{key}:`; give both the same.",
+                )
+
+
+def _can_be_shown(
+    where: str, name: str, entry: dict[str, Any], config: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether a model of a figure or table has what its kind shows."""
+    model, kind = config["models"][name], entry["kind"]
+    layers = layers_of(model)
+    if kind == "layers":
+        if set(layers) <= {0, "final"}:
+            yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
+        return
+    if kind in OF_SENTENCES:
+        return
+    if kind != "information_gain" and "final" not in layers:
+        yield where, f"needs the layer `final` of '{name}'; add it to its `extract:`."
+    if "parameters" not in model and "train" not in model:
+        yield (
+            where,
+            f"needs the number of parameters of '{name}'; add it to the model, for example "
+            "`parameters: 70.0e+6`.",
+        )
+    if kind == "context_length" and "train" in model:
+        longest = max(config["datasets"][entry["dataset"]]["lengths"])
+        if longest > model["train"]["context"]:
+            yield (
+                where,
+                f"needs texts of {longest} tokens, but '{name}' reads only its `context: "
+                f"{model['train']['context']}`; raise it, or remove the longest of `lengths:` in "
+                f"'{entry['dataset']}'.",
+            )
+
+
+def names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Models that are made for figures and tables under the name of another, and such figures."""
+    made: dict[str, tuple[str, Any]] = {}
+    for section in ("figures", "tables"):
+        for name, entry in config[section].items():
+            where = f"'{section}.{name}'"
+            alone = config | {"figures": {}, "tables": {}} | {section: {name: entry}}
+            for model, source in derived_models(alone).items():
+                first, other = made.setdefault(model, (where, source))
+                if model in config["models"]:
+                    yield (
+                        f"'models.{model}'",
+                        f"has the name of a model that {where} makes; change it.",
+                    )
+                if source != other:
+                    yield where, f"makes '{model}' in another way than {first}; set both alike."
+    seen: dict[str, tuple[str, str]] = {}
+    for pair in itertools.product(config["models"] | derived_models(config), config["datasets"]):
+        drawn = f"layers_{pair[0]}_{pair[1]}"
+        if drawn in config["figures"]:
+            yield (
+                f"'figures.{drawn}'",
+                "has the name of a figure that is there without it; change it.",
+            )
+        if drawn in seen:
+            yield (
+                f"'datasets.{pair[1]}'",
+                f"with the model '{pair[0]}' is drawn as {drawn}, as is '{seen[drawn][1]}' with "
+                f"'{seen[drawn][0]}'; change one of these names.",
+            )
+        seen[drawn] = pair
