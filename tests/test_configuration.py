@@ -58,6 +58,10 @@ datasets:
   prompted: {variants: {of: my_texts, changes: {none: {}, prompt: {prefix: Listen.}}}}
   long: {path: /data/long.txt, min_tokens: 513, max_tokens: 512, lengths: [32, 128, 512]}
   spoken: {sentences: {contexts: {none: "", king: He is the king of}, words: [Cuba., Spain.]}}
+  lands:
+    sentences:
+      contexts: {none: "", king: He is the king of}
+      words: [Cuba., Spain., Chad., Mali., Peru., Iran., Iraq., Oman.]
 figures:
   my_figure: {model: my_model, dataset: my_texts}
   sizes: {kind: scaling, models: [pythia_70m, pythia_1b], dataset: pair}
@@ -71,7 +75,7 @@ figures:
     dataset: joined
     group: dolly_15k
     information_gain: {tokens: 64}
-  map: {kind: sentence_map, model: pythia_70m, dataset: spoken, sentence_map: {measures: [log_det]}}
+  map: {kind: sentence_map, model: pythia_70m, dataset: lands, sentence_map: {measures: [log_det]}}
   published: {kind: published_entropy, published_entropy: {epsilon: 0.1}}
   graph: {kind: skill_graph, skill_graph: {skills: 100, texts: 400}}
   theory: {kind: skill_scaling, skill_scaling: {alphas: [0.5], skills: [100000]}}
@@ -788,6 +792,14 @@ def test_a_word_that_yaml_takes_for_a_truth_value():
     assert at(shown, "tables.picks.token_selection.tokens") == ["No"]
 
 
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+def test_a_number_is_finite(value):
+    """YAML knows numbers with which nothing can be computed."""
+    said, _ = refusal(changed({"figures.gains.information_gain.noise": yaml.safe_load(value)}))
+    assert "'figures.gains.information_gain.noise' is " in said
+    assert "a number is expected" in said
+
+
 def test_empty_configuration():
     """An empty file is told what comes first."""
     said, _ = refusal({})
@@ -1238,6 +1250,50 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.spoken.sentences.contexts": {"one": "He is", "other": " He is"}},
         ["'datasets.spoken.sentences'", "'one' and 'other'", "remove one"],
     ),
+    "a word of white space": (
+        {"datasets.spoken.sentences.words": ["Cuba.", " "]},
+        ["'datasets.spoken.sentences'", "white space alone", "remove it"],
+    ),
+    "a map of two sentences": (
+        {"datasets.lands.sentences.words": ["Cuba."]},
+        ["'figures.map.sentence_map'", "three sentences", "there are 2"],
+    ),
+    "as many neighbours as sentences": (
+        {"figures.map.sentence_map.umap": {"neighbours": 16}},
+        ["'figures.map.sentence_map'", "`neighbours: 16`", "16 sentences", "lower it to 15"],
+    ),
+    "a map of texts that are cut": (
+        {"datasets.lands.max_tokens": 8},
+        ["'figures.map'", "whole sentences", "'lands'", "`max_tokens:`"],
+    ),
+    "tokens of short texts left out": (
+        {"datasets.spoken.min_tokens": 8},
+        ["'tables.picks'", "'spoken'", "`min_tokens:`"],
+    ),
+    "a map of texts behind a prefix": (
+        {"figures.map.dataset": "prompted"},
+        ["'figures.map'", "`prefix:`", "'prompted'"],
+    ),
+    "a token of white space": (
+        {"tables.picks.token_selection.tokens": ["Cuba", " "]},
+        ["'tables.picks.token_selection'", "white space", "remove it"],
+    ),
+    "a token twice": (
+        {"tables.picks.token_selection.tokens": ["Cuba", " Cuba"]},
+        ["'tables.picks.token_selection'", "'Cuba' twice", "remove one"],
+    ),
+    "gains of models of which one has another first token": (
+        {"models.pythia_1b.bos": True},
+        ["'figures.gains.information_gain'", "beginning-of-sequence", "`bos:`"],
+    ),
+    "a flop that ends within none": (
+        {"figures.theory.skill_scaling.flop_step": 0.3},
+        ["'figures.theory.skill_scaling'", "`flop_step: 0.3`", "`flop_step: 0.333333`"],
+    ),
+    "a figure called as a table that draws one": (
+        {"figures.picks": BASE["figures"]["graph"]},
+        ["'tables.picks'", "change one"],
+    ),
     "sentences of nothing": (
         {"datasets.spoken.sentences.words": REMOVED},
         ["'datasets.spoken.sentences'", "empty context 'none'", "`words:`"],
@@ -1247,8 +1303,8 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["'datasets.spoken.sentences'", "context False", "quotes"],
     ),
     "sentences in shards": (
-        {"datasets.spoken.shards": 2, "datasets.spoken.controls": []},
-        ["'figures.map'", "'spoken'", "`shards:`"],
+        {"datasets.lands.shards": 2, "datasets.lands.controls": []},
+        ["'figures.map'", "'lands'", "`shards:`"],
     ),
     "gains at a layer that is not kept": (
         {"figures.gains.information_gain.layer": 3},
@@ -1422,6 +1478,8 @@ def test_nothing_gets_through_as_a_traceback(seed):
     for path in generator.sample([path for path in KEYS if path.count(".") > 1], 3):
         section, name, *inner = path.split(".")
         other = ".".join([section, generator.choice([name, *BASE[section]]), *inner])
+        if any(f"{other}.".startswith(f"{path}.") for path in values):
+            continue  # what was put there has no such key
         example, named = KEYS[path]["examples"][0], generator.choice(names)
         values[other] = generator.choice([example, example, named, [named], None, {}, []])
     with contextlib.suppress(InputError):

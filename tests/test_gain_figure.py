@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def made_gains(width: int, kernel: str = "cosine", texts: int = TEXTS, **record:
         provenance={
             "model": {"stand_in": False} | record,
             "dataset": {"name": "hh_rlhf"},
+            "options": {"bos": False},
             "texts_left_out": 4,
         },
     )
@@ -160,7 +162,12 @@ def test_everything_is_labelled_and_fits(stand_in: bool) -> None:
     text = " ".join(words(figure).split())
     for wanted in (
         *("A title: Pythia", "HH-RLHF: 5 texts, cut to 24 tokens", "7 shorter texts left out"),
-        *("layer final", "inner product of l2-normalised states", "σ = 0.1", "not divided"),
+        *(
+            "layer final",
+            "inner product of l2-normalised states",
+            "σ\u00a0=\u00a00.1",
+            "not divided",
+        ),
         *("Tokens $T$", "nats per dimension", "½ log(1 + 1/σ²)"),
     ):
         assert wanted in text
@@ -199,3 +206,40 @@ def test_a_band_that_reaches_zero_leaves_the_logarithmic_panel_as_it_is() -> Non
 def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:
     numbers = gain_numbers(*made())
     check_same_bytes(lambda: draw(numbers), numbers, tmp_path)
+
+
+def test_models_of_one_size_are_told_apart() -> None:
+    gains, models = made(stand_in=True)
+    first = next(iter(gains))
+    gains["twin"], models["twin"] = gains[first], models[first]
+    figure = draw(gain_numbers(gains, models))
+    names = legend_of(figure)
+    assert len(set(names)) == len(names)
+    lines = figure.axes[0].get_lines()[: len(gains)]
+    assert len({(str(line.get_color()), str(line.get_linestyle())) for line in lines}) == len(gains)
+    check_layout(figure)
+
+
+def test_a_beginning_of_sequence_token_is_mentioned() -> None:
+    gains, models = made()
+    said = "token 1 is the beginning-of-sequence token"
+    assert said not in gain_captions("A title", gain_numbers(gains, models))[1]
+    for found in gains.values():
+        found.provenance["options"]["bos"] = True
+    assert said in gain_captions("A title", gain_numbers(gains, models))[1]
+
+
+def test_a_token_that_repeats_the_first_is_explained_and_stretches_no_panel() -> None:
+    random = np.random.default_rng(0)
+    gains, models = made()
+    for name, found in gains.items():
+        states = random.standard_normal((TEXTS, TOKENS, found.width))
+        states[:, 1] = states[:, 0]
+        diagonals = [cholesky_diagonal(kernel_matrix(text), NOISE) for text in states]
+        gains[name] = dataclasses.replace(found, diagonals=np.array(diagonals))
+    numbers = gain_numbers(gains, models)
+    figure = draw(numbers)
+    assert "token 2 repeats the state of token 1" in " ".join(words(figure).split())
+    kept = numbers.loc[numbers["tokens"] != 2, "increment_per_width"]
+    assert figure.axes[1].get_ylim()[0] == pytest.approx(0.8 * kept.min())
+    assert "token 2 repeats" not in gain_captions("A title", gain_numbers(*made()))[1]

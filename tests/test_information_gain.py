@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -281,3 +283,20 @@ def test_what_cannot_be_computed_is_said() -> None:
     for rate in (lambda e: coding_rate(np.eye(2), e), lambda e: normalised_coding_rate(0.5, e)):
         with pytest.raises(InputError, match="`epsilon:` must be a positive number"):
             rate(0.0)
+
+
+def test_a_matrix_that_is_no_kernel_is_named() -> None:
+    with pytest.raises(
+        InputError, match=r"I \+ K / σ² .* not positive definite: .* raise `noise:`"
+    ):
+        cholesky_diagonal(np.array([[1.0, 2.0], [2.0, 1.0]]), 0.1)
+    with pytest.raises(InputError, match="is not positive definite"):
+        cholesky_diagonal(np.array([[1.0, np.nan], [np.nan, 1.0]]), 0.1)
+
+
+@pytest.mark.parametrize("function", [lambda z: kernel_matrix(z), lambda z: coding_rate(z, 0.1)])
+def test_states_that_are_no_states_are_named(function: Callable[[np.ndarray], object]) -> None:
+    with pytest.raises(InputError, match=r"shape \(0, 4\), not \(tokens, width\)"):
+        function(np.empty((0, 4)))
+    with pytest.raises(InputError, match="not finite; run the model with `dtype: float32`"):
+        function(np.array([[1.0, np.inf], [0.0, 1.0]]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,19 @@ LIMITS = {
     "maximum": "at most",
 }
 
-# JSON Schema counts 12.0 among the whole numbers; Python's range() does not.
+# JSON Schema counts 12.0 among the whole numbers, which Python's range() does not, and YAML's .inf
+# and .nan among the numbers, with which nothing can be computed.
 VALIDATOR = validators.extend(
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ),
+        }
     ),
 )
 

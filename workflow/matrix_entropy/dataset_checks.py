@@ -89,6 +89,8 @@ def _derived_texts(
 def _sentences(where: str, sentences: dict[str, Any]) -> Iterator[tuple[str, str]]:
     words = [word.strip() for word in sentences.get("words", [])]
     for word in words:
+        if not word:
+            yield where, "has in `words:` one of white space alone; remove it."
         if words.count(word) > 1:
             yield where, f"has in `words:` {word!r} twice; remove one of them."
     seen: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,7 +110,21 @@ def _settings(
                     f"needs texts of {tokens} tokens, but '{name}' reads only its "
                     f"`context: {context}`; raise it, or lower `tokens:`.",
                 )
+        if len({models[name]["bos"] for name in shown}) > 1:
+            yield (
+                where,
+                "compares models with and without a beginning-of-sequence token, which would be "
+                "the first token of some only; give all the same `bos:`.",
+            )
+    elif entry["kind"] == "sentence_map":
+        yield from _few_sentences(where, settings, config["datasets"][entry["dataset"]])
     elif entry["kind"] == "token_selection":
+        tokens = [token.strip() for token in settings["tokens"]]
+        for token in tokens:
+            if not token:
+                yield where, "has in `tokens:` one of white space alone; remove it."
+            if tokens.count(token) > 1:
+                yield where, f"has in `tokens:` {token!r} twice; remove one of them."
         block, layers = settings["attention_block"], models[entry["model"]]["layers"]
         if block != "last" and block > layers:
             yield (
@@ -117,8 +132,36 @@ def _settings(
                 f"looks at `attention_block: {block}`, but '{entry['model']}' has only {layers} "
                 "blocks; lower it.",
             )
-    elif entry["kind"] == "skill_scaling" and settings["entropy_high"] <= settings["entropy_low"]:
-        yield where, "has an `entropy_high:` that is not above `entropy_low:`; raise it."
+    elif entry["kind"] == "skill_scaling":
+        drop, step = settings["entropy_high"] - settings["entropy_low"], settings["flop_step"]
+        if drop <= 0:
+            yield where, "has an `entropy_high:` that is not above `entropy_low:`; raise it."
+        elif not math.isclose(drop / step, round(drop / step), rel_tol=1e-9) or step > drop:
+            yield (
+                where,
+                f"has `flop_step: {step:g}`, of which no whole number makes up the {drop:g} nats "
+                f"from `entropy_high:` to `entropy_low:`; set for example "
+                f"`flop_step: {drop / max(1, round(drop / step)):.6g}`.",
+            )
+
+
+def _few_sentences(
+    where: str, settings: dict[str, Any], dataset: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether there are sentences enough for a map, where the configuration knows their number."""
+    if "sentences" not in dataset:
+        return
+    made = dataset["sentences"]
+    count = len(made["contexts"]) * max(1, len(made.get("words", [])))
+    neighbours = settings["umap"]["neighbours"]
+    if count < 3:
+        yield where, f"needs three sentences, but there are {count}; add some to the data set."
+    elif neighbours >= count:
+        yield (
+            where,
+            f"looks for `neighbours: {neighbours}` in `umap:` among {count} sentences; lower it "
+            f"to {count - 1} or less.",
+        )
 
 
 def _suits(
@@ -147,6 +190,18 @@ def _suits(
     elif kind in OF_SENTENCES:
         if dataset["shards"] > 1:
             yield where, f"looks at few sentences at once, but '{name}' has `shards:`; remove it."
+        for key in ("max_tokens", "min_tokens"):
+            if key in dataset:
+                yield (
+                    where,
+                    f"looks at whole sentences, but '{name}' has `{key}:`; remove it there.",
+                )
+        if any("prefix" in change for change in changes.values()):
+            yield (
+                where,
+                f"looks at all tokens of a text, but those of a `prefix:` of '{name}' are not "
+                "kept; change the texts instead.",
+            )
     elif kind != "layers" and not union and is_divided(dataset):
         yield (
             where,
@@ -233,6 +288,12 @@ def names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
                     )
                 if source != other:
                     yield where, f"makes '{model}' in another way than {first}; set both alike."
+    for name, table in config["tables"].items():
+        if table["kind"] == "token_selection" and name in config["figures"]:
+            yield (
+                f"'tables.{name}'",
+                "draws a figure of its own name, which another figure has; change one of them.",
+            )
     seen: dict[str, tuple[str, str]] = {}
     for pair in itertools.product(config["models"] | derived_models(config), config["datasets"]):
         drawn = f"layers_{pair[0]}_{pair[1]}"

@@ -36,7 +36,8 @@ from matrix_entropy.model_values import Entry, parameters_of
 from matrix_entropy.size_axis import log_ordinate
 
 DOTTED = (0, (1, 1.5))
-LINES = ("-", (0, (5, 1.5)), (0, (3, 1.2, 1, 1.2)))  # of families
+# Of families, and of models of one family and size.
+LINES = ("-", (0, (5, 1.5)), (0, (3, 1.2, 1, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 NORMAL = 1.96  # standard errors that 95 % of a normal distribution lie within
 KERNEL_WORDS = {
     COSINE: "inner product of l2-normalised states",
@@ -96,6 +97,7 @@ def gain_numbers(
             "layer": found.layer,
             "kernel": found.kernel,
             "noise": found.noise,
+            "bos": bool(found.provenance["options"]["bos"]),
             "tokens": tokens,
             **_with_interval("gain", information_gains(found.diagonals), found.width),
             "bound_per_width": np.nan,
@@ -130,9 +132,16 @@ def gain_captions(title: str, numbers: pd.DataFrame) -> tuple[str, str]:
     parts = [f"{which}, cut to {numbers['tokens'].max()} tokens"]
     left_out = numbers["left_out"].max()
     if left_out:
-        parts.append(f"{left_out:,} shorter texts left out")
+        parts.append(f"{left_out:,} shorter {'text' if left_out == 1 else 'texts'} left out")
+    if first["bos"]:
+        parts.append("token 1 is the beginning-of-sequence token")
     parts.append(f"layer {first['layer']}; kernel: {KERNEL_WORDS[first['kernel']]}")
-    parts.append(f"σ = {first['noise']:g}; d is the width of the states")
+    parts.append(f"σ\u00a0=\u00a0{first['noise']:g}; d is the width of the states")
+    if _repeats(numbers):
+        parts.append(
+            "token 2 repeats the state of token 1, which adds ½ log(1 + 1/(1 + σ²)) only; such "
+            "increments leave the frame of the second panel"
+        )
     if numbers["gain_low"].notna().any():
         parts.append("bands: 95 % interval of the mean over texts")
     if numbers["increment_bound"].notna().any():
@@ -168,12 +177,22 @@ def draw_gains(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     axes[0].set_xlim(0, numbers["tokens"].max())
     axes[0].set_ylim(bottom=0)
     axes[2].set_ylim(bottom=0)
-    # From the curves alone: a band may reach down to zero.
-    means = numbers["increment_per_width"]
+    # From the curves alone: a band may reach down to zero, and so may a token that repeats another.
+    shown = numbers["tokens"] != 2 if _repeats(numbers) else slice(None)
+    means = numbers.loc[shown, "increment_per_width"]
     axes[1].set_ylim(0.8 * means[means > 0].min(), 1.25 * means.max())
     log_ordinate(axes[1])
     frame_figure(figure, title, subtitle, _handles(looks, numbers))
     return figure
+
+
+def _repeats(numbers: pd.DataFrame) -> bool:
+    """Whether all texts begin with two equal states, as those of one token twice can be."""
+    if (numbers["kernel"] != COSINE).any():
+        return False
+    second = numbers[numbers["tokens"] == 2]
+    equal = 0.5 * np.log1p(1 / (1 + second["noise"] ** 2))
+    return bool((np.abs(second["increment"] - equal) < 1e-2).all())
 
 
 def _looks(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -181,15 +200,18 @@ def _looks(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
     models = numbers.drop_duplicates("model")
     sizes, families = sorted(set(models["parameters"])), list(dict.fromkeys(models["family"]))
     shades = dict(zip(sizes, plt.get_cmap("viridis")(np.linspace(0, 0.9, len(sizes))), strict=True))
-    looks = {}
-    for model in models.itertuples():
+    looks: dict[str, dict[str, Any]] = {}
+    alike = models.groupby(["family", "parameters"]).cumcount()
+    for model, twin in zip(models.itertuples(), alike, strict=True):
         label = plain(model.model_title)
         if model.stand_in:  # not of the size that is in its name
             whose = f"{plain(model.family)} stand-in, " if len(families) > 1 else ""
             label = f"{whose}{count(model.parameters)} parameters"
+        if any(label == look["label"] for look in looks.values()):
+            label = f"{label} ({plain(model.model)})"
         looks[model.model] = {
             "color": shades[model.parameters],
-            "ls": LINES[families.index(model.family) % len(LINES)],
+            "ls": LINES[(families.index(model.family) + twin) % len(LINES)],
             "label": label,
         }
     return looks

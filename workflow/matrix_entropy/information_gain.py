@@ -51,7 +51,7 @@ def coding_rate(states: NDArray[np.floating], epsilon: float) -> float:
     Raises
     ------
     InputError
-        If ``epsilon`` is not positive.
+        If ``epsilon`` is not positive, there is no token, or a value is not finite.
 
     Examples
     --------
@@ -60,8 +60,8 @@ def coding_rate(states: NDArray[np.floating], epsilon: float) -> float:
     1.0
     """
     _require_positive("epsilon", epsilon)
-    tokens, width = states.shape
-    z = states.astype(np.float64)
+    z = _finite(states)
+    tokens, width = z.shape
     gram = z @ z.T if tokens <= width else z.T @ z
     matrix = np.eye(len(gram)) + gram * (width / (tokens * epsilon**2))
     return (width + tokens) / 2 * float(np.linalg.slogdet(matrix).logabsdet)
@@ -122,8 +122,8 @@ def kernel_matrix(states: NDArray[np.floating], kernel: str = COSINE) -> Float64
     Raises
     ------
     InputError
-        If there is no such kernel, or a row that must be scaled is zero or, after centring, only
-        rounding error.
+        If there is no such kernel, no token, a value that is not finite, or a row that must be
+        scaled is zero or, after centring, only rounding error.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def kernel_matrix(states: NDArray[np.floating], kernel: str = COSINE) -> Float64
     """
     if kernel not in KERNELS:
         raise InputError(f"`kernel: {kernel}` is none of {', '.join(KERNELS)}.")
-    rows = states.astype(np.float64)
+    rows = _finite(states)
     smallest: Float64 | float = 0.0
     if kernel == CENTRED_COSINE:
         mean = rows.mean(axis=0)
@@ -172,8 +172,8 @@ def cholesky_diagonal(kernel: NDArray[np.floating], noise: float) -> Float64:
     Raises
     ------
     InputError
-        If there are fewer than two tokens, or ``noise`` is not positive or so small that the
-        kernel's rounding error hides it.
+        If there are fewer than two tokens, ``noise`` is not positive or so small that the
+        kernel's rounding error hides it, or ``I + K / σ²`` is not positive definite.
 
     Examples
     --------
@@ -191,8 +191,16 @@ def cholesky_diagonal(kernel: NDArray[np.floating], noise: float) -> Float64:
             f"{float(kernel.diagonal().max()):.3g}; raise it."
         )
     matrix.flat[:: tokens + 1] += 1.0
-    # Transposed, which it equals, it has the order in memory that LAPACK works in without a copy.
-    return cholesky(matrix.T, lower=True, overwrite_a=True).diagonal().copy()
+    try:
+        # Transposed, which it equals, it has the order in memory that LAPACK works in.
+        factor = cholesky(matrix.T, lower=True, overwrite_a=True)
+    except (np.linalg.LinAlgError, ValueError):  # ValueError: not finite
+        raise InputError(
+            f"the matrix I + K / σ² with `noise: {noise:g}` is not positive definite: the kernel "
+            "matrix K is no kernel's, or its rounding error is larger than σ²; add a ridge to its "
+            "diagonal, which is to raise `noise:`."
+        ) from None
+    return factor.diagonal().copy()
 
 
 def gain_increments(diagonal: Float64) -> Float64:
@@ -283,6 +291,19 @@ def largest_gain(tokens: ArrayLike, width: int, noise: float) -> Float64:
     length = np.asarray(tokens, dtype=np.float64)
     rank = np.minimum(length, width)
     return np.asarray(rank / 2 * np.log1p(length / (rank * noise**2)))
+
+
+def _finite(states: NDArray[np.floating]) -> Float64:
+    """A copy in float64, if it is a matrix of numbers with a row at least."""
+    if states.ndim != 2 or not states.size:
+        raise InputError(
+            f"states have the shape {states.shape}, not (tokens, width) with one token at least."
+        )
+    if not np.isfinite(states).all():
+        raise InputError(
+            "the states hold a value that is not finite; run the model with `dtype: float32`."
+        )
+    return states.astype(np.float64)
 
 
 def _require_positive(name: str, value: float) -> None:
