@@ -165,7 +165,7 @@ def test_everything_is_labelled_and_fits(stand_in: bool) -> None:
         *(
             "layer final",
             "inner product of l2-normalised states",
-            "σ\u00a0=\u00a00.1",
+            "σ = 0.1",
             "not divided",
         ),
         *("Tokens $T$", "nats per dimension", "½ log(1 + 1/σ²)"),
