@@ -36,6 +36,7 @@ def made_sentences(
     word_states = random.normal(size=(len(words), WIDTH)) / np.sqrt(WIDTH)
     rows: list[Any] = []
     tokens: list[str] = []
+    spans: list[tuple[int, int]] = []
     texts, groups, labels, offsets = [], [], [], [0]
     for number, (group, front) in enumerate(contexts.items()):
         for word, word_state in zip(words, word_states, strict=True):
@@ -44,6 +45,11 @@ def made_sentences(
             rows.extend(state + noise * random.normal(size=(len(said), WIDTH)) / np.sqrt(WIDTH))
             tokens += said
             texts.append(f"{front} {word}".strip())
+            end = 0
+            for token in said:
+                start = max(texts[-1].find(token, end), end)
+                end = min(start + len(token), len(texts[-1]))
+                spans.append((start, end))
             groups.append(group)
             labels.append(word)
             offsets.append(len(tokens))
@@ -63,10 +69,11 @@ def made_sentences(
         texts=np.array(texts),
         offsets=np.array(offsets),
         tokens=np.array(tokens),
+        spans=np.array(spans),
         layers=("0", "final"),
         states=np.array([np.ones_like(final), final]),
         attention=np.zeros((1, int((np.diff(offsets) ** 2).sum())), dtype=np.float32),
-        provenance={"model": record},
+        provenance={"model": record, "options": {"bos": False}},
     )
 
 

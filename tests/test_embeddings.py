@@ -63,29 +63,29 @@ def test_what_no_map_can_show_of_other_distances_is_known() -> None:
     assert found.negative == pytest.approx(1 / 16)
 
 
+SCRIPT = """
+import hashlib
+from matrix_entropy.distances import euclidean_distances
+from matrix_entropy.embeddings import umap_coordinates
+from test_embeddings import groups_on_a_line
+print(hashlib.sha256(umap_coordinates(euclidean_distances(groups_on_a_line()))).hexdigest())
+"""
+
+
 def test_umap_is_the_same_in_another_process() -> None:
-    points = groups_on_a_line()
-    np_text = f"np.array({points.tolist()})"
-    other = subprocess.Popen(
-        [sys.executable, "-W", "error::UserWarning", "-c", SCRIPT.replace("POINTS", np_text)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")},
-    )
-    distances = euclidean_distances(points)
+    distances = euclidean_distances(groups_on_a_line())
     first, again = umap_coordinates(distances), umap_coordinates(distances)
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != umap_coordinates(distances, seed=2).tobytes()
     assert first.tobytes() != umap_coordinates(distances, min_dist=0.5).tobytes()
-    assert other.communicate()[0].decode().strip() == hashlib.sha256(first).hexdigest()
-
-
-SCRIPT = """
-import hashlib
-import numpy as np
-from matrix_entropy.distances import euclidean_distances
-from matrix_entropy.embeddings import umap_coordinates
-print(hashlib.sha256(umap_coordinates(euclidean_distances(POINTS))).hexdigest())
-"""
+    here = Path(__file__).parent
+    other = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", SCRIPT],
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent / 'workflow'}"},
+    )
+    assert other.stdout.decode().strip() == hashlib.sha256(first).hexdigest()
 
 
 def test_umap_keeps_groups_together_and_in_their_order() -> None:

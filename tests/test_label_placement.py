@@ -13,7 +13,7 @@ from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from matrix_entropy.figure_style import COLOURS, styled
-from matrix_entropy.label_placement import GAP, label_points, place_labels
+from matrix_entropy.label_placement import GAP, NoRoomError, label_points, place_labels
 
 Float64 = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ def test_no_points_have_no_labels() -> None:
 )
 def test_labels_without_room_are_said(number: int, size: tuple[float, float]) -> None:
     points = np.full((number, 2), 100.0)
-    with pytest.raises(ValueError, match="no free place; make the panel larger"):
+    with pytest.raises(NoRoomError, match="no free place; make the panel larger"):
         place_labels(points, [size] * number, BOUNDS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from matplotlib.text import Text
 
 from figure_values import check_same_bytes, legend_of, words
 from made_sentences import WORDS, made_sentences, map_entry
-from matrix_entropy import sentence_map
+from matrix_entropy import sentence_figure, sentence_map
+from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import COLOURS
 from matrix_entropy.sentence_figure import draw_sentence_map, map_captions
 from matrix_entropy.sentence_map import map_distances, map_numbers
@@ -123,12 +125,13 @@ def test_panels_and_axes_say_what_they_show() -> None:
 
 
 def test_notes_are_means_over_the_sentences() -> None:
-    numbers = numbers_of(made_sentences(), "last_token")
+    numbers = numbers_of(made_sentences(words=WORDS[:5]), "last_token")
     numbers = numbers.assign(silhouette=-0.25, same_context=0.5, same_label=0.0)
+    numbers = numbers.assign(null_silhouette=0.125, null_same_context=0.8, null_same_label=0.1)
     text = words(draw_sentence_map(numbers, "A title", "A subtitle"))
-    assert "silhouette by context: −0.250" in text
-    assert "nearest sentence has same context: 50 % (by chance 32 %)" in text
-    assert "nearest sentence has same last word: 0 % (by chance 5 %)" in text
+    assert "silhouette by context: −0.250 (prefix null 0.125)" in text
+    assert "nearest of same context: 50 % (prefix null 80 %, chance 29 %)" in text
+    assert "nearest of same last word: 0 % (prefix null 10 %, chance 14 %)" in text
 
 
 @pytest.mark.parametrize(("shift", "noise"), [(6.0, 0.02), (0.5, 3.0)], ids=["tight", "diffuse"])
@@ -139,9 +142,46 @@ def test_labels_do_not_overlap(shift: float, noise: float) -> None:
 def test_panels_grow_with_their_labels() -> None:
     many = [f"Country number {number}." for number in range(15)]
     figure = draw(made_sentences(words=many), "last_token")
-    usual = draw(made_sentences(words=["Cuba.", "Spain."]), "last_token")
-    assert figure.get_figwidth() > 1.2 * usual.get_figwidth()
+    assert figure.get_figwidth() > 1.2 * 2 * sentence_figure.PANEL[0]
     check_labels(figure)
+
+
+def test_long_labels_are_shortened_and_long_contexts_wrapped() -> None:
+    """Labels of the widest letters on a page of the usual size."""
+    long = "W" * 90
+    exact = "W" * 24
+    contexts = {"one": "A b", "two": "A context of words that go on " * 9}
+    sentences = made_sentences(words=[f"{long}.", f"{exact}."], contexts=contexts)
+    numbers = numbers_of(sentences, "last_token")
+    figure = draw_sentence_map(numbers, "A title", "A subtitle")
+    for axis in figure.axes:
+        found = sorted(label.get_text() for label in labels_of(axis))
+        assert found == [exact, exact, "W" * 23 + "…", "W" * 23 + "…"]
+    assert set(numbers["label"]) == {f"{long}.", f"{exact}."}, "the CSV keeps them whole"
+    check_labels(figure)
+
+
+def test_points_that_are_too_many_have_no_labels() -> None:
+    sentences = made_sentences(words=[f"Country{number}." for number in range(60)])
+    figure = draw(sentences, "last_token")
+    assert figure.get_figwidth() < 8
+    for axis in figure.axes:
+        assert labels_of(axis) == []
+        assert sum(len(line.get_xdata()) for line in axis.lines) == 180
+    unsaid = "points without their words"
+    entry = map_entry("last_token")
+    assert unsaid in map_captions("Figure 4", sentences, entry, {})[1]
+    assert unsaid not in map_captions("Figure 4", made_sentences(), entry, {})[1]
+
+
+def test_labels_without_room_are_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentence_figure, "MOST_LETTERS", 10.0)
+    sentences = made_sentences(
+        words=[f"The longest of all words {number}." for number in range(30)]
+    )
+    told = "words of data set 'kings_and_queens' find no place .* in 'A title'; give it fewer"
+    with pytest.raises(InputError, match=told):
+        draw(sentences, "last_token")
 
 
 def test_sentences_without_a_word_are_called_by_their_ids() -> None:
@@ -152,6 +192,10 @@ def test_sentences_without_a_word_are_called_by_their_ids() -> None:
     text = words(figure)
     assert "silhouette" not in text
     assert "nearest" not in text
+    assert "null" not in text
+    _, subtitle = map_captions("Figure 4", sentences, map_entry("last_token"), {})
+    for unused in ("silhouettes", "nearest", "null"):
+        assert unused not in subtitle
 
 
 def test_captions_name_the_model_and_every_setting() -> None:
@@ -164,10 +208,12 @@ def test_captions_name_the_model_and_every_setting() -> None:
     for wanted in (
         "layer final",
         "unit norm",
-        "γ = 100",
+        "γ\u00a0=\u00a0100",
         "ridge 0.001",
-        "log-det Jensen–Shannon distance with γ = 1000",
+        "log-det Jensen–Shannon distance with γ\u00a0=\u00a01000",
         "UMAP with 15 neighbours, minimal distance 0.1, seed 1",
+        "silhouettes and nearest sentences are of the distances",
+        "prefix null: the same of random states (mean of 5 draws) that depend on nothing but",
     ):
         assert wanted in subtitle
 
@@ -179,14 +225,38 @@ def test_captions_leave_out_what_was_not_used() -> None:
         assert unused not in subtitle
 
 
+def test_captions_say_whether_a_token_was_put_in_front() -> None:
+    sentences = made_sentences()
+    for provenance, said in (
+        (sentences.provenance, False),
+        ({"model": sentences.provenance["model"]}, False),
+        ({**sentences.provenance, "options": {"bos": True}}, True),
+    ):
+        made = replace(sentences, provenance=provenance)
+        _, subtitle = map_captions("Figure 4", made, map_entry("last_token"), {})
+        assert ("with a beginning-of-sequence token in front" in subtitle) == said
+
+
+def test_captions_of_one_context_speak_of_words_alone() -> None:
+    """Two contexts of one group: the same words, but one group."""
+    sentences = made_sentences(words=WORDS[:2])
+    one = replace(sentences, groups=np.full(6, "all"))
+    _, subtitle = map_captions("Figure 4", one, map_entry("last_token"), {})
+    assert "; nearest sentences are of the distances" in subtitle
+    short = replace(sentences, offsets=np.arange(7))
+    assert "6 sentences of 1 token, " in map_captions("", short, map_entry("last_token"), {})[1]
+
+
 def test_a_stand_in_is_called_so() -> None:
     title, subtitle = map_captions(
         "Figure 4", made_sentences(), map_entry("last_token"), {"title": "Pythia-1.4B"}
     )
     assert title == "Figure 4: Pythia-1.4B stand-in"
-    assert subtitle.startswith("Not Pythia-1.4B but a stand-in of 1.23M parameters, trained in")
+    assert subtitle.startswith(
+        "Not Pythia-1.4B but a stand-in of 1.23M parameters, trained in seconds"
+    )
 
 
 def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:
-    numbers = numbers_of(made_sentences(words=WORDS[:4]), "last_token")
+    numbers = numbers_of(made_sentences(words=WORDS[:2]), "last_token")
     check_same_bytes(lambda: draw_sentence_map(numbers, "A title", "A subtitle"), numbers, tmp_path)

@@ -13,6 +13,7 @@ from made_sentences import WIDTH, WORDS, made_sentences, map_entry
 from matrix_entropy import sentence_map
 from matrix_entropy.embeddings import principal_coordinates
 from matrix_entropy.errors import InputError
+from matrix_entropy.prefix_null import prefix_null
 from matrix_entropy.sentence_map import (
     agreement_by_chance,
     agreements,
@@ -146,12 +147,56 @@ def test_there_is_a_row_for_every_sentence_measure_and_method() -> None:
 def test_every_pair_is_listed_once() -> None:
     sentences = made_sentences(words=WORDS[:2])
     distances = map_distances(sentences, map_entry("last_token", "frobenius"))
-    pairs = pair_table(sentences, distances)
+    pairs = pair_table(sentences, distances, map_entry())
     assert len(pairs) == 2 * 15
     chosen = (pairs["first"] == "Austria.") & (pairs["second"] == "She is the queen of Australia.")
     expected = [distances["last_token"][1, 4], distances["frobenius"][1, 4]]
     np.testing.assert_array_equal(pairs.loc[chosen, "distance"], expected)
     assert pairs["measure"].unique().tolist() == ["last_token", "frobenius"]
+
+
+@pytest.mark.usefixtures("_no_umap")
+@pytest.mark.parametrize("unit_rows", [True, False])
+def test_the_null_is_a_mean_over_draws(unit_rows: bool) -> None:
+    sentences = made_sentences(words=WORDS[:4])
+    entry = map_entry("token_mean", "log_det_js", gamma=3, unit_rows=unit_rows)
+    numbers = map_numbers(sentences, map_distances(sentences, entry), entry)
+    for measure in entry["measures"]:
+        drawn = [
+            sentence_distances(null, "final", measure, gamma=3, unit_rows=unit_rows)
+            for null in prefix_null(sentences, "final")
+        ]
+        assert len(drawn) > 1
+        part = numbers[(numbers["measure"] == measure) & (numbers["method"] == "umap")]
+        for name, found in {
+            "silhouette": [silhouettes(between, sentences.groups) for between in drawn],
+            "same_context": [agreements(between, sentences.groups) for between in drawn],
+            "same_label": [agreements(between, sentences.labels) for between in drawn],
+        }.items():
+            np.testing.assert_allclose(part[f"null_{name}"], np.mean(found, axis=0), atol=1e-12)
+
+
+@pytest.mark.usefixtures("_no_umap")
+def test_numbers_say_where_they_come_from() -> None:
+    sentences = made_sentences(words=WORDS[:3])
+    entry = map_entry("last_token", "log_det_js", "log_det", "frobenius", gamma=7, unit_rows=False)
+    distances = map_distances(sentences, entry)
+    numbers, pairs = (table(sentences, distances, entry) for table in (map_numbers, pair_table))
+    for table in (numbers, pairs):
+        assert set(table["model"]) == {"pythia_1_4b"}
+        assert set(table["stand_in"]) == {True}
+        assert set(table["dataset"]) == {"kings_and_queens"}
+        assert set(table["layer"]) == {"final"}
+        first = table.drop_duplicates("measure").set_index("measure")
+        assert first["gamma"].dropna().to_dict() == {"log_det_js": 7}
+        assert first["ridge"].dropna().to_dict() == {"log_det": 1e-3}
+        covariances = dict.fromkeys(("log_det_js", "log_det", "frobenius"), False)
+        assert first["unit_rows"].dropna().to_dict() == covariances
+    first = numbers.drop_duplicates("method").set_index("method")[
+        ["neighbours", "min_dist", "seed"]
+    ]
+    assert first.loc["umap"].tolist() == [15, 0.1, 1]
+    assert first.loc["principal_coordinates"].isna().all()
 
 
 def test_two_sentences_are_too_few() -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 import random_models
+from matrix_entropy import sentences as module
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.sentences import WatchedDecoder, read_sentences
+from matrix_entropy.sentences import MOST_SENTENCES, WatchedDecoder, read_sentences
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.state_files import open_states
+from matrix_entropy.token_selection import find_token
+from matrix_entropy.tokens import tokenise
 from matrix_entropy.written_sentences import written_sentences
 
 LAYERS = [1, 3, "final"]
@@ -103,6 +108,146 @@ def test_tokens_spell_the_sentence(record: dict[str, Any]) -> None:
     for number, text in enumerate(TEXTS):
         assert "".join(sentences.words(number)).strip() == text["text"]
         assert len(sentences.rows(number, "final")) == len(sentences.words(number))
+
+
+WORLD = [
+    "Is London the capital of UK? Yes.",
+    "Is São Paulo the capital of 日本? 日本 is 🙂 with thecapital.",
+    "  Two  spaces\nand\n\na line é e\u0301 ",
+]
+
+
+def sentence_piece(texts: list[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer as SentencePiece's: a space belongs to the token behind it and is not decoded."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=120, special_tokens=["<unk>", "<s>"], show_progress=False
+    )
+    said = [" ".join(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
+    tokenizer.train_from_iterator(said, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>")
+
+
+TOKENIZERS = {
+    "bytes": lambda: train_tokenizer(WORLD[:1] * 9, 300),
+    "bytes of known words": lambda: train_tokenizer(WORLD * 9, 400),
+    "sentence piece": lambda: sentence_piece(WORLD * 9),
+}
+
+
+@pytest.fixture(scope="module", params=TOKENIZERS)
+def world(request: Any, tmp_path_factory: Any) -> tuple[dict[str, Any], Any]:
+    tokenizer = TOKENIZERS[request.param]()
+    return save("llama", tmp_path_factory.mktemp("model"), tokenizer), tokenizer
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_spans_are_where_the_tokens_of_the_states_stand(
+    world: tuple[dict[str, Any], Any], bos: bool
+) -> None:
+    record, tokenizer = world
+    texts = [{"id": str(n), "group": "g", "text": text} for n, text in enumerate(WORLD)]
+    sentences = read(record, texts, bos=bos)
+    ids = tokenise(AutoTokenizer.from_pretrained(record["folder"]), texts, bos)[0]
+    assert sentences.spans.shape == (len(ids.ids), 2)
+    for number, text in enumerate(WORLD):
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        assert ids.of(number)[bos:].tolist() == encoded["input_ids"]
+        spans, words = sentences.spans_of(number), sentences.words(number)
+        if bos:
+            assert spans[0].tolist() == [0, 0]
+            assert words[0] == tokenizer.bos_token
+        assert spans[bos:].tolist() == list(map(list, encoded["offset_mapping"]))
+        covered = {place for start, end in spans for place in range(start, end)}
+        assert covered == set(range(len(text)))
+        assert words[bos:] == [text[start:end] for start, end in spans[bos:]]
+
+
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize(
+    ("number", "word", "times"),
+    [
+        (0, "capital of", 1),
+        (0, "London", 1),
+        (1, "São Paulo", 1),
+        (1, "日本", 2),
+        (1, "日", 2),
+        (1, "🙂", 1),
+        (1, "São", 1),
+        (2, "spaces", 1),
+        (2, "line é", 1),
+    ],
+)
+def test_words_of_every_script_are_found(
+    world: tuple[dict[str, Any], Any], bos: bool, number: int, word: str, times: int
+) -> None:
+    record, tokenizer = world
+    text = WORLD[number]
+    sentences = read(record, [{"id": "0", "group": "g", "text": text}], bos=bos)
+    whole_tokens = {text[start:end].strip() for start, end in sentences.spans}
+    if word == "日" and "日本" in whole_tokens:
+        with pytest.raises(InputError, match="has no token '日'"):  # but a part of one
+            find_token(sentences, 0, word)
+        return
+    found, rows = find_token(sentences, 0, word)
+    assert (found, len(rows)) == (word, times)
+    # The ids up to a row are those of the text up to the word, which no merge crosses.
+    end = text.rindex(word) + len(word)
+    ids = tokenizer(text[:end], add_special_tokens=False)["input_ids"]
+    assert rows[-1] == bos + len(ids) - 1
+
+
+def test_words_that_are_not_there_are_not_found_without_their_spaces(
+    tmp_path: Path,
+) -> None:
+    record = save("llama", tmp_path, sentence_piece(WORLD * 9))
+    sentences = read(record, [{"id": "0", "group": "g", "text": WORLD[0]}])
+    with pytest.raises(InputError, match="has no token 'thecapital', but"):
+        find_token(sentences, 0, "thecapital")
+
+
+def test_a_tokenizer_that_cannot_tell_characters_is_named(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = save("gpt2", tmp_path, tokenizer)
+    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
+    with pytest.raises(InputError, match=r"no fast tokenizer\); use a model with tokenizer\.json"):
+        read(record)
+
+
+def test_too_many_sentences_are_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = save("gpt2", tmp_path, tokenizer)
+    monkeypatch.setattr(module, "MOST_SENTENCES", len(TEXTS))
+    assert len(read(record).ids) == len(TEXTS)
+    monkeypatch.setattr(module, "MOST_SENTENCES", len(TEXTS) - 1)
+    with pytest.raises(InputError, match=r"there are 9 sentences, .* set `sample: \{first: 8\}`"):
+        read(record)
+    assert MOST_SENTENCES == 300
+
+
+def test_too_much_attention_is_refused(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = save("gpt2", tmp_path, tokenizer)
+    size = read(record).attention.nbytes
+    assert module.MOST_ATTENTION == 2**30
+    monkeypatch.setattr(module, "MOST_ATTENTION", size)
+    read(record)
+    monkeypatch.setattr(module, "MOST_ATTENTION", size - 1)
+    with pytest.raises(InputError, match=r"of 3 blocks .* 9 sentences .* GiB, .* set `sample:`"):
+        read(record)
+
+
+def test_a_prefix_is_refused(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = [TEXTS[0], TEXTS[1] | {"prefix": "Listen: "}]
+    with pytest.raises(
+        InputError, match=r"has a prefix, .* without a `prefix:` in its `variants:`"
+    ):
+        read(save("gpt2", tmp_path, tokenizer), texts)
 
 
 def test_a_file_holds_everything(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -22,10 +22,16 @@ from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.token_figure import (
     FRAMES,
     draw_token_weights,
-    shown_token,
     token_captions,
 )
-from matrix_entropy.token_selection import METHODS, PICKED, find_token, token_weights
+from matrix_entropy.token_selection import (
+    METHODS,
+    PICKED,
+    PUBLISHED_COLUMN,
+    find_token,
+    shown_token,
+    token_weights,
+)
 from test_token_selection import CAPITALS, SETTINGS, made_sentences
 
 TABLE = {"name": "picks", "title": "Picks", "model": "pythia_1_4b", **SETTINGS}
@@ -98,7 +104,8 @@ def test_every_word_is_readable_in_its_cell(tokens: list[str], targets: list[str
     for word in shown:
         assert written.count(word) >= shown.count(word) * len(METHODS) * len(targets)
     pairs = cells(figure)
-    before = sum(find_token(tokens, target, "")[0] + 1 for target in targets)
+    made = made_sentences(tokens)
+    before = sum(find_token(made, 0, target)[1][-1] + 1 for target in targets)
     assert len(pairs) == before * len(METHODS)
     for box, text in pairs:
         frame, extent = box.get_window_extent(), text.get_window_extent()
@@ -129,7 +136,7 @@ def test_several_sentences_are_told_apart() -> None:
 
 def test_colours_are_square_roots_of_weights() -> None:
     figure = draw_token_weights(
-        made_weights(attention=[0.8, 0.2, 0.0, 0.4], lasso=[-0.5, 0.01, 0.04]), "", ""
+        made_weights(attention=[1.0, 0.25, 0.0, 0.5], lasso=[-0.5, 0.01, 1.5]), "", ""
     )
     found = {key: to_rgb(box.get_facecolor()) for key, box in by_method(figure).items()}
     heat = plt.get_cmap("Blues")
@@ -139,13 +146,25 @@ def test_colours_are_square_roots_of_weights() -> None:
         ("attention", "c"): 0.0,
         ("attention", "d"): 0.5**0.5,
         ("lasso", "a"): 0.0,
-        ("lasso", "b"): 0.5,
+        ("lasso", "b"): 0.1,
         ("lasso", "c"): 1.0,
         ("lasso", "d"): 0.0,
         ("lasso_literal", "a"): 0.0,
     }.items():
         assert found[key] == pytest.approx(to_rgb(heat(shade)), abs=0.01), key
-    assert "largest weight: attention 0.8, Lasso 0.04, literal Lasso 0" in words(figure)
+    largest = "largest weight: attention 1 (uniform 0.25), Lasso 1.5, literal Lasso 0"
+    assert largest in words(figure)
+
+
+def test_nearly_uniform_attention_is_pale_beside_a_weight_of_one() -> None:
+    figure = draw_token_weights(
+        made_weights(attention=[0.018, 0.01, 0.05], lasso=[0.99, 0, 0]), "", ""
+    )
+    light = {key: sum(to_rgb(box.get_facecolor())) / 3 for key, box in by_method(figure).items()}
+    empty = light["attention", "d"]
+    assert empty - 0.2 < light["attention", "c"] < light["attention", "a"]
+    assert light["attention", "a"] < light["attention", "b"] < empty - 0.03
+    assert light["lasso", "a"] < 0.35
 
 
 def test_picks_and_the_target_are_framed_and_what_follows_is_not() -> None:
@@ -163,10 +182,16 @@ def test_picks_and_the_target_are_framed_and_what_follows_is_not() -> None:
 
 
 def test_the_legend_says_what_colours_and_frames_are() -> None:
-    assert legend_of(draw(CAPITALS, targets=["No"])) == [
-        *("largest weight of its strip", "a quarter of it", "zero or negative"),
+    figure = draw(CAPITALS, targets=["No"])
+    assert legend_of(figure) == [
+        *("weight of 0 or less", "0.01", "0.05", "0.1", "0.5", "1 or more"),
         *("picked", "the token explained"),
     ]
+    swatches = [to_rgb(patch.get_facecolor()) for patch in figure.legends[0].get_patches()]
+    heat = plt.get_cmap("Blues")
+    for swatch, weight in zip(swatches, (0, 0.01, 0.05, 0.1, 0.5, 1), strict=False):
+        assert swatch == pytest.approx(to_rgb(heat(weight**0.5)), abs=0.01)
+    assert "A subtitle Shades: the square root of the weight" in words(figure)
 
 
 # Captions
@@ -192,6 +217,13 @@ def test_a_stand_in_is_named_so() -> None:
     assert subtitle.startswith(
         "Not Pythia-1.4B but a stand-in of 1.23M parameters, trained in seconds on generated texts."
     )
+
+
+def test_a_row_in_front_is_said() -> None:
+    said = "Read with a beginning-of-sequence token in front, which counts as a token."
+    for bos in (True, False):
+        caption = token_captions(TABLE, "P", made_sentences(CAPITALS, bos=bos))[1]
+        assert caption.endswith(said) is bos
 
 
 # Files
@@ -230,13 +262,37 @@ def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_own_logger")
 def test_the_script_writes_table_and_figure(root: Path, tmp_path: Path) -> None:
     table, markdown, latex, pdf, png, numbers = run(root, tmp_path, made_sentences(CAPITALS))
-    assert pd.read_csv(table)["published"].tolist() == ["[Is] [,] [?]", *["[Yes] [Yes]"] * 2]
+    assert pd.read_csv(table)[PUBLISHED_COLUMN].tolist() == ["[Is] [,] [?]", *["[Yes] [Yes]"] * 2]
     for path in (markdown, latex):
         text = path.read_text()
+        assert "The paper's picks, by Pythia-1.4B, are in the order printed" in text
         assert "its sentence, as printed, has no comma" in text
+        assert "published (Pythia-1.4B)" in text
         assert "Picks: Pythia-1.4B. Attention: mean over the heads of block 3" in text
     assert pdf.stat().st_size > 0 < png.stat().st_size
     assert len(pd.read_csv(numbers)) == 36
+
+
+@pytest.mark.usefixtures("_own_logger")
+def test_published_picks_do_not_stand_beside_those_of_a_stand_in(
+    root: Path, tmp_path: Path
+) -> None:
+    table, markdown, latex, *_ = run(root, tmp_path, made_sentences(CAPITALS, stand_in=True))
+    assert pd.read_csv(table)[PUBLISHED_COLUMN].tolist()[0] == "[Is] [,] [?]"
+    for path in (markdown, latex):
+        text = path.read_text()
+        assert "literal Lasso" in text
+        assert "ublished" not in text
+        assert "comma" not in text
+
+
+@pytest.mark.usefixtures("_own_logger")
+def test_beside_another_model_published_picks_say_whose_they_are(
+    root: Path, tmp_path: Path
+) -> None:
+    table, markdown, *_ = run(root, tmp_path, made_sentences(CAPITALS, model="stories260K"))
+    assert pd.read_csv(table).columns[-1] == "published (Pythia-1.4B)"
+    assert "| published (Pythia-1.4B) |" in markdown.read_text()
 
 
 @pytest.mark.usefixtures("_own_logger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from matrix_entropy import token_selection
 from matrix_entropy.errors import InputError
@@ -16,9 +19,11 @@ from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.tables import write_text_table
 from matrix_entropy.token_selection import (
     PUBLISHED,
+    PUBLISHED_COLUMN,
     find_token,
     lasso_weights,
     literal_alpha,
+    occurrences,
     published_picks,
     selection_table,
     token_weights,
@@ -38,7 +43,13 @@ SETTINGS = {
 }
 
 
-def made_sentences(*tokens: list[str], width: int = 64, stand_in: bool = False) -> Sentences:
+def made_sentences(
+    *tokens: list[str],
+    width: int = 64,
+    stand_in: bool = False,
+    model: str = "pythia_1_4b",
+    bos: bool = False,
+) -> Sentences:
     """Sentences of random states that resemble each other, and of random causal attention."""
     random = np.random.default_rng(0)
     lengths = [len(words) for words in tokens]
@@ -48,7 +59,9 @@ def made_sentences(*tokens: list[str], width: int = 64, stand_in: bool = False) 
     for length in lengths:
         weights = np.tril(random.exponential(size=(3, length, length)))
         attention.append((weights / weights.sum(axis=2, keepdims=True)).reshape(3, -1))
-    record = {"model": "pythia_1_4b", "stand_in": stand_in, "parameters": 1_234_567}
+    ends = [np.cumsum(list(map(len, words))) for words in tokens]
+    starts = [end - list(map(len, words)) for end, words in zip(ends, tokens, strict=True)]
+    record = {"model": model, "stand_in": stand_in, "parameters": 1_234_567}
     return Sentences(
         ids=np.array([str(number) for number in range(len(tokens))]),
         groups=np.array(["capitals"] * len(tokens)),
@@ -56,10 +69,11 @@ def made_sentences(*tokens: list[str], width: int = 64, stand_in: bool = False) 
         texts=np.array(["".join(words) for words in tokens]),
         offsets=np.cumsum([0, *lengths]),
         tokens=np.array([word for words in tokens for word in words]),
+        spans=np.stack([np.concatenate(starts), np.concatenate(ends)], axis=1),
         layers=("4", "final"),
         states=np.stack([random.standard_normal((rows, width)), states]).astype(np.float32),
         attention=np.concatenate(attention, axis=1).astype(np.float32),
-        provenance={"model": record},
+        provenance={"model": record, "options": {"bos": bos}},
     )
 
 
@@ -154,42 +168,117 @@ def test_a_regression_without_end_is_said(
     assert "of 30 tokens with alpha 1.00e-06 has not converged after 2 steps" in caplog.text
 
 
+@pytest.mark.parametrize(("bad", "told"), [(0.0, "zero"), (np.nan, "not finite")])
+def test_a_state_without_a_direction_is_named(bad: float, told: str) -> None:
+    rows, token = unit_problem(5, 32)
+    rows[3] = bad
+    with pytest.raises(InputError, match=rf"token 3 \(counted from 0\) is {told}, so no direction"):
+        lasso_weights(rows, token, 1e-4)
+    with pytest.raises(InputError, match=rf"token 3 \(counted from 0\) is {told}, so no direction"):
+        lasso_weights(rows[:3], rows[3], 1e-4)
+    sentences = made_sentences(["a", "b"], ["c", "d", "e"])
+    sentences.states[1, 3] = bad
+    with pytest.raises(InputError, match=rf"sentence '1', layer final: .* token 1 .* is {told}"):
+        token_weights(sentences, 1, ["e"], **SETTINGS)
+
+
 # Tokens
 
 
 @pytest.mark.parametrize(
-    ("wanted", "position", "positions"),
+    ("wanted", "rows"),
     [
-        ("No", 35, [35]),
-        (" No ", 35, [35]),
-        ("?", 34, [6, 15, 24, 34]),
-        ("China", 33, [33]),
-        ("ina", 33, [33]),
-        ("Yes.", 26, [8, 17, 26]),
-        ("capital of", 31, [4, 13, 22, 31]),
-        ("Is", 27, [0, 9, 18, 27]),
+        ("No", [35]),
+        (" No ", [35]),
+        ("?", [6, 15, 24, 34]),
+        ("China", [33]),
+        ("ina", [33]),
+        ("Yes.", [8, 17, 26]),
+        ("capital of", [4, 13, 22, 31]),
+        ("Is", [0, 9, 18, 27]),
     ],
 )
-def test_a_token_or_word_is_found(wanted: str, position: int, positions: list[int]) -> None:
-    assert find_token(CAPITALS, wanted, "capitals") == (position, positions)
+def test_a_token_or_word_is_found(wanted: str, rows: list[int]) -> None:
+    assert find_token(made_sentences(CAPITALS), 0, wanted) == (wanted.strip(), rows)
+
+
+def test_a_word_is_sought_in_its_own_sentence() -> None:
+    sentences = made_sentences(["Oh", ",", " No", " No"], ["Oh", " No", "?"])
+    assert find_token(sentences, 0, "No") == ("No", [2, 3])
+    assert find_token(sentences, 1, "No") == ("No", [1])
+
+
+def found(tokens: list[str], word: str) -> list[int]:
+    sentences = made_sentences(tokens)
+    return occurrences(str(sentences.texts[0]), sentences.spans, word)
 
 
 def test_white_space_in_tokens_of_its_own_does_not_count() -> None:
-    assert find_token(["The", " ", "cat", " ", "\n", "sat"], "cat", "s") == (2, [2])
-    assert find_token(["", "A", "B", "C"], "AB", "s") == (2, [2])
+    assert found(["The", " ", "cat", " ", "\n", "sat"], "cat") == [2]
+    assert found(["The", " ", "cat", " ", "\n", "sat"], "cat \nsat") == [5]
+    assert found(["", "A", "B", "C"], "AB") == [2], "a beginning-of-sequence row covers nothing"
+    assert found(["", "A", "B", "C"], "") == []
 
 
-@pytest.mark.parametrize("wanted", ["Spain", "Chi", "hina", "no", "China No", "."])
+def test_pieces_of_longer_words_count_only_where_there_are_no_words() -> None:
+    tokens = ["No", "rway", "?", " No", ".", " No", "rway", "2"]
+    assert found(tokens, "No") == [3]
+    assert found(tokens, "Norway") == [1]
+    assert found(tokens, "rway") == [1, 6]
+    assert found(tokens, "2") == [7]
+    assert found([*tokens[:3], *tokens[5:]], "No") == [0, 3]
+    assert found(["(", "No", ")", "-", "No", "'"], "No") == [1, 4]
+
+
+def test_a_token_that_reaches_beyond_a_word_is_no_part_of_it() -> None:
+    """Byte pieces: of 日 two bytes, then its third with the first of 本, then the rest of 本."""
+    spans = np.array([[0, 1], [0, 2], [1, 2]])
+    assert occurrences("日本", spans, "日本") == [2]
+    assert occurrences("日本", spans, "日") == occurrences("日本", spans, "本") == []
+
+
+@given(
+    tokens=st.lists(st.text("ab .", min_size=1, max_size=4), min_size=1, max_size=9), data=st.data()
+)
+def test_words_are_those_that_joined_tokens_spell(tokens: list[str], data: st.DataObject) -> None:
+    places = range(len(tokens))
+    first, last = sorted(data.draw(st.tuples(*[st.sampled_from(places)] * 2)))
+    word = "".join(tokens[first : last + 1]).strip()
+    whole, inside = set(), set()
+    for start, end in itertools.combinations_with_replacement(places, 2):
+        if word and tokens[end].strip() and "".join(tokens[start : end + 1]).strip() == word:
+            before, after = "".join(tokens[:start]), "".join(tokens[end + 1 :])
+            said = "".join(tokens[start : end + 1])
+            joined = re.search(r"[ab]$", before) and re.match(r"[ab]", said)
+            joined = joined or (re.search(r"[ab]$", said) and re.match(r"[ab]", after))
+            (inside if joined else whole).add(end)
+    assert found(tokens, word) == sorted(whole or inside)
+
+
+def test_brackets_around_a_token_may_be_those_of_the_paper() -> None:
+    assert find_token(made_sentences(["Oh", " No"]), 0, "[No]") == ("No", [1])
+    assert find_token(made_sentences(["Oh", " No"]), 0, " [ No ] ") == ("No", [1])
+    bracketed = made_sentences(["Oh", " No", " [", "No", "]", " No"])
+    assert find_token(bracketed, 0, "[No]") == ("[No]", [4])
+    assert find_token(bracketed, 0, "No") == ("No", [1, 3, 5])
+
+
+@pytest.mark.parametrize("wanted", ["Spain", "Chi", "hina", "no", "China No", ".", "[]", "[no]"])
 def test_a_token_that_is_not_there_is_said(wanted: str) -> None:
     tokens = [token for token in CAPITALS if token != "."]
-    with pytest.raises(InputError, match=r"sentence 'mine' has no token '.*', but \[Is\] \[London"):
-        find_token(tokens, wanted, "mine")
+    with pytest.raises(InputError, match=r"sentence '0' has no token '.*', but \[Is\] \[London"):
+        find_token(made_sentences(tokens), 0, wanted)
+
+
+def test_white_space_is_visible_where_tokens_are_listed() -> None:
+    with pytest.raises(InputError, match=r"but \[A\] \[␣\] \[cat\] \[↵\]; correct"):
+        find_token(made_sentences(["A", "  ", "cat", " \n"]), 0, "dog")
 
 
 def test_the_first_token_has_none_before_it() -> None:
-    with pytest.raises(InputError, match="'Is' is the first of sentence 'mine' and has none"):
-        find_token(["Is", " it", "?"], "Is", "mine")
-    assert find_token(["Lon", "don", "?"], "London", "mine") == (1, [1])
+    with pytest.raises(InputError, match="'Is' is the first of sentence '0' and has none"):
+        find_token(made_sentences(["Is", " it", "?"]), 0, "Is")
+    assert find_token(made_sentences(["Lon", "don", "?"]), 0, "London") == ("London", [1])
 
 
 # Weights of a sentence
@@ -228,6 +317,23 @@ def test_layer_and_block_are_those_asked_for() -> None:
     pd.testing.assert_frame_equal(last, same)
 
 
+def test_every_row_says_what_made_it() -> None:
+    sentences = made_sentences(CAPITALS, stand_in=True)
+    weights = token_weights(sentences, 0, ["No", "?"], **SETTINGS | {"layer": 4, "threshold": 0.5})
+    made = ["model", "stand_in", "layer", "attention_block", "alpha", "penalty", "threshold"]
+    assert weights[made].drop_duplicates().to_numpy().tolist() == [
+        ["pythia_1_4b", True, 4, 3, 1e-4, 1e-4, 0.5]
+    ]
+
+
+def test_what_is_asked_for_twice_is_weighed_once() -> None:
+    weights = token_weights(made_sentences(CAPITALS), 0, ["No", "[No]", " No"], **SETTINGS)
+    pd.testing.assert_frame_equal(
+        weights, token_weights(made_sentences(CAPITALS), 0, ["No"], **SETTINGS)
+    )
+    assert set(weights["target"]) == {"No"}
+
+
 def test_a_pick_exceeds_the_threshold_and_is_not_the_token_itself() -> None:
     sentences = made_sentences(["a", "b", "c", "d"], width=4)
     sentences.attention[2].reshape(4, 4)[3] = [0.25, 0.125, 0.26, 0.365]
@@ -240,13 +346,17 @@ def test_a_pick_exceeds_the_threshold_and_is_not_the_token_itself() -> None:
     assert weights["picked_literal"].tolist() == [False, False, True, False]
 
 
-def test_several_occurrences_are_logged(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(logging.getLogger("matrix_entropy"), "propagate", True)
-    with caplog.at_level(logging.INFO, "matrix_entropy"):
-        token_weights(made_sentences(CAPITALS), 0, ["No", "Yes"], **SETTINGS)
-    assert caplog.messages == ["[Yes] of sentence '0': the last of 3 taken"]
+def test_several_occurrences_are_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A handler of its own: what others in this process have done to the root logger is theirs.
+    logger, records = logging.getLogger("matrix_entropy"), list[logging.LogRecord]()
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", records.append)
+    monkeypatch.setattr(logger, "handlers", [handler])
+    logger.setLevel(logging.INFO)
+    token_weights(made_sentences(CAPITALS), 0, ["No", "Yes"], **SETTINGS)
+    assert [record.getMessage() for record in records] == [
+        "[Yes] of sentence '0': the last of 3 taken"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -333,6 +443,9 @@ def test_picks_are_listed_by_weight_and_counted_if_many() -> None:
         ["[No]", "1 of 1", "Lasso", f"{eight} ... (9 of 10)"],
         ["[No]", "1 of 1", "literal Lasso", f"{eight} ... (10 of 10)"],
     ]
+    weights["token"] = weights["token"].replace({" b": " ", " e": "\n"})
+    table = selection_table(weights, published_picks(made_sentences(["A"])))
+    assert table["picked"][0] == "[␣] [↵] [a] [f]"
     weights["picked_lasso"] = False
     table = selection_table(weights, published_picks(made_sentences(["A"])))
     assert table["picked"][1] == "–"
@@ -345,7 +458,8 @@ def test_published_picks_stand_beside_those_of_their_sentence_only() -> None:
     published = published_picks(made_sentences(["A", " cat"], CAPITALS))
     table = selection_table(pd.concat(weights), published)
     assert table["sentence"].tolist() == ["0"] * 3 + ["1"] * 3
-    assert table["published"].tolist() == [*["–"] * 3, "[Is] [,] [?]", *["[Yes] [Yes]"] * 2]
+    assert PUBLISHED_COLUMN == "published (Pythia-1.4B)"
+    assert table[PUBLISHED_COLUMN].tolist() == [*["–"] * 3, "[Is] [,] [?]", *["[Yes] [Yes]"] * 2]
 
 
 def test_the_table_of_the_papers_sentence_is_the_same_bytes_twice(tmp_path: Path) -> None:

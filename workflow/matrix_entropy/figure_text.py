@@ -137,6 +137,18 @@ def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
     return f"{title}: {called}, {on}", "; ".join(parts)
 
 
+def not_the_model(title: str, parameters: float) -> str:
+    """What a figure of a single stand-in says of it.
+
+    Examples
+    --------
+    >>> not_the_model("GPT-2", 13_120)
+    'Not GPT-2 but a stand-in of 13.1k parameters, trained in seconds on generated texts'
+    """
+    size = count(parameters)
+    return f"Not {title} but a stand-in of {size} parameters, trained in seconds on generated texts"
+
+
 def _stand_ins(models: pd.DataFrame) -> str:
     stand_ins = models[models["stand_in"]]
     names = _listed(list(dict.fromkeys(stand_ins["family"])))

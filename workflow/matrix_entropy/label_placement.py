@@ -32,6 +32,10 @@ MARGIN = (1.5, 0.3)  # points beside and above a text: neighbours must not read 
 HALO = [withStroke(linewidth=1.2, foreground="white")]  # where lines cross a text
 
 
+class NoRoomError(ValueError):
+    """A label finds no free place."""
+
+
 def place_labels(
     points: ArrayLike,
     sizes: ArrayLike,
@@ -61,7 +65,7 @@ def place_labels(
 
     Raises
     ------
-    ValueError
+    NoRoomError
         If there is no free place for a label.
 
     Examples
@@ -90,7 +94,7 @@ def place_labels(
         ]
         free = near[0] @ near[1].T == 0
         if not free.any():
-            raise ValueError(
+            raise NoRoomError(
                 f"label {label} of {len(at)} finds no free place; make the panel larger or the "
                 "letters smaller"
             )
@@ -187,7 +191,7 @@ def label_points(
 
     Raises
     ------
-    ValueError
+    NoRoomError
         If the texts do not fit into the panel.
     """
     figure = axis.get_figure(root=True)

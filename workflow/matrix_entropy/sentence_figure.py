@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,9 +14,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.distances import DISTANCES
+from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import looks, styled
-from matrix_entropy.figure_text import NOTE_SIZE, count, frame_figure, head_panel, plain, signed
-from matrix_entropy.label_placement import label_points
+from matrix_entropy.figure_text import (
+    NOTE_SIZE,
+    frame_figure,
+    head_panel,
+    not_the_model,
+    signed,
+    wrapped,
+)
+from matrix_entropy.label_placement import NoRoomError, label_points
+from matrix_entropy.prefix_null import DRAWS
 from matrix_entropy.sentence_map import (
     EUCLIDEAN,
     PRINCIPAL_COORDINATES,
@@ -39,22 +49,30 @@ FRAME = 173 * 243  # square points within such a panel's frame
 LETTER = 0.62 * NOTE_SIZE * 1.4 * NOTE_SIZE  # square points that a letter of a label takes
 ROOM = (28.0, 20.0)  # points that points keep from a frame's sides
 MOST_LETTERS = 0.3  # of a frame, or labels are far from their points or find no place
+LONGEST = 24  # letters of a label
+MOST_GROWTH = 1.8  # of panels for their labels: some 140 countries, or 45 of the longest labels
 
 
 def draw_sentence_map(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `matrix_entropy.sentence_map.map_numbers`.
 
     A row for every measure, UMAP beside principal coordinates. A point has the colour of its
-    context and its word beside it, or its id if it has no word. Panels grow with the labels.
+    context and its word beside it, or its id if it has no word. Panels grow with the labels; so
+    many that pages would be too large are left out.
+
+    Raises
+    ------
+    InputError
+        If the labels find no place.
     """
     styled()
-    numbers = numbers.assign(point=numbers["label"].where(numbers["label"] != "", numbers["id"]))
-    numbers["point"] = numbers["point"].str.removesuffix(".")
+    numbers = numbers.assign(point=_points(numbers["label"], numbers["id"]))
     measures = list(dict.fromkeys(numbers["measure"]))
     contexts = dict(zip(numbers["context"], _contexts(numbers), strict=True))
     look_of = dict(zip(contexts, looks(contexts).values(), strict=True))
-    letters = numbers["point"].str.len().sum() / (2 * len(measures))
-    scale = max(1.0, np.sqrt(letters * LETTER / (MOST_LETTERS * FRAME)))
+    needed = _growth(numbers["point"].iloc[: len(numbers) // (2 * len(measures))])
+    labelled = needed <= MOST_GROWTH
+    scale = needed if labelled else 1.0
     figure, axes = plt.subplots(
         len(measures),
         2,
@@ -70,14 +88,21 @@ def draw_sentence_map(numbers: pd.DataFrame, title: str, subtitle: str) -> Figur
                 axis.plot(points["x"], points["y"], ls="", ms=3.6, mec="white", mew=0.3, **look)
             _dress(axis, part, measure, method)
     handles = [
-        Line2D([], [], ls="", ms=4.5, label=plain(contexts[context]), **look)
+        Line2D([], [], ls="", ms=4.5, label=wrapped(contexts[context], figure, 4.6), **look)
         for context, look in look_of.items()
     ]
     frame_figure(figure, title, subtitle, handles)
     figure.draw_without_rendering()
     for axis in axes.flat:
         _frame(figure, axis)
-    _label(numbers, axes, look_of)
+    if labelled:
+        try:
+            _label(numbers, axes, look_of)
+        except NoRoomError:
+            raise InputError(
+                f"the words of data set '{numbers['dataset'].iloc[0]}' find no place beside their "
+                f"points in '{title}'; give it fewer sentences, or shorter `words:`."
+            ) from None
     return figure
 
 
@@ -91,36 +116,65 @@ def map_captions(
     record = sentences.provenance["model"]
     called = model.get("title", record["model"])
     if record["stand_in"]:
-        parts = [
-            f"Not {called} but a stand-in of {count(record['parameters'])} parameters, trained in "
-            "seconds on generated texts"
-        ]
+        parts = [not_the_model(called, record["parameters"])]
         called = f"{called} stand-in"
     else:
         revision = record.get("commit", "")[:12]
         parts = [f"{record['id']} at {revision}" if revision else record["id"]]
     tokens = np.diff(sentences.offsets)
     span = " to ".join(dict.fromkeys((str(tokens.min()), str(tokens.max()))))
-    parts.append(f"{len(tokens)} sentences of {span} tokens, layer {entry['layer']}")
+    each = "token" if tokens.max() == 1 else "tokens"
+    parts.append(f"{len(tokens)} sentences of {span} {each}, layer {entry['layer']}")
+    if sentences.provenance.get("options", {}).get("bos", False):
+        parts.append("with a beginning-of-sequence token in front, which counts as a token")
     compared = set(entry["measures"]) - set(EUCLIDEAN)
     needs = {DISTANCES[measure].needs for measure in compared}
     if compared:
         rows = "states scaled to unit norm" if entry["unit_rows"] else "states as they are"
         parts.append(f"covariances of all tokens of a sentence, {rows}")
     if "gamma" in needs:
-        parts.append(f"γ = {entry['gamma']:g}")
+        parts.append(f"γ\u00a0=\u00a0{entry['gamma']:g}")
     if "ridge" in needs:
         parts.append(f"ridge {entry['ridge']:g}")
     if "log_det" in compared and entry["ridge"]:
         gamma = f"{1 / entry['ridge']:g}"
-        parts.append(f"so log-det is the log-det Jensen–Shannon distance with γ = {gamma}")
+        parts.append(
+            f"so log-det is the log-det Jensen–Shannon distance with γ\u00a0=\u00a0{gamma}"
+        )
     umap = entry["umap"]
     parts.append(
         f"UMAP with {umap['neighbours']} neighbours, minimal distance {umap['min_dist']:g}, seed "
         f"{umap['seed']}, begun at the principal coordinates"
     )
-    parts.append("silhouettes and nearest sentences are of the distances, not of the maps")
+    shown = ["silhouettes"] if _several(sentences.groups) else []
+    if shown or _several(sentences.labels):
+        shown.append("nearest sentences")
+        parts.append(f"{' and '.join(shown)} are of the distances, not of the maps")
+        parts.append(
+            f"prefix null: the same of random states (mean of {DRAWS} draws) that depend on "
+            "nothing but the tokens up to them, since a context is the same rows in every sentence "
+            "that begins with it"
+        )
+    if _growth(_points(sentences.labels, sentences.ids)) > MOST_GROWTH:
+        parts.append("points without their words, for which there is no room")
     return f"{title}: {called}", "; ".join(parts)
+
+
+def _points(labels: Iterable[str], ids: Iterable[str]) -> list[str]:
+    """What stands beside every point: its sentence's word, or its id if it has no word."""
+    names = [str(label or name).removesuffix(".") for label, name in zip(labels, ids, strict=True)]
+    return [f"{name[: LONGEST - 1].rstrip()}…" if len(name) > LONGEST else name for name in names]
+
+
+def _growth(points: Iterable[str]) -> float:
+    """How many times as wide and as high as usual panels must be for such labels."""
+    letters = sum(map(len, points))
+    return float(max(1.0, np.sqrt(letters * LETTER / (MOST_LETTERS * FRAME))))
+
+
+def _several(names: Iterable[str]) -> bool:
+    """Whether sentences may agree or not in these names, so that it says something if they do."""
+    return 0 < agreement_by_chance(list(names)) < 1
 
 
 def _contexts(numbers: pd.DataFrame) -> list[str]:
@@ -169,14 +223,13 @@ def _separation(part: pd.DataFrame) -> list[str]:
     """How well contexts and words separate, where there are several of them."""
     notes = []
     if part["silhouette"].notna().all():
-        notes.append(f"silhouette by context: {signed(part['silhouette'].mean())}")
+        found, null = (signed(part[key].mean()) for key in ("silhouette", "null_silhouette"))
+        notes.append(f"silhouette by context: {found} (prefix null {null})")
     for name, column in (("context", "context"), ("last word", "label")):
-        chance = agreement_by_chance(part[column].to_numpy())
-        if 0 < chance < 1:
-            share = _percent(part[f"same_{column}"].mean())
-            notes.append(
-                f"nearest sentence has same {name}: {share} (by chance {_percent(chance)})"
-            )
+        if _several(part[column]):
+            found, null = (_percent(part[f"{of}same_{column}"].mean()) for of in ("", "null_"))
+            chance = _percent(agreement_by_chance(part[column].to_numpy()))
+            notes.append(f"nearest of same {name}: {found} (prefix null {null}, chance {chance})")
     return notes
 
 

@@ -1,7 +1,8 @@
 """Sentences as points of a map: Tan et al. 2024, section 4.3, Figures 4 to 6.
 
 Every sentence is a context and a word. Whether contexts or words lie together is measured on the
-distances themselves, since a map in two dimensions may show groups that they do not have.
+distances themselves, since a map in two dimensions may show groups that they do not have, and
+beside those of random states that depend on the sentences' prefixes alone (`prefix_null`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from matrix_entropy.distances import euclidean_distances, pairwise_distances, prepared
+from matrix_entropy.distances import (
+    DISTANCES,
+    euclidean_distances,
+    pairwise_distances,
+    prepared,
+)
 from matrix_entropy.embeddings import principal_coordinates, umap_coordinates
 from matrix_entropy.errors import InputError
+from matrix_entropy.prefix_null import prefix_null
 from matrix_entropy.sentences_file import Sentences
 
 Float64 = NDArray[np.float64]
@@ -86,14 +93,7 @@ def map_distances(sentences: Sentences, entry: dict[str, Any]) -> dict[str, Floa
         )
     distances = {}
     for measure in entry["measures"]:
-        distances[measure] = sentence_distances(
-            sentences,
-            entry["layer"],
-            measure,
-            entry["gamma"],
-            entry["ridge"],
-            entry["unit_rows"],
-        )
+        distances[measure] = _distances(sentences, measure, entry)
         if not distances[measure].any():
             raise InputError(
                 f"measure '{measure}' finds no difference between any sentences of data set "
@@ -101,6 +101,11 @@ def map_distances(sentences: Sentences, entry: dict[str, Any]) -> dict[str, Floa
                 "leave it out of `measures:`."
             )
     return distances
+
+
+def _distances(sentences: Sentences, measure: str, entry: dict[str, Any]) -> Float64:
+    settings = (entry[key] for key in ("gamma", "ridge", "unit_rows"))
+    return sentence_distances(sentences, entry["layer"], measure, *settings)
 
 
 def map_numbers(
@@ -111,7 +116,9 @@ def map_numbers(
     ``x`` and ``y`` are coordinates by the ``method``. ``share_x``, ``share_y`` and
     ``share_negative`` are those of `PrincipalCoordinates`, NaN for UMAP. ``silhouette``,
     ``same_context`` and ``same_label`` belong to the sentence and the measure, whatever the method
-    (`silhouettes`, `agreements`); their means say how well the contexts separate.
+    (`silhouettes`, `agreements`); their means say how well the contexts separate. With ``null_`` in
+    front they are means over the draws of `prefix_null`. Then follow the model, the data set and
+    the settings, NaN where the measure or the method has none of that name.
 
     Raises
     ------
@@ -127,27 +134,31 @@ def map_numbers(
             "tokens": np.diff(sentences.offsets),
         }
     )
+    nulls = prefix_null(sentences, entry["layer"])
     parts = []
     for measure, between in distances.items():
         principal = principal_coordinates(between)
-        measured = described.assign(
-            silhouette=silhouettes(between, sentences.groups),
-            same_context=agreements(between, sentences.groups),
-            same_label=agreements(between, sentences.labels),
-        )
+        measured = described.assign(**_separation(between, sentences))
+        draws = [_separation(_distances(null, measure, entry), sentences) for null in nulls]
+        for name in draws[0]:
+            measured[f"null_{name}"] = np.mean([draw[name] for draw in draws], axis=0)
         shares = dict(zip(("share_x", "share_y"), principal.shares, strict=True))
         shares["share_negative"] = principal.negative
-        for method, places, known in (
-            (UMAP, umap_coordinates(between, **entry["umap"]), dict.fromkeys(shares, np.nan)),
-            (PRINCIPAL_COORDINATES, principal.coordinates, shares),
+        umap = entry["umap"]
+        for method, places, known, settings in (
+            (UMAP, umap_coordinates(between, **umap), dict.fromkeys(shares, np.nan), umap),
+            (PRINCIPAL_COORDINATES, principal.coordinates, shares, dict.fromkeys(umap, np.nan)),
         ):
             part = measured.assign(x=places[:, 0], y=places[:, 1], **known)
+            part = part.assign(**_origin(sentences, measure, entry), **settings)
             parts.append(part.assign(measure=measure, method=method))
     numbers = pd.concat(parts, ignore_index=True)
     return numbers[["measure", "method", *numbers.columns.drop(["measure", "method"])]]
 
 
-def pair_table(sentences: Sentences, distances: dict[str, Float64]) -> pd.DataFrame:
+def pair_table(
+    sentences: Sentences, distances: dict[str, Float64], entry: dict[str, Any]
+) -> pd.DataFrame:
     """Every distance once: one row per measure and pair of sentences, which their texts name."""
     first, second = np.triu_indices(len(sentences.ids), k=1)
     return pd.concat(
@@ -158,12 +169,36 @@ def pair_table(sentences: Sentences, distances: dict[str, Float64]) -> pd.DataFr
                     "first": sentences.texts[first],
                     "second": sentences.texts[second],
                     "distance": between[first, second],
+                    **_origin(sentences, measure, entry),
                 }
             )
             for measure, between in distances.items()
         ],
         ignore_index=True,
     )
+
+
+def _origin(sentences: Sentences, measure: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Where distances come from; settings that the measure does not have are NaN."""
+    record = sentences.provenance["model"]
+    needs = "" if measure in EUCLIDEAN else DISTANCES[measure].needs
+    return {
+        "model": record["model"],
+        "stand_in": record["stand_in"],
+        "dataset": entry["dataset"],
+        "layer": entry["layer"],
+        "gamma": entry["gamma"] if needs == "gamma" else np.nan,
+        "ridge": entry["ridge"] if needs == "ridge" else np.nan,
+        "unit_rows": np.nan if measure in EUCLIDEAN else entry["unit_rows"],
+    }
+
+
+def _separation(between: Float64, sentences: Sentences) -> dict[str, Float64]:
+    return {
+        "silhouette": silhouettes(between, sentences.groups),
+        "same_context": agreements(between, sentences.groups),
+        "same_label": agreements(between, sentences.labels),
+    }
 
 
 def silhouettes(distances: Float64, groups: Sequence[str] | NDArray[np.str_]) -> Float64:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import Extraction
@@ -14,7 +15,10 @@ from matrix_entropy.models import context_window, load_placed, load_tokenizer
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.token_losses import Decoder
-from matrix_entropy.tokens import tokenise
+from matrix_entropy.tokens import Tokens, tokenise
+
+MOST_SENTENCES = 300
+MOST_ATTENTION = 2**30  # bytes
 
 
 class WatchedDecoder(Decoder):
@@ -54,9 +58,22 @@ def read_sentences(
     Raises
     ------
     InputError
-        See `load_model`, `tokenise`, `residual_stream`; if a text is longer than the model's
-        context, or the architecture gives no attention weights.
+        See `load_model`, `tokenise`, `token_spans`, `residual_stream`; if there are more than
+        `MOST_SENTENCES` texts or their attention weights take more than `MOST_ATTENTION`, if a text
+        has a prefix or is longer than the model's context, or if the architecture gives no
+        attention weights.
     """
+    if len(texts) > MOST_SENTENCES:
+        raise InputError(
+            f"there are {len(texts):,} sentences, but all states of at most {MOST_SENTENCES} are "
+            f"kept; set `sample: {{first: {MOST_SENTENCES}}}` of the data set."
+        )
+    for text in texts:
+        if "prefix" in text:
+            raise InputError(
+                f"text '{text['id']}' has a prefix, whose states are not kept; choose a data set "
+                "without a `prefix:` in its `variants:`."
+            )
     model: Any
     model, device = load_placed(record, model_options, device)
     model.set_attn_implementation("eager")
@@ -69,7 +86,9 @@ def read_sentences(
                 f"text '{text['id']}' ({text['text'][:40]} ...) has more tokens than the {window} "
                 f"that model '{record['model']}' can read; shorten it."
             )
+    _check_size(tokens, model_options["layers"])
     offsets = tokens.kept_offsets
+    spans = token_spans(tokenizer, texts, model_options["bos"])
     states = np.empty((len(layers), offsets[-1], model_options["width"]), dtype=np.float32)
     attention = np.empty(
         (model_options["layers"], int((np.diff(offsets) ** 2).sum())), dtype=np.float32
@@ -107,9 +126,66 @@ def read_sentences(
         labels=np.array([text.get("label", "") for text in texts]),
         texts=np.array([text["text"] for text in texts]),
         offsets=offsets,
-        tokens=np.array([tokenizer.decode([int(token)]) for token in tokens.kept_ids()]),
+        tokens=np.array(_words(tokenizer, texts, tokens, spans)),
+        spans=spans,
         layers=tuple(map(str, layers)),
         states=states,
         attention=attention,
         provenance=provenance,
     )
+
+
+def token_spans(tokenizer: Any, texts: Sequence[dict[str, str]], bos: bool) -> NDArray[np.int64]:
+    """Which characters of its text every token covers, first and behind the last, shape (R, 2).
+
+    The tokens are those of `tokenise`. One in front (``bos``) covers none: (0, 0). Several tokens
+    that spell one character in bytes all cover it.
+
+    Raises
+    ------
+    InputError
+        If the tokenizer does not know.
+    """
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"the tokenizer in {tokenizer.name_or_path} cannot tell which characters a token "
+            "covers (it is no fast tokenizer); use a model with tokenizer.json."
+        )
+    encoded = tokenizer(
+        [text["text"] for text in texts],
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    front = [(0, 0)] if bos else []
+    spans = [span for of_text in encoded["offset_mapping"] for span in (*front, *of_text)]
+    return np.array(spans, dtype=np.int64)
+
+
+def _words(
+    tokenizer: Any, texts: Sequence[dict[str, str]], tokens: Tokens, spans: NDArray[np.int64]
+) -> list[str]:
+    """The part of its text that every token covers, or the token's own name if it covers none."""
+    of_texts = np.split(spans, tokens.offsets[1:-1])
+    covered = [
+        text["text"][start:end]
+        for text, of_text in zip(texts, of_texts, strict=True)
+        for start, end in of_text
+    ]
+    return [
+        said or tokenizer.decode([int(token)])
+        for said, token in zip(covered, tokens.ids, strict=True)
+    ]
+
+
+def _check_size(tokens: Tokens, blocks: int) -> None:
+    lengths = tokens.lengths
+    needed = blocks * 4 * int((lengths**2).sum())
+    if needed > MOST_ATTENTION:
+        raise InputError(
+            f"attention weights of {blocks} blocks between the tokens of {len(lengths)} sentences "
+            f"(up to {lengths.max():,} tokens) would take {needed / 2**30:.1f} GiB, but at most "
+            f"{MOST_ATTENTION / 2**30:.1f} are kept; set `sample:` of the data set to fewer, or "
+            "shorten them."
+        )

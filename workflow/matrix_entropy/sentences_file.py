@@ -7,7 +7,7 @@ Of a few sentences these are megabytes, so they are kept for good, like spectra.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Sentences:
     texts: NDArray[np.str_]
     offsets: NDArray[np.int64]  # (S + 1,): where a sentence's rows begin
     tokens: NDArray[np.str_]  # (R,): what each row's token says
+    spans: NDArray[np.int64]  # (R, 2): the characters of its sentence's text that it covers
     layers: tuple[str, ...]
     states: NDArray[np.float32]  # (L, R, width)
     attention: NDArray[np.float32]  # (blocks, sum of N²): mean over heads, row by row
@@ -53,6 +54,10 @@ class Sentences:
     def words(self, sentence: int) -> list[str]:
         """What the tokens of one sentence say."""
         return list(map(str, self.tokens[slice(*self.offsets[sentence : sentence + 2])]))
+
+    def spans_of(self, sentence: int) -> NDArray[np.int64]:
+        """Characters of the text that the tokens of one sentence cover: (N, 2), first and end."""
+        return self.spans[slice(*self.offsets[sentence : sentence + 2])]
 
     def attention_of(self, sentence: int, block: int) -> NDArray[np.float32]:
         """Attention weights (N, N) of one sentence in a block (from 1), a row per token that looks.
@@ -87,6 +92,11 @@ class Sentences:
                 values: dict[str, Any] = {name: stored[name] for name in stored.files}
         except DAMAGED as error:
             raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
+        if missing := {field.name for field in fields(Sentences)} - set(values):
+            raise InputError(
+                f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it "
+                "and run again."
+            )
         values["provenance"] = json.loads(str(values["provenance"]))
         values["layers"] = tuple(map(str, values["layers"]))
         return Sentences(**values)

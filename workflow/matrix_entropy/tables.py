@@ -69,6 +69,8 @@ LATEX = {
     "–": "--",
     "×": r"$\times$",
     "−": "$-$",
+    "␣": r"\textvisiblespace{}",
+    "↵": r"$\hookleftarrow$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{character: f"{{{character}}}" for character in "[*"},  # else part of a `\\` before them
 }

@@ -19,9 +19,9 @@ from matplotlib.transforms import Affine2D, Transform
 from numpy.typing import NDArray
 
 from matrix_entropy.figure_style import styled
-from matrix_entropy.figure_text import NOTE_SIZE, count, frame_figure, plain
+from matrix_entropy.figure_text import NOTE_SIZE, frame_figure, not_the_model, plain
 from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.token_selection import METHODS, PICKED, literal_alpha
+from matrix_entropy.token_selection import METHODS, PICKED, literal_alpha, shown_token
 
 Entry = dict[str, Any]
 
@@ -33,6 +33,11 @@ HEADING, BETWEEN_LINES, BETWEEN_TARGETS = 17.0, 5.0, 6.0
 WORD = 7.0
 
 HEAT = plt.get_cmap("Blues")
+SWATCHES = (0.01, 0.05, 0.1, 0.5)  # weights in the legend, between 0 and 1
+SCALE = (
+    "Shades: the square root of the weight, the same for all strips. Uniform: a weight that is the "
+    "same for the token explained and all before it."
+)
 BOLD = FontProperties(weight="bold")  # the target's letters, the widest
 DARK, PALE = "#333333", "#8A8A8A"
 FRAMES: dict[str, dict[str, Any]] = {
@@ -65,26 +70,26 @@ def token_captions(table: Entry, model_title: str, sentences: Sentences) -> tupl
         f"{table['threshold']:g}, but not a token's own. Of a token that occurs several times, the "
         "last is explained."
     )
+    if sentences.provenance["options"]["bos"]:
+        settings += " Read with a beginning-of-sequence token in front, which counts as a token."
     if not record["stand_in"]:
         return f"{title}: {model_title}", settings
-    return (
-        f"{title}: {model_title} stand-in",
-        f"Not {model_title} but a stand-in of {count(record['parameters'])} parameters, trained "
-        f"in seconds on generated texts. {settings}",
-    )
+    warning = not_the_model(model_title, record["parameters"])
+    return f"{title}: {model_title} stand-in", f"{warning}. {settings}"
 
 
 def draw_token_weights(weights: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the weights of `matrix_entropy.token_selection.token_weights`.
 
     Below each other for every target: the sentence once per method, line by line. A cell is white
-    at zero and below and darkest at the largest weight of its strip, which stands beside the
-    target; between them its shade is the square root, since attention to the first token is often
-    many times the rest.
+    at zero and below and darkest from a weight of one; between them its shade is the square root,
+    so that small weights can be seen. The scale is the same everywhere, so that nearly uniform
+    attention looks even and pale. The largest weights stand beside the target, and there the
+    uniform attention, one over the number of tokens up to the target.
     """
     styled()
     figure = plt.figure(figsize=(WIDTH / 72, 1.0))
-    frame_figure(figure, title, subtitle, _handles())
+    frame_figure(figure, title, f"{subtitle} {SCALE}", _handles())
     figure.draw_without_rendering()
     legend, caption = figure.legends[0], figure.texts[-1]
     above, below = (
@@ -109,17 +114,6 @@ def draw_token_weights(weights: pd.DataFrame, title: str, subtitle: str) -> Figu
     return figure
 
 
-def shown_token(token: str) -> str:
-    """What to write for a token: without space around it, and white space alone made visible.
-
-    Examples
-    --------
-    >>> shown_token(" London"), shown_token("  "), shown_token("\\n")
-    ('London', '␣', '↵')
-    """
-    return "↵".join(token.strip().splitlines()) or ("↵" if "\n" in token else "␣")
-
-
 def _lines(tokens: pd.Series) -> list[list[_Cell]]:
     """The cells of a sentence, line by line."""
     lines: list[list[_Cell]] = [[]]
@@ -136,7 +130,7 @@ def _lines(tokens: pd.Series) -> list[list[_Cell]]:
 
 
 def _head(figure: Figure, strip: pd.DataFrame, several: bool, top: float, page: Transform) -> None:
-    """The target, which occurrence of it this is, and what the darkest cells stand for."""
+    """The target, which occurrence of it this is, and the largest weights."""
     first = strip.iloc[0]
     called = f"[{shown_token(first['target'])}]"
     if several:
@@ -145,8 +139,9 @@ def _head(figure: Figure, strip: pd.DataFrame, several: bool, top: float, page: 
         called = f"{called}, {first['occurrence']}"
     base = top + HEADING - 6.0
     figure.text(MARGIN, base, plain(called), transform=page, fontsize=8, fontweight="bold")
-    largest = ", ".join(f"{name} {strip[column].max():.3g}" for column, name in METHODS.items())
-    words = f"largest weight: {largest}".replace("-", "−")
+    largest = {name: f"{name} {strip[column].max():.3g}" for column, name in METHODS.items()}
+    largest[METHODS["attention"]] += f" (uniform {1 / (first['target_position'] + 1):.3g})"
+    words = f"largest weight: {', '.join(largest.values())}".replace("-", "−")
     figure.text(END, base, words, transform=page, fontsize=NOTE_SIZE, ha="right", color=DARK)
 
 
@@ -185,23 +180,24 @@ def _draw_line(
 
 
 def _shades(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of the colour map, from 0 to 1, for the weights of a strip; zero where there is none.
+    """Shares of the colour map, from 0 to 1, for weights; zero where there is none.
 
     Examples
     --------
-    >>> _shades(np.array([2.0, 0.5, 0.0, -1.0, np.nan])).tolist()
-    [1.0, 0.5, 0.0, 0.0, 0.0]
+    >>> _shades(np.array([2.0, 1.0, 0.25, 0.01, 0.0, -1.0, np.nan])).tolist()
+    [1.0, 1.0, 0.5, 0.1, 0.0, 0.0, 0.0]
     """
-    positive = np.nan_to_num(weights).clip(min=0.0)
-    largest = positive.max()
-    return np.sqrt(positive / largest) if largest > 0 else positive
+    return np.sqrt(np.nan_to_num(weights).clip(0.0, 1.0))
 
 
 def _handles() -> list[Patch]:
     return [
-        Patch(fc=HEAT(1.0), label="largest weight of its strip", **FRAMES["token"]),
-        Patch(fc=HEAT(0.5), label="a quarter of it", **FRAMES["token"]),
-        Patch(fc=HEAT(0.0), label="zero or negative", **FRAMES["token"]),
+        Patch(fc=HEAT(0.0), label="weight of 0 or less", **FRAMES["token"]),
+        *(
+            Patch(fc=HEAT(shade), label=f"{weight:g}", **FRAMES["token"])
+            for weight, shade in zip(SWATCHES, _shades(np.array(SWATCHES)), strict=True)
+        ),
+        Patch(fc=HEAT(1.0), label="1 or more", **FRAMES["token"]),
         Patch(fc="white", label="picked", **FRAMES["picked"]),
         Patch(fc="white", label="the token explained", **FRAMES["target"]),
     ]

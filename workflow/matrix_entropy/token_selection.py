@@ -9,8 +9,9 @@ are computed: ``lasso`` by alpha, ``lasso_literal`` by the penalty λ.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ PICKED = {
     "lasso": "picked_lasso",
     "lasso_literal": "picked_literal",
 }
+PUBLISHED_COLUMN = "published (Pythia-1.4B)"  # the paper's model, whatever ours is
 MOST_LISTED = 8  # picks; more are counted
 MISSING = "–"
 
@@ -65,6 +67,11 @@ def lasso_weights(earlier: NDArray, token: NDArray, alpha: float) -> Float64:
     -------
     array of shape (tokens,)
 
+    Raises
+    ------
+    InputError
+        If a state is zero and so has no direction, or is not finite.
+
     Examples
     --------
     >>> lasso_weights(np.eye(2, 4), np.array([3.0, 0, 4, 0]), alpha=0.025).round(6).tolist()
@@ -73,7 +80,8 @@ def lasso_weights(earlier: NDArray, token: NDArray, alpha: float) -> Float64:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import Lasso
 
-    rows, target = _unit(earlier), _unit(token)
+    states = _unit(np.vstack([earlier, token]))
+    rows, target = states[:-1], states[-1]
     model = Lasso(
         alpha=alpha,
         fit_intercept=False,
@@ -93,9 +101,17 @@ def lasso_weights(earlier: NDArray, token: NDArray, alpha: float) -> Float64:
     return np.asarray(model.coef_, dtype=np.float64)
 
 
-def _unit(rows: NDArray) -> Float64:
-    rows = np.asarray(rows, dtype=np.float64)
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+def _unit(states: NDArray) -> Float64:
+    states = np.asarray(states, dtype=np.float64)
+    lengths = np.linalg.norm(states, axis=1)
+    for bad, is_what in ((~np.isfinite(lengths), "not finite"), (lengths == 0, "zero")):
+        if bad.any():
+            raise InputError(
+                f"the hidden state of token {np.argmax(bad)} (counted from 0) is {is_what}, so no "
+                "direction can be explained or explain others; choose another `layer:`."
+            )
+    unit: Float64 = states / lengths[:, None]
+    return unit
 
 
 def literal_alpha(penalty: float, width: int) -> float:
@@ -109,50 +125,93 @@ def literal_alpha(penalty: float, width: int) -> float:
     return penalty / (2 * width)
 
 
-def find_token(tokens: Sequence[str], wanted: str, sentence_name: str) -> tuple[int, list[int]]:
-    """Row of a token's last occurrence in a sentence, and the rows of all.
+def find_token(sentences: Sentences, sentence: int, wanted: str) -> tuple[str, list[int]]:
+    """A token or word of a sentence as its text has it, and the rows where its occurrences end.
 
-    White space around tokens does not count. A word in several tokens is found too; its row is
-    that of its last piece, the only one that has seen the whole word.
+    White space around it does not count; ``[No]`` is ``No`` unless the text has such brackets. See
+    `occurrences` for what counts as one.
 
     Raises
     ------
     InputError
         If the sentence has no such token, or only as its first, before which there is none.
+    """
+    name, text = sentences.ids[sentence], str(sentences.texts[sentence])
+    word = wanted.strip()
+    if word not in text and word.startswith("[") and word.endswith("]"):
+        word = word[1:-1].strip()
+    rows = occurrences(text, sentences.spans_of(sentence), word)
+    if not rows:
+        known = _listed(sentences.words(sentence))
+        raise InputError(
+            f"sentence '{name}' has no token '{wanted}', but {known}; correct `tokens:`."
+        )
+    if rows[-1] == 0:
+        raise InputError(
+            f"token '{wanted}' is the first of sentence '{name}' and has none before it to pick; "
+            "name a later one in `tokens:`."
+        )
+    return word, rows
+
+
+def occurrences(text: str, spans: NDArray[np.int64], word: str) -> list[int]:
+    """Rows of the last tokens of all places where whole tokens spell a word, in their order.
+
+    No token may reach beyond either end of the word but with white space. Of a word in several
+    tokens the last piece counts, the only one that has seen it all. Places inside longer words,
+    next to a letter or digit, count only if there are no others: ``No`` is not the beginning of
+    ``Norway``, but ``way`` may be asked for.
+
+    Parameters
+    ----------
+    text : str
+    spans : array of shape (tokens, 2)
+        The characters of the text that each token covers.
+    word : str
+        Without white space around it.
 
     Examples
     --------
-    >>> find_token(["Is", " Ch", "ina", "?", " Is", "?"], "China", "capitals")
-    (2, [2])
-    >>> find_token(["Is", " Ch", "ina", "?", " Is", "?"], "?", "capitals")
-    (5, [3, 5])
+    >>> spans = np.array([[0, 3], [3, 6], [6, 7], [7, 10], [10, 11]])
+    >>> occurrences("Norway? No.", spans, "Norway"), occurrences("Norway? No.", spans, "No")
+    ([1], [3])
+    >>> occurrences("Norway? No.", spans, "way"), occurrences("Norway? No.", spans, "ay")
+    ([1], [])
     """
-    word = wanted.strip()
-    ends = (_end_of(tokens, start, word) for start in range(len(tokens)))
-    positions = sorted({end for end in ends if end is not None})
-    if not positions:
-        known = " ".join(f"[{token.strip()}]" for token in tokens)
-        raise InputError(
-            f"sentence '{sentence_name}' has no token '{wanted}', but {known}; correct `tokens:`."
-        )
-    if positions[-1] == 0:
-        raise InputError(
-            f"token '{wanted}' is the first of sentence '{sentence_name}' and has none before it "
-            "to pick; name a later one in `tokens:`."
-        )
-    return positions[-1], positions
+    covered = np.array([_without_space(text, start, end) for start, end in spans])
+    starts, ends = covered.T
+    whole: list[int] = []
+    inside: list[int] = []
+    for match in re.finditer(f"(?={re.escape(word)})", text) if word else ():
+        start, end = match.start(), match.start() + len(word)
+        of_word = (starts >= start) & (ends <= end) & (starts < ends)
+        reaching = (starts < end) & (ends > start) & (starts < ends) & ~of_word
+        if of_word.any() and not reaching.any():
+            within = _joined(text, start) or _joined(text, end)
+            (inside if within else whole).append(int(np.flatnonzero(of_word)[-1]))
+    return whole or inside
 
 
-def _end_of(tokens: Sequence[str], start: int, word: str) -> int | None:
-    """The row where the word ends whose pieces begin at ``start``, if they do."""
-    joined = ""
-    for row in range(start, len(tokens)):
-        joined += tokens[row]
-        if joined.strip() == word:
-            return row
-        if not word.startswith(joined.strip()):
-            return None
-    return None
+def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    """A part of a text without the white space at its ends."""
+    said = text[start:end]
+    return end - len(said.lstrip()), start + len(said.rstrip())
+
+
+def _joined(text: str, place: int) -> bool:
+    """Whether letters or digits stand on both sides of a place in a text."""
+    return text[place - 1 : place].isalnum() and text[place : place + 1].isalnum()
+
+
+def shown_token(token: str) -> str:
+    """What to write for a token: without space around it, and white space alone made visible.
+
+    Examples
+    --------
+    >>> shown_token(" London"), shown_token("  "), shown_token("\\n")
+    ('London', '␣', '↵')
+    """
+    return "↵".join(token.strip().splitlines()) or ("↵" if "\n" in token else "␣")
 
 
 def token_weights(
@@ -173,6 +232,7 @@ def token_weights(
         Which one, from 0.
     targets : sequence of str
         As `find_token` takes them; of several occurrences the last is taken, and the log says so.
+        What is asked for twice is weighed once.
     layer : int or str
         Whose hidden states the regression explains.
     attention_block : int or str
@@ -187,24 +247,36 @@ def token_weights(
     DataFrame
         One row per target and token: ``sentence`` (its id), ``target``, ``target_position``,
         ``occurrence`` ("4 of 4"), ``position`` (from 0), ``token``, ``attention``, ``lasso``,
-        ``lasso_literal``, ``picked_attention``, ``picked_lasso``, ``picked_literal``. Weights are
-        NaN where there are none: after the target, and of a regression at the target itself. The
-        target's attention to itself is kept, but not picked.
+        ``lasso_literal``, ``picked_attention``, ``picked_lasso``, ``picked_literal``; in every row
+        ``model``, ``stand_in`` and the settings, the block as a number. Weights are NaN where there
+        are none: after the target, and of a regression at the target itself. The target's attention
+        to itself is kept, but not picked.
 
     Raises
     ------
     InputError
-        If a target, the layer or the block is not there.
+        If a target, the layer or the block is not there, or a state has no direction.
     """
     name, tokens = str(sentences.ids[sentence]), sentences.words(sentence)
     states = sentences.rows(sentence, layer)
     block = len(sentences.attention) if attention_block == "last" else int(attention_block)
     attention = sentences.attention_of(sentence, block)
     parts = []
-    for target in targets:
-        row, positions = find_token(tokens, target, name)
-        if len(positions) > 1:
-            log.info("[%s] of sentence '%s': the last of %d taken", target, name, len(positions))
+    record = sentences.provenance["model"]
+    settings = {
+        "model": record["model"],
+        "stand_in": record["stand_in"],
+        "layer": layer,
+        "attention_block": block,
+        "alpha": alpha,
+        "penalty": penalty,
+        "threshold": threshold,
+    }
+    found = dict(find_token(sentences, sentence, target) for target in targets)
+    for target, rows in found.items():
+        row = rows[-1]
+        if len(rows) > 1:
+            log.info("[%s] of sentence '%s': the last of %d taken", target, name, len(rows))
         part = pd.DataFrame({"position": np.arange(len(tokens)), "token": tokens})
         earlier = part["position"] < row
         part["attention"] = np.where(part["position"] <= row, attention[row], np.nan)
@@ -213,10 +285,13 @@ def token_weights(
             ("lasso_literal", literal_alpha(penalty, states.shape[1])),
         ):
             part[column] = np.nan
-            part.loc[earlier, column] = lasso_weights(states[:row], states[row], strength)
+            try:
+                part.loc[earlier, column] = lasso_weights(states[:row], states[row], strength)
+            except InputError as error:
+                raise InputError(f"sentence '{name}', layer {layer}: {error}") from None
         for column, picked in PICKED.items():
             part[picked] = (part[column] > threshold) & earlier
-        occurrence = f"{len(positions)} of {len(positions)}"
+        occurrence = f"{len(rows)} of {len(rows)}"
         for place, (column, value) in enumerate(
             {
                 "sentence": name,
@@ -226,7 +301,7 @@ def token_weights(
             }.items()
         ):
             part.insert(place, column, value)
-        parts.append(part)
+        parts.append(part.assign(**settings))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -264,8 +339,8 @@ def selection_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     Returns
     -------
     DataFrame
-        ``token``, ``occurrence``, ``weights``, ``picked`` and perhaps ``published``; in front
-        ``sentence`` where there are several.
+        ``token``, ``occurrence``, ``weights``, ``picked`` and perhaps `PUBLISHED_COLUMN`, which
+        says whose picks they are; in front ``sentence`` where there are several.
     """
     rows = []
     for (sentence, target), part in weights.groupby(["sentence", "target"], sort=False):
@@ -273,7 +348,7 @@ def selection_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
         for method, title in METHODS.items():
             printed = published[
                 (published["sentence"] == sentence)
-                & (published["target"] == target.strip())
+                & (published["target"] == target)
                 & (published["method"] == method.removesuffix("_literal"))
             ]
             rows.append(
@@ -283,11 +358,11 @@ def selection_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
                     "occurrence": part["occurrence"].iloc[0],
                     "weights": title,
                     "picked": _picked(earlier, method),
-                    "published": _listed(printed["picks"]),
+                    PUBLISHED_COLUMN: _listed(printed["picks"]),
                 }
             )
     table = pd.DataFrame(rows)
-    needless = ["published"] if published.empty else []
+    needless = [PUBLISHED_COLUMN] if published.empty else []
     if table["sentence"].nunique() == 1:
         needless.append("sentence")
     return table.drop(columns=needless)
@@ -301,5 +376,5 @@ def _picked(earlier: pd.DataFrame, method: str) -> str:
     return f"{named} ... ({len(picks)} of {len(earlier)})"
 
 
-def _listed(tokens: pd.Series) -> str:
-    return " ".join(f"[{token.strip()}]" for token in tokens) or MISSING
+def _listed(tokens: Iterable[str]) -> str:
+    return " ".join(f"[{shown_token(token)}]" for token in tokens) or MISSING

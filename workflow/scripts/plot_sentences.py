@@ -14,5 +14,5 @@ with job(snakemake.log[0]):
     numbers = map_numbers(sentences, distances, figure)
     title = figure.get("title", figure["name"])
     captions = map_captions(title, sentences, figure, snakemake.params.model)
-    write_csv(snakemake.output[3], pair_table(sentences, distances))
+    write_csv(snakemake.output[3], pair_table(sentences, distances, figure))
     save_figure(draw_sentence_map(numbers, *captions), numbers, snakemake.output[:3])

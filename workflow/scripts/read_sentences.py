@@ -32,4 +32,6 @@ with job(snakemake.log[0]) as log:
         },
     )
     sentences.save(snakemake.output[0])
-    log.info("%d sentences, %d tokens", len(sentences.ids), len(sentences.tokens))
+    sentence_count = len(sentences.ids)
+    plural = "" if sentence_count == 1 else "s"
+    log.info("%d sentence%s, %d tokens", sentence_count, plural, len(sentences.tokens))

@@ -4,13 +4,22 @@ import pandas as pd
 
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
+from matrix_entropy.files import write_csv
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.tables import write_text_table
 from matrix_entropy.token_figure import draw_token_weights, token_captions
-from matrix_entropy.token_selection import published_picks, selection_table, token_weights
+from matrix_entropy.token_selection import (
+    PUBLISHED_COLUMN,
+    published_picks,
+    selection_table,
+    token_weights,
+)
 
 SETTINGS = ("layer", "attention_block", "alpha", "penalty", "threshold")
-PUBLISHED = "The paper's picks are in the order printed; its sentence, as printed, has no comma."
+PUBLISHED = (
+    "The paper's picks, by Pythia-1.4B, are in the order printed; its sentence, as printed, has no "
+    "comma."
+)
 
 with job(snakemake.log[0]):
     table, models = snakemake.params.table, snakemake.params.models
@@ -23,7 +32,12 @@ with job(snakemake.log[0]):
     )
     model_title = models[table["model"]].get("title", table["model"])
     title, subtitle = token_captions(table, model_title, sentences)
-    published = published_picks(sentences)
-    caption = f"{title}. {subtitle}" + (f" {PUBLISHED}" if len(published) else "")
-    write_text_table(selection_table(weights, published), snakemake.output[:3], caption)
+    selection = selection_table(weights, published_picks(sentences))
+    shown = selection
+    if sentences.provenance["model"]["stand_in"]:
+        # Beside those of a stand-in they could be taken for a comparison; the CSV has them.
+        shown = selection.drop(columns=PUBLISHED_COLUMN, errors="ignore")
+    caption = f"{title}. {subtitle}" + (f" {PUBLISHED}" if PUBLISHED_COLUMN in shown else "")
+    write_csv(snakemake.output[0], selection)
+    write_text_table(shown, snakemake.output[1:3], caption)
     save_figure(draw_token_weights(weights, title, subtitle), weights, snakemake.output[3:])
