@@ -51,9 +51,9 @@ def effective_rank(eigenvalues: Float64) -> float:
 
 
 def stable_rank(eigenvalues: Float64) -> float:
-    """Stable rank ``Σ λ / max λ`` of the matrix whose Gram eigenvalues these are.
+    """Stable rank ``‖A‖_F² / ‖A‖₂² = Σ λ / max λ`` of a matrix A, from the eigenvalues of ``AAᵀ``.
 
-    NaN if there is no eigenvalue.
+    Tan et al. 2024, definition 4.2. NaN if there is no eigenvalue.
 
     Examples
     --------
