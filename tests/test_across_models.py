@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +14,13 @@ import yaml
 from safetensors.numpy import load_file
 
 import random_models
+from commands import snakemake_for
 from matrix_entropy.files import read_json
 from matrix_entropy.genres import records
 from matrix_entropy.stand_ins import train_tokenizer
 
 WIDTH = 48
 SIZES = ("1K", "2K", "3K")
-
-
-def snakemake(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call snakemake in the repository on a folder with its own mine.yaml and hub cache."""
-    mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *mine],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ
-        | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HF_HUB_CACHE": str(folder / "hub"),
-            "HF_DATASETS_CACHE": str(folder / "datasets"),
-            "HF_HUB_OFFLINE": "1",
-        },
-    )
 
 
 def configuration() -> dict[str, Any]:
@@ -110,7 +89,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
         model.save_pretrained(folder / f"model_{number}")
         tokenizer.save_pretrained(folder / f"model_{number}")
     (folder / "mine.yaml").write_text(yaml.safe_dump(configuration()))
-    done = snakemake(
+    done = snakemake_for(
         root,
         folder,
         *("figures/sizes.pdf", "figures/fresh.pdf"),
@@ -255,7 +234,7 @@ def test_bad_input_ends_with_a_sentence(built: Path, root: Path, tmp_path: Path,
         if value is None:
             del entry[last]
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
-    done = snakemake(root, folder, target, "--forcerun", "read_hub_texts", "train_lora")
+    done = snakemake_for(root, folder, target, "--forcerun", "read_hub_texts", "train_lora")
     assert done.returncode != 0
     for words in told:
         assert words in done.stderr + done.stdout

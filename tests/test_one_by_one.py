@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import pytest
 import yaml
 
 import random_models
+from commands import snakemake_for
 from matrix_entropy.distances import log_det_js_distance, prepared
 from matrix_entropy.gain_file import Gains, gathered_gains
 from matrix_entropy.genres import records
@@ -27,18 +25,6 @@ from matrix_entropy.token_selection import lasso_weights
 
 SIZES = ("1K", "2K")
 TARGETS = ["results/tables/picks.csv", "figures/map.pdf", "figures/gains.pdf"]
-
-
-def snakemake(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *mine],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )
 
 
 def configuration() -> dict[str, Any]:
@@ -109,7 +95,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
         model.save_pretrained(folder / f"model_{number}")
         tokenizer.save_pretrained(folder / f"model_{number}")
     (folder / "mine.yaml").write_text(yaml.safe_dump(configuration()))
-    done = snakemake(root, folder, *TARGETS, "figures/gains_in_shards.pdf")
+    done = snakemake_for(root, folder, *TARGETS, "figures/gains_in_shards.pdf")
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
 
@@ -229,7 +215,7 @@ def test_bad_input_ends_with_a_sentence(built: Path, root: Path, tmp_path: Path,
             entry = entry[part]
         entry[last] = value
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
-    done = snakemake(root, folder, target)
+    done = snakemake_for(root, folder, target)
     assert done.returncode != 0
     for words in told:
         assert words in done.stderr + done.stdout

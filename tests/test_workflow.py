@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 import yaml
 
 import random_models
+from commands import snakemake
 from matrix_entropy.entropy import entropy_of
 from matrix_entropy.files import read_json, read_jsonl
 from matrix_entropy.gain_file import Gains
@@ -64,18 +63,6 @@ TAN_FIGURES = [
 ]
 TAN_TABLES = ["tan_table_lasso_tokens"]
 TEXTS = ["A fox sang to the lighthouse all night.", "Nobody knew why the kite would not fly.", "Hm"]
-
-
-def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call snakemake in the repository."""
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,9 @@ tokens, and those that have fewer are counted: a mean over texts is of the same 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import writing
 from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
-from matrix_entropy.state_files import DAMAGED, Layer, open_folder, open_states
+from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.state_files import Layer, open_folder, open_states
 
 # What a part's provenance says of itself; all else its parts have in common.
 COUNTS = ("tokens", "truncated_texts")
@@ -54,31 +53,14 @@ class Gains:
         return int(self.diagonals.shape[1])
 
     def save(self, path: str | Path) -> None:
-        """Write everything as one uncompressed ``.npz`` without pickled objects."""
-        arrays: dict[str, Any] = {
-            name: np.asarray(value) for name, value in vars(self).items() if name != "provenance"
-        }
-        arrays["known_groups"] = np.array(self.known_groups, dtype=np.str_)
-        with writing(path) as temporary:
-            np.savez(temporary, provenance=np.array(json.dumps(self.provenance)), **arrays)
+        """Write everything into one file."""
+        save_npz(path, vars(self))
 
     @staticmethod
     def load(path: str | Path) -> Gains:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                values: dict[str, Any] = {name: stored[name] for name in stored.files}
-        except DAMAGED as error:
-            raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
-        values["provenance"] = json.loads(str(values["provenance"]))
-        values["known_groups"] = tuple(map(str, values["known_groups"]))
-        # Single values were stored as arrays without a dimension.
-        return Gains(
-            **{
-                name: value.item() if getattr(value, "ndim", None) == 0 else value
-                for name, value in values.items()
-            }
-        )
+        values = load_npz(path, (field.name for field in fields(Gains)))
+        return Gains(**values | {"known_groups": tuple(map(str, values["known_groups"]))})
 
 
 def compute_gains(

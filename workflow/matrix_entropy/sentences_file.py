@@ -6,7 +6,6 @@ Of a few sentences these are megabytes, so they are kept for good, like spectra.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import writing
-from matrix_entropy.state_files import DAMAGED
+from matrix_entropy.npz_files import load_npz, save_npz
 
 
 @dataclass(frozen=True)
@@ -78,25 +76,11 @@ class Sentences:
         return self.attention[block - 1, start : start + length**2].reshape(length, length)
 
     def save(self, path: str | Path) -> None:
-        """Write everything as one uncompressed ``.npz`` without pickled objects."""
-        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(self).items()}
-        arrays["provenance"] = np.array(json.dumps(self.provenance))
-        with writing(path) as temporary:
-            np.savez(temporary, **arrays)
+        """Write everything into one file."""
+        save_npz(path, vars(self))
 
     @staticmethod
     def load(path: str | Path) -> Sentences:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                values: dict[str, Any] = {name: stored[name] for name in stored.files}
-        except DAMAGED as error:
-            raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
-        if missing := {field.name for field in fields(Sentences)} - set(values):
-            raise InputError(
-                f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it "
-                "and run again."
-            )
-        values["provenance"] = json.loads(str(values["provenance"]))
-        values["layers"] = tuple(map(str, values["layers"]))
-        return Sentences(**values)
+        values = load_npz(path, (field.name for field in fields(Sentences)))
+        return Sentences(**values | {"layers": tuple(map(str, values["layers"]))})

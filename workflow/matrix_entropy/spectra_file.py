@@ -8,7 +8,6 @@ the same as cutting the texts. In the same way ``first_{n}`` keeps the first n r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import writing
+from matrix_entropy.npz_files import load_npz, save_npz
 from matrix_entropy.spectra import spectrum
-from matrix_entropy.state_files import DAMAGED, open_folder, open_states
+from matrix_entropy.state_files import open_folder, open_states
 
 ALL_ROWS = "all_rows"
 FIRST = "first_"  # and a number: the first so many rows
@@ -64,26 +63,15 @@ class Spectra:
         return self.eigenvalues[start : start + self.counts[view, layer, text]]
 
     def save(self, path: str | Path) -> None:
-        """Write everything as one uncompressed ``.npz`` without pickled objects."""
-        arrays: dict[str, Any] = {
-            name: np.asarray(value) for name, value in vars(self).items() if name != "provenance"
-        }
-        with writing(path) as temporary:
-            np.savez(temporary, provenance=np.array(json.dumps(self.provenance)), **arrays)
+        """Write everything into one file."""
+        save_npz(path, vars(self))
 
     @staticmethod
     def load(path: str | Path) -> Spectra:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                values: dict[str, Any] = {name: stored[name] for name in stored.files}
-        except DAMAGED as error:
-            raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
-        values["provenance"] = json.loads(str(values["provenance"]))
-        values["views"] = tuple(map(str, values["views"]))
-        values["layers"] = tuple(map(str, values["layers"]))
-        values["width"] = int(values["width"])
-        return Spectra(**values)
+        values = load_npz(path, (field.name for field in fields(Spectra)))
+        names = {key: tuple(map(str, values[key])) for key in ("views", "layers")}
+        return Spectra(**values | names)
 
 
 def equal_lengths(

@@ -1,0 +1,34 @@
+"""Commands as a person types them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call snakemake in the repository."""
+    return _called(root, arguments, {})
+
+
+def snakemake_for(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call it for a user's folder, which has a mine.yaml and perhaps a hub cache of its own."""
+    mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
+    caches = {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
+    return _called(root, (*arguments, *mine), caches)
+
+
+def _called(
+    root: Path, arguments: tuple[str, ...], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ | {"PATH": path} | environment,
+    )

@@ -1,0 +1,44 @@
+"""Arrays and provenance of a result in one ``.npz``: nothing is pickled, damage is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import writing
+from matrix_entropy.state_files import DAMAGED
+
+
+def save_npz(path: str | Path, values: dict[str, Any]) -> None:
+    """Write arrays, texts and numbers under their names, and ``provenance``, which is a dict."""
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
+    arrays["provenance"] = np.array(json.dumps(values["provenance"]))
+    with writing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def load_npz(path: str | Path, names: Iterable[str]) -> dict[str, Any]:
+    """Read what `save_npz` wrote; what was a single value is one again.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or an older version wrote it without one of the names.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            values: dict[str, Any] = {name: stored[name] for name in stored.files}
+    except DAMAGED as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
+    if missing := set(names) - set(values):
+        raise InputError(
+            f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it and "
+            "run again."
+        )
+    values = {name: value if value.ndim else value.item() for name, value in values.items()}
+    return values | {"provenance": json.loads(values["provenance"])}
