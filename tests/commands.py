@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -18,6 +19,31 @@ def snakemake_for(root: Path, folder: Path, *arguments: str) -> subprocess.Compl
     mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
     caches = {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
     return _called(root, (*arguments, *mine), caches)
+
+
+def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with values put at dotted paths; None takes a key away."""
+    for path, value in changes.items():
+        *parts, last = path.split(".")
+        entry = config
+        for part in parts:
+            entry = entry[part]
+        entry[last] = value
+        if value is None:
+            del entry[last]
+    return config
+
+
+def check_refusal(
+    done: subprocess.CompletedProcess[str], folder: Path, target: str, told: list[str]
+) -> None:
+    """A run has ended with a sentence that says all this, and nothing half-written."""
+    assert done.returncode != 0
+    for words in told:
+        assert words in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (folder / target).exists()
+    assert not list(folder.rglob("*.part*"))
 
 
 def _called(

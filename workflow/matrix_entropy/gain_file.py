@@ -20,10 +20,8 @@ from threadpoolctl import threadpool_limits
 from matrix_entropy.errors import InputError
 from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
 from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.provenance import joined_provenance
 from matrix_entropy.state_files import Layer, open_folder, open_states
-
-# What a part's provenance says of itself; all else its parts have in common.
-COUNTS = ("tokens", "truncated_texts")
 
 
 @dataclass(frozen=True)
@@ -145,20 +143,17 @@ def gathered_gains(parts: Sequence[Gains]) -> Gains:
         If a shard is missing, the parts come from different models, texts or options, there is no
         text of the group, or all texts are too short.
     """
-    first, count = parts[0], len(parts)
+    first = parts[0]
     name = _name(first)
-    for number, part in enumerate(parts, start=1):
-        if part.provenance["shard"] != [number, count]:
-            found = "/".join(map(str, part.provenance["shard"]))
-            raise InputError(
-                f"{name}: shard {number} of {count} is missing, {found} stands in its place; "
-                "delete the information gains of its shards and run again."
-            )
-        if _origin(part) != _origin(first):
-            raise InputError(
-                f"{name}: its shards come from different models, texts, options or versions; "
-                "delete the information gains of its shards and run again."
-            )
+    provenance = joined_provenance(
+        [part.provenance for part in parts],
+        name,
+        "information gains",
+        [
+            (part.tokens, part.group, part.width, part.noise, part.kernel, part.layer)
+            for part in parts
+        ],
+    )
     known = tuple(dict.fromkeys(group for part in parts for group in part.known_groups))
     if first.group and first.group not in known:
         raise InputError(
@@ -174,7 +169,6 @@ def gathered_gains(parts: Sequence[Gains]) -> Gains:
             f"{name}: no text has {first.tokens} tokens, the longest, '{longest.longest_id}', has "
             f"{longest.longest}; lower `tokens:`."
         )
-    totals = {key: sum(part.provenance[key] for part in parts) for key in COUNTS}
     return Gains(
         **joined,
         left_out=sum(part.left_out for part in parts),
@@ -186,16 +180,10 @@ def gathered_gains(parts: Sequence[Gains]) -> Gains:
         noise=first.noise,
         kernel=first.kernel,
         layer=first.layer,
-        provenance=first.provenance | totals | {"shard": [1, 1]},
+        provenance=provenance,
     )
 
 
 def _name(gains: Gains) -> str:
     record, texts = gains.provenance["model"], gains.provenance["dataset"]
     return f"{record['model']} on {texts['name']}"
-
-
-def _origin(part: Gains) -> tuple[Any, ...]:
-    """What all parts of a data set must have in common."""
-    shared = {key: value for key, value in part.provenance.items() if key not in (*COUNTS, "shard")}
-    return part.tokens, part.group, part.width, part.noise, part.kernel, part.layer, shared

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
+
+from matrix_entropy.errors import InputError
+
+# What a shard's provenance says of itself; all else the shards of a data set have in common.
+COUNTS = ("tokens", "truncated_texts")
 
 
 def described(record: dict[str, Any]) -> dict[str, Any]:
@@ -36,3 +42,40 @@ def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, An
         **{key: base[key] for key in kept if key in base},
         "untrained_seed": seed,
     }
+
+
+def joined_provenance(
+    parts: Sequence[dict[str, Any]], name: str, what: str, settings: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """What the shards of a data set, in their order, say as one.
+
+    Parameters
+    ----------
+    parts : sequence of dict
+        The provenance of every shard.
+    name, what : str
+        What the data set and the files of its shards are called in messages.
+    settings : sequence, optional
+        Of every shard, what must also be the same.
+
+    Raises
+    ------
+    InputError
+        If a shard is missing, or the shards come from different models, texts or options.
+    """
+    for number, part in enumerate(parts, start=1):
+        if part["shard"] != [number, len(parts)]:
+            found = "/".join(map(str, part["shard"]))
+            raise InputError(
+                f"{name}: shard {number} of {len(parts)} is missing, {found} stands in its place; "
+                f"delete the {what} of its shards and run again."
+            )
+    own = (*COUNTS, "shard")
+    shared = [{key: part[key] for key in part if key not in own} for part in parts]
+    if any(one != shared[0] for one in shared) or any(one != settings[0] for one in settings):
+        raise InputError(
+            f"{name}: its shards come from different models, texts, options or versions; "
+            f"delete the {what} of its shards and run again."
+        )
+    totals = {key: sum(part[key] for part in parts) for key in COUNTS}
+    return parts[0] | totals | {"shard": [1, 1]}

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from matrix_entropy.errors import InputError
 from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.provenance import joined_provenance
 from matrix_entropy.spectra import spectrum
 from matrix_entropy.state_files import open_folder, open_states
 
@@ -101,20 +101,7 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
     InputError
         If a shard is missing, or the shards come from different models, texts or options.
     """
-    count = len(shards)
-    for number, shard in enumerate(shards, start=1):
-        if shard.provenance["shard"] != [number, count]:
-            found = "/".join(map(str, shard.provenance["shard"]))
-            raise InputError(
-                f"{data_set}: shard {number} of {count} is missing, {found} stands in its place; "
-                "delete the spectra of its shards and run again."
-            )
-    origins = [_without_counts(shard.provenance) for shard in shards]
-    if any(origin != origins[0] for origin in origins):
-        raise InputError(
-            f"{data_set}: its shards come from different models, texts, options or versions; "
-            "delete the spectra of its shards and run again."
-        )
+    provenance = joined_provenance([shard.provenance for shard in shards], data_set, "spectra")
     views, layers = shards[0].counts.shape[:2]
     # Texts vary fastest, so what a shard has of one view and layer is in one piece.
     pieces = [
@@ -128,23 +115,15 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
         for field in fields(Spectra)
         if field.name not in ("eigenvalues", "views", "layers", "width", "offsets", "provenance")
     }
-    totals = {
-        key: sum(shard.provenance[key] for shard in shards) for key in ("tokens", "truncated_texts")
-    }
     return Spectra(
         eigenvalues=np.concatenate([np.empty(0), *spectra]),
         views=shards[0].views,
         layers=shards[0].layers,
         width=shards[0].width,
         offsets=np.cumsum([0, *lengths]),
-        provenance=shards[0].provenance | totals | {"shard": [1, 1]},
+        provenance=provenance,
         **joined,
     )
-
-
-def _without_counts(provenance: dict[str, Any]) -> dict[str, Any]:
-    counts = ("shard", "tokens", "truncated_texts")
-    return {key: value for key, value in provenance.items() if key not in counts}
 
 
 def compute_spectra(
