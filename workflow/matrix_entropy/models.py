@@ -143,7 +143,7 @@ def load_tokenizer(record: dict[str, Any]) -> Any:
     InputError
         If the folder holds no tokenizer: transformers would give an empty one without a word.
     """
-    tokenizer = _from_folder(AutoTokenizer, record)
+    tokenizer = from_folder(AutoTokenizer, record)
     if len(tokenizer) < 2:
         raise InputError(
             f"model '{record['model']}' has no tokenizer in {record['folder']}; save one there "
@@ -186,7 +186,7 @@ def load_model(
         does not fit the model.
     """
     name = record["model"]
-    config = _from_folder(AutoConfig, record)
+    config = from_folder(AutoConfig, record)
     text_config = config.get_text_config()
     for what, stated, found in (
         ("layers", layers, text_config.num_hidden_layers),
@@ -201,7 +201,7 @@ def load_model(
     if "untrained_seed" in record:
         model = _untrained(config, record["untrained_seed"], getattr(torch, dtype))
     else:
-        model = _from_folder(
+        model = from_folder(
             AutoModelForCausalLM,
             record,
             dtype=getattr(torch, dtype),
@@ -287,7 +287,14 @@ def _spread(model: PreTrainedModel) -> PreTrainedModel:
     return dispatch_model(model, places)
 
 
-def _from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
+def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
+    """What a factory of transformers makes of a resolved model's folder; no remote code is run.
+
+    Raises
+    ------
+    InputError
+        If the folder is gone, needs code of its own, or cannot be loaded.
+    """
     folder, name = record["folder"], record["model"]
     if not os.path.isdir(folder):
         raise InputError(

@@ -1,0 +1,163 @@
+"""A MiniGPT-v2 of small widths, and the authors' files for it: their key names, made-up numbers."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import Blip2VisionConfig, LlamaConfig, LlamaForCausalLM
+
+from matrix_entropy.minigpt_v2 import MiniGPTv2, MiniGPTv2Config
+from matrix_entropy.stand_ins import train_tokenizer
+
+WIDTH, HEADS, BLOCKS, MLP = 24, 3, 2, 40
+PATCH, SIZE = 4, 24  # 6 x 6 patches, 9 image tokens
+STORED_SIDE = 3  # patches along the image that the ViT was trained on
+LANGUAGE_WIDTH, LAYERS, RANK, ALPHA = 32, 2, 6, 9.0
+PREFIX = "llama_model.base_model.model.model.layers"
+
+
+def vision_config(size: int = SIZE) -> Blip2VisionConfig:
+    return Blip2VisionConfig(
+        hidden_size=WIDTH,
+        intermediate_size=MLP,
+        num_hidden_layers=BLOCKS,
+        num_attention_heads=HEADS,
+        image_size=size,
+        patch_size=PATCH,
+    )
+
+
+def language_config(**options: Any) -> LlamaConfig:
+    return LlamaConfig(
+        **{
+            "vocab_size": 300,
+            "hidden_size": LANGUAGE_WIDTH,
+            "intermediate_size": 48,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,  # so that a value matrix is not square
+            "max_position_embeddings": 64,
+            "tie_word_embeddings": False,
+            **options,
+        }
+    )
+
+
+@cache
+def tokenizer() -> Any:
+    return train_tokenizer(["a red circle on a blue square"] * 20, 300)
+
+
+def drawn(seed: int, *shape: int, mean: float = 0.0, deviation: float = 0.3) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return mean + deviation * torch.randn(shape, generator=generator)
+
+
+def filled(module: torch.nn.Module, seed: int) -> Any:
+    """A module with numbers in which no two parameters agree, biases and norms included."""
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            parameter.copy_(drawn(1000 * seed + i, *parameter.shape, mean=0.1))
+    return module.eval()
+
+
+def small_model(seed: int = 0, **options: Any) -> MiniGPTv2:
+    config = MiniGPTv2Config(vision_config(), language_config(**options))
+    model: MiniGPTv2 = filled(MiniGPTv2(config, tokenizer(), "small"), seed)
+    return model
+
+
+def pictures(count: int = 2) -> list[Image.Image]:
+    """Noise of several sizes, none of them square."""
+    random = np.random.default_rng(5)
+    return [
+        Image.fromarray(random.integers(0, 256, (20 + 7 * i, 31, 3), dtype=np.uint8))
+        for i in range(count)
+    ]
+
+
+def eva_weights(blocks: int = BLOCKS, stored_side: int = STORED_SIDE) -> dict[str, Tensor]:
+    """EVA's key names, with what follows the blocks that MiniGPT-v2 uses."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls_token": (1, 1, WIDTH),
+        "pos_embed": (1, 1 + stored_side**2, WIDTH),
+        "patch_embed.proj.weight": (WIDTH, 3, PATCH, PATCH),
+        "patch_embed.proj.bias": (WIDTH,),
+    }
+    for block in range(blocks + 1):
+        shapes |= {
+            f"blocks.{block}.{name}": shape
+            for name, shape in {
+                "norm1.weight": (WIDTH,),
+                "norm1.bias": (WIDTH,),
+                "attn.q_bias": (WIDTH,),
+                "attn.v_bias": (WIDTH,),
+                "attn.qkv.weight": (3 * WIDTH, WIDTH),
+                "attn.proj.weight": (WIDTH, WIDTH),
+                "attn.proj.bias": (WIDTH,),
+                "norm2.weight": (WIDTH,),
+                "norm2.bias": (WIDTH,),
+                "mlp.fc1.weight": (MLP, WIDTH),
+                "mlp.fc1.bias": (MLP,),
+                "mlp.fc2.weight": (WIDTH, MLP),
+                "mlp.fc2.bias": (WIDTH,),
+            }.items()
+        }
+    shapes |= {"norm.weight": (WIDTH,), "norm.bias": (WIDTH,), "head.weight": (10, WIDTH)}
+    return {
+        # Half precision, as the file has it.
+        key: drawn(i, *shape, mean=0.1).half()
+        for i, (key, shape) in enumerate(shapes.items())
+    }
+
+
+def trained_weights(default: str = "") -> dict[str, Tensor]:
+    """The checkpoint's ``"model"``; ``default`` is ``".default"`` in newer versions of peft."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "llama_proj.weight": (LANGUAGE_WIDTH, 4 * WIDTH),
+        "llama_proj.bias": (LANGUAGE_WIDTH,),
+    }
+    for layer in range(LAYERS):
+        for target, out in (("q_proj", LANGUAGE_WIDTH), ("v_proj", LANGUAGE_WIDTH // 2)):
+            name = f"{PREFIX}.{layer}.self_attn.{target}"
+            shapes[f"{name}.lora_A{default}.weight"] = (RANK, LANGUAGE_WIDTH)
+            shapes[f"{name}.lora_B{default}.weight"] = (out, RANK)
+        shapes[f"{PREFIX}.{layer}.self_attn.rotary_emb.inv_freq"] = (4,)
+    return {key: drawn(100 + i, *shape) for i, (key, shape) in enumerate(shapes.items())}
+
+
+def save_language_model(folder: Path) -> LlamaForCausalLM:
+    """A folder as that of Llama-2-7b-chat; the model in it, in float32."""
+    model: LlamaForCausalLM = filled(LlamaForCausalLM(language_config()), 7)
+    model.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return model
+
+
+def save_authors_files(folder: Path, **changed: Any) -> dict[str, Path]:
+    """The four sources in a folder, by the parameter of `convert_minigpt_v2` that takes them.
+
+    ``eva`` and ``trained`` replace what is in those files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(changed.get("eva", eva_weights()), folder / "eva_vit_g.pth")
+    stored = {
+        "model": changed.get("trained", trained_weights()),
+        "optimizer": {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-5}]},
+        "config": {"model": {"arch": "minigpt_v2"}},
+        "epoch": 49,
+    }
+    torch.save(stored, folder / "checkpoint.pth")
+    save_language_model(folder / "llama")
+    return {
+        "checkpoint": folder / "checkpoint.pth",
+        "eva": folder / "eva_vit_g.pth",
+        "language": folder / "llama",
+        "folder": folder / "converted",
+    }

@@ -1,0 +1,23 @@
+"""Train a vision-language stand-in."""
+
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_jsonl, write_json
+from matrix_entropy.multimodal_stand_ins import train_multimodal_stand_in
+
+with job(snakemake.log[0]):
+    torch.set_num_threads(snakemake.threads)
+    record = train_multimodal_stand_in(
+        snakemake.wildcards.model,
+        snakemake.params.model,
+        [(record["image"], record["text"]) for record in read_jsonl(snakemake.input.prompts)],
+        PreTrainedTokenizerFast.from_pretrained(snakemake.input.tokenizer),
+        Path(snakemake.output.folder),
+    )
+    write_json(snakemake.output.record, record)
