@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,24 @@ from matrix_entropy.llava import load_llava
 from matrix_entropy.minigpt_v2 import load_minigpt_v2
 from matrix_entropy.multimodal_stand_ins import train_multimodal_stand_in
 from matrix_entropy.pictures import SKIES, picture_records, write_pictures
-from matrix_entropy.stand_ins import HELD_OUT_EVERY, train_tokenizer
+from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.training import HELD_OUT_EVERY
 from matrix_entropy.vision_language import VisionLanguage, beginning
 
 ARCHITECTURES = ["llava", "minigpt_v2"]
-PATCH = {"llava": 14, "minigpt_v2": 7}  # 16 image tokens each: MiniGPT-v2 joins four patches
+# 16 image tokens each: MiniGPT-v2 joins four patches.
+PATCH = {"llava": 14, "minigpt_v2": 7}
+VISION = {"layers": 2, "width": 32, "image_size": 56, "image_tokens": 16}
 TRAIN = {
     "architecture": "llava",
     "heads": 4,
     "context": 96,
-    "image_size": 56,
-    "patch": 7,
     "batch": 8,
     "steps": 160,
     "learning_rate": 0.005,
     "seed": 0,
 }
 LAYERS, WIDTH = 2, 32
-OPTIONS = {"layers": LAYERS, "width": WIDTH, "vision": {"layers": 2, "width": 32}}
 # What LLaVA's connector does not read.
 UNREAD = ("vision_tower.encoder.layers.1.", "vision_tower.post_layernorm.")
 
@@ -63,9 +64,20 @@ def tokenizer() -> Any:
     return train_tokenizer([text for _, text in PICTURES[:200]], 500)
 
 
-def train(folder: Path, pictures: Any = PICTURES[:30], **changes: Any) -> dict[str, Any]:
+def train(
+    folder: Path,
+    pictures: Any = PICTURES[:30],
+    vision: Mapping[str, Any] = VISION,
+    **changes: Any,
+) -> dict[str, Any]:
     torch.set_num_threads(1)
-    options = OPTIONS | {"train": TRAIN | changes}
+    chosen = TRAIN | changes
+    options = {
+        "layers": LAYERS,
+        "width": WIDTH,
+        "vision": {"patch": PATCH[chosen["architecture"]], **vision},
+        "train": chosen,
+    }
     return train_multimodal_stand_in("small", options, pictures, tokenizer(), folder)
 
 
@@ -73,7 +85,7 @@ def train(folder: Path, pictures: Any = PICTURES[:30], **changes: Any) -> dict[s
 def record(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A model that has learned for two to three seconds."""
     folder = tmp_path_factory.mktemp(request.param) / "small"
-    return train(folder, PICTURES, architecture=request.param, patch=PATCH[request.param])
+    return train(folder, PICTURES, architecture=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +228,7 @@ def test_files_of_a_data_set_are_read(tmp_path: Path) -> None:
         ([*PICTURES[:21], (PICTURES[0][0], "Describe it.")], {}, "text 21 .* has no response"),
         ([*PICTURES[:21], (PICTURES[0][0], "Describe it.\n")], {}, "text 21 .* has no response"),
         ([*PICTURES[:21], ("none.png", "Describe it.\nNo.")], {}, "there is no image none.png"),
-        (PICTURES[:21], {"context": 80}, r"64 of them a picture's, but its context is 80; write"),
+        (PICTURES[:21], {"context": 40}, r"16 of them a picture's, but its context is 40; write"),
     ],
 )
 def test_what_cannot_be_learned_from_is_named(
@@ -229,6 +241,24 @@ def test_what_cannot_be_learned_from_is_named(
 
 def test_the_stated_context_is_enough(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
-        train(tmp_path, steps=1, context=64)
+        train(tmp_path, steps=1, context=40)
     enough = int(str(error.value).split("`context: ")[1].split("`")[0])
     assert train(tmp_path / "small", steps=1, context=enough)["training"]["context"] == enough
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("size", "made"), [(56, 16), (84, 36)])
+def test_the_stated_number_of_image_tokens_is_that_of_the_model(
+    architecture: str, size: int, made: int, tmp_path: Path
+) -> None:
+    vision = VISION | {"image_size": size, "image_tokens": 20}
+    with pytest.raises(InputError, match=rf"not 20; write `image_tokens: {made}`"):
+        train(tmp_path / "small", vision=vision, architecture=architecture)
+    assert not (tmp_path / "small").exists()
+    train(
+        tmp_path / "small",
+        vision=vision | {"image_tokens": made},
+        architecture=architecture,
+        steps=1,
+    )
+    assert (tmp_path / "small" / "loss.csv").exists()

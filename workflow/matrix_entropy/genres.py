@@ -11,11 +11,13 @@ from __future__ import annotations
 import functools
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import yaml
+
+from matrix_entropy.seeded_choices import pick, sample
 
 LEXICON = Path(__file__).with_name("genres.yaml")
 SLOT = re.compile(r"(\{[\w.]+\}|\[[^\]]*\])")
@@ -26,7 +28,6 @@ FACTS = 0.7  # share of sentences that tell of facts
 WEB_STYLES = ("review", "news", "how_to")
 ONCE = ("title", "surname", "readers", "document")  # drawn once for all fields of a record
 
-Item = TypeVar("Item")
 Thing = dict[str, str]
 Words = dict[str, Any]
 Record = dict[str, Any]
@@ -97,7 +98,7 @@ def _wikipedia(rng: random.Random, index: int) -> Record:
 def _openwebtext2(rng: random.Random, index: int) -> Record:
     """A review, a piece of news or a blog entry."""
     words = _about(rng, _anything(rng))
-    return {"text": _prose(rng, _pick(rng, WEB_STYLES), words), "meta": {}}
+    return {"text": _prose(rng, pick(rng, WEB_STYLES), words), "meta": {}}
 
 
 def _hh_rlhf(rng: random.Random, index: int) -> Record:
@@ -129,9 +130,9 @@ def _openbookqa(rng: random.Random, index: int) -> Record:
 
 def _winogrande(rng: random.Random, index: int) -> Record:
     """A sentence about one of two things of a kind; its twin is about the other."""
-    kind = _pick(rng, tuple(_world().winogrande))
-    one, two = _sample(rng, _world().things[kind], 2)
-    template = _pick(rng, _world().winogrande[kind])
+    kind = pick(rng, tuple(_world().winogrande))
+    one, two = sample(rng, _world().things[kind], 2)
+    template = pick(rng, _world().winogrande[kind])
     first = rng.random() < 0.5  # whether the pair begins with the sentence about `one`
     key, answer = (one, "1") if first is (index % 2 == 0) else (two, "2")
     sentence = _tell(template, {"one": one, "two": two, "key": key}, rng)
@@ -141,10 +142,10 @@ def _winogrande(rng: random.Random, index: int) -> Record:
 
 def _piqa(rng: random.Random, index: int) -> Record:
     """A goal and two solutions that differ in one thing."""
-    row = _pick(rng, _world().piqa)
-    it, other = _sample(rng, _world().things[row["of"]], 2)
-    goal = _tell(_pick(rng, row["goals"]), {"it": it}, rng)
-    blank = _tell(_pick(rng, row["solutions"]), {"it": it}, rng)
+    row = pick(rng, _world().piqa)
+    it, other = sample(rng, _world().things[row["of"]], 2)
+    goal = _tell(pick(rng, row["goals"]), {"it": it}, rng)
+    blank = _tell(pick(rng, row["solutions"]), {"it": it}, rng)
     label = int(2 * rng.random())
     first, second = (it, other) if label == 0 else (other, it)
     sol1, sol2 = (blank.replace("_", _tell(row["pick"], {"it": x}, rng)) for x in (first, second))
@@ -175,7 +176,7 @@ def _openorca(rng: random.Random, index: int) -> Record:
 
 def _mixture(rng: random.Random, index: int) -> Record:
     """A record of a random genre as the running text that a model is fed."""
-    genre = _pick(rng, [genre for genre, weight in WEIGHTS.items() for _ in range(weight)])
+    genre = pick(rng, [genre for genre, weight in WEIGHTS.items() for _ in range(weight)])
     record = WRITERS[genre](rng, int(2 * rng.random()))
     return {"genre": genre, "text": _running_text(genre, record)}
 
@@ -224,14 +225,14 @@ def _prose(rng: random.Random, style_name: str, words: Words, high: int | None =
     style = _world().styles[style_name]
     low, high = style["low"], high or style["high"]
     wanted = low * (high / low) ** (rng.random() ** style["tail"])
-    text = _tell(_pick(rng, style["opening"]), words, rng)
-    closing = " " + _tell(_pick(rng, style["closing"]), words, rng) if "closing" in style else ""
+    text = _tell(pick(rng, style["opening"]), words, rng)
+    closing = " " + _tell(pick(rng, style["closing"]), words, rng) if "closing" in style else ""
     told, length, it = {text}, len(text.split()) + len(closing.split()), words["it"]
     decks: dict[str, list[str]] = {"facts": [], "colour": []}  # dealt before one comes again
     while length < wanted or len(told) < 4:
         it = _next(rng, it)
         kind = "facts" if rng.random() < FACTS else "colour"
-        decks[kind] = decks[kind] or _sample(rng, style[kind], len(style[kind]))
+        decks[kind] = decks[kind] or sample(rng, style[kind], len(style[kind]))
         sentence = _tell(decks[kind].pop(), _about(rng, it), rng)
         if sentence not in told:
             told.add(sentence)
@@ -242,7 +243,7 @@ def _prose(rng: random.Random, style_name: str, words: Words, high: int | None =
 
 def _anything(rng: random.Random) -> Thing:
     """Something of the world."""
-    return _pick(rng, _world().all_things)
+    return pick(rng, _world().all_things)
 
 
 def _next(rng: random.Random, it: Thing) -> Thing:
@@ -257,27 +258,27 @@ def _about(rng: random.Random, it: Thing) -> Words:
     ``wrong``, ``options`` (four answers in random order), ``choices`` (these in a line), ``also``.
     """
     world = _world()
-    relation = _pick(rng, world.relations[it["kind"]])
+    relation = pick(rng, world.relations[it["kind"]])
     words: Words = {"it": it}
     for word, lines in (("fact", "states"), ("ask", "questions"), ("start", "starts")):
-        words[word] = _expand(_pick(rng, relation[lines]), words, rng)
+        words[word] = _expand(pick(rng, relation[lines]), words, rng)
     others = [thing for thing in world.things[it["kind"]] if thing is not it]
-    four = (it, *_sample(rng, others, 3))
+    four = (it, *sample(rng, others, 3))
     answers = [_expand(relation["answer"], {"it": thing}, rng) for thing in four]
     words["answer"], words["wrong"] = answers[:2]
-    words["options"] = _sample(rng, answers, 4)
+    words["options"] = sample(rng, answers, 4)
     words["choices"] = ", ".join(words["options"])
-    also = _pick(rng, [thing for thing in world.all_things if thing is not it])
-    relation = _pick(rng, world.relations[also["kind"]])
-    words["also"] = _expand(_pick(rng, relation["states"]), {"it": also}, rng)
+    also = pick(rng, [thing for thing in world.all_things if thing is not it])
+    relation = pick(rng, world.relations[also["kind"]])
+    words["also"] = _expand(pick(rng, relation["states"]), {"it": also}, rng)
     return words
 
 
 def _fill(name: str, words: Words, rng: random.Random) -> dict[str, str]:
     """One of the forms of that name, its templates filled; all fields name the same people."""
-    form = _pick(rng, _world().forms[name])
+    form = pick(rng, _world().forms[name])
     for rule in ONCE:
-        words[rule] = _expand(_pick(rng, _world().rules[rule]), words, rng)
+        words[rule] = _expand(pick(rng, _world().rules[rule]), words, rng)
     return {field: _tell(template, words, rng) for field, template in form.items()}
 
 
@@ -293,7 +294,7 @@ def _expand(template: str, words: Words, rng: random.Random) -> str:
         if part[:1] == "{":
             part = _slot(part[1:-1], words, rng)
         elif part[:1] == "[":
-            part = _expand(_pick(rng, _alternatives(part)), words, rng)
+            part = _expand(pick(rng, _alternatives(part)), words, rng)
         told.append(part)
     return "".join(told)
 
@@ -306,7 +307,7 @@ def _slot(name: str, words: Words, rng: random.Random) -> str:
     elif key in words:
         text = words[key]
     else:
-        text = _expand(_pick(rng, _world().rules[key]), words, rng)
+        text = _expand(pick(rng, _world().rules[key]), words, rng)
     return _capital(text) if name[0].isupper() else text
 
 
@@ -322,18 +323,6 @@ def _parts(template: str) -> tuple[str, ...]:
 @functools.cache
 def _alternatives(part: str) -> tuple[str, ...]:
     return tuple(part[1:-1].split("|"))
-
-
-def _pick(rng: random.Random, items: Sequence[Item]) -> Item:
-    """One of `items`, at random."""
-    # Python promises the stream of random() for later versions, not those of choice and sample.
-    return items[int(rng.random() * len(items))]
-
-
-def _sample(rng: random.Random, items: Sequence[Item], count: int) -> list[Item]:
-    """`count` different items, in random order."""
-    pool = list(items)
-    return [pool.pop(int(rng.random() * len(pool))) for _ in range(count)]
 
 
 @functools.cache

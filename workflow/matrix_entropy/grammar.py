@@ -15,15 +15,16 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import yaml
+
+from matrix_entropy.seeded_choices import pick, sample
 
 LEXICON = Path(__file__).with_name("grammar.yaml")
 BOTH = (False, True)
 NOUNS = {"food", "treasure", "tool", "use", "goods", "gift", "wear"}  # need articles or verbs
 
-Item = TypeVar("Item")
 Words = dict[str, Any]
 
 
@@ -77,7 +78,7 @@ def stories(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
 def _story(world: World, seed: int, index: int) -> dict[str, str]:
     """Story number `index` of `seed`."""
     rng = random.Random(f"{seed}-{index}")
-    group = _pick(rng, tuple(PLOTS))
+    group = pick(rng, tuple(PLOTS))
     text = _tell(world.plots[group], PLOTS[group](world, rng), rng)
     return {"id": f"story-{index:06d}", "group": group, "text": text}
 
@@ -88,31 +89,19 @@ def _tell(steps: Sequence[Step], words: Words, rng: random.Random) -> str:
     for tests, variants in steps:
         words["maybe"] = rng.random() < 1 / 3
         if all(words[flag] is wanted for flag, wanted in tests):
-            told.append(_pick(rng, _pick(rng, variants)))
+            told.append(pick(rng, pick(rng, variants)))
     return " ".join(told).format_map(words)
-
-
-def _pick(rng: random.Random, items: Sequence[Item]) -> Item:
-    """One of `items`, at random."""
-    # Python promises the stream of random() for later versions, not those of choice and sample.
-    return items[int(rng.random() * len(items))]
-
-
-def _sample(rng: random.Random, items: Sequence[Item], count: int) -> list[Item]:
-    """`count` different items, in random order."""
-    pool = list(items)
-    return [pool.pop(int(rng.random() * len(pool))) for _ in range(count)]
 
 
 def _cast(world: World, rng: random.Random, count: int, *known: Entry) -> list[Entry]:
     """`count` different characters, none of them among `known`."""
-    drawn = _sample(rng, world.lists["characters"], count + len(known))
+    drawn = sample(rng, world.lists["characters"], count + len(known))
     return [character for character in drawn if character not in known][:count]
 
 
 def _dress(world: World, rng: random.Random, hero: Entry) -> Words:
     """The hero, the weather, what the hero wears for it, and whether the story mentions it."""
-    weather = _pick(rng, world.lists["weather"])
+    weather = pick(rng, world.lists["weather"])
     dressed = rng.random() < 0.3 and not hero.many  # two would need two of what is worn
     return {"hero": hero, "weather": weather, "wear": weather.wear, "dressed": dressed}
 
@@ -125,8 +114,8 @@ def _numbers(world: World, **values: int) -> Words:
 def _lost(world: World, rng: random.Random) -> Words:
     """The hero's treasure lies where the hero rested; the best friend asks the right question."""
     hero = _cast(world, rng, 1)[0]
-    rest, other = _sample(rng, world.lists["places"], 2)
-    words = {"pal": world.characters[hero.pal], "thing": hero.treasure, "early": _pick(rng, BOTH)}
+    rest, other = sample(rng, world.lists["places"], 2)
+    words = {"pal": world.characters[hero.pal], "thing": hero.treasure, "early": pick(rng, BOTH)}
     return words | {"rest": rest, "other": other} | _dress(world, rng, hero)
 
 
@@ -135,20 +124,20 @@ def _journey(world: World, rng: random.Random) -> Words:
     hero, pal = _cast(world, rng, 2)
     obstacles = {place: world.obstacles[place.bars] for place in world.lists["places"]}
     able = (hero.species, pal.species)  # they would need no help
-    place = _pick(rng, [place for place in obstacles if obstacles[place].kind not in able])
+    place = pick(rng, [place for place in obstacles if obstacles[place].kind not in able])
     bar = obstacles[place]
     tools = [obstacle.tool for obstacle in obstacles.values() if obstacle is not bar]
-    spare, extra = _sample(rng, tools, 2)
-    one, two = _sample(rng, [bar.tool, spare], 2)
+    spare, extra = sample(rng, tools, 2)
+    one, two = sample(rng, [bar.tool, spare], 2)
     words = {"pal": pal, "place": place, "bar": bar, "tool": bar.tool, "spare": spare}
-    words |= {"helper": _pick(rng, world.by_kind[bar.kind]), "extra": extra}
-    words |= {"one": one, "two": two, "helped": _pick(rng, BOTH)}
-    return words | _numbers(world, n=_pick(rng, range(3, 10))) | _dress(world, rng, hero)
+    words |= {"helper": pick(rng, world.by_kind[bar.kind]), "extra": extra}
+    words |= {"one": one, "two": two, "helped": pick(rng, BOTH)}
+    return words | _numbers(world, n=pick(rng, range(3, 10))) | _dress(world, rng, hero)
 
 
 def _trade(world: World, rng: random.Random) -> Words:
     """A chain of two or three trades, agreed in one direction and paid in the other."""
-    start, long = _pick(rng, range(12)), rng.random() < 0.4
+    start, long = pick(rng, range(12)), rng.random() < 0.4
     chain = [world.lists["traders"][(start + step) % 12] for step in range(4)]
     words: Words = {f"t{i}": trader for i, trader in enumerate(chain, 1)}
     words |= {f"g{i}": trader.goods for i, trader in enumerate(chain, 1)}
@@ -158,66 +147,66 @@ def _trade(world: World, rng: random.Random) -> Words:
 
 def _contest(world: World, rng: random.Random) -> Words:
     """A contest of skill, which the gifted species wins, or of numbers, which the largest wins."""
-    event, skilled = _pick(rng, world.lists["events"]), _pick(rng, BOTH)
-    ranked, place = _cast(world, rng, 3), _pick(rng, world.lists["places"])
+    event, skilled = pick(rng, world.lists["events"]), pick(rng, BOTH)
+    ranked, place = _cast(world, rng, 3), pick(rng, world.lists["places"])
     if skilled:
-        ranked = [_pick(rng, world.by_kind[kind]) for kind in event.kinds]
+        ranked = [pick(rng, world.by_kind[kind]) for kind in event.kinds]
         place = world.places[event.at]
-    found = sorted(_sample(rng, range(2, 13), 3), reverse=True)
-    lined_up = _sample(rng, list(zip(ranked, found, strict=True)), 3)
+    found = sorted(sample(rng, range(2, 13), 3), reverse=True)
+    lined_up = sample(rng, list(zip(ranked, found, strict=True)), 3)
     words: Words = dict(zip(("first", "second", "third"), ranked, strict=True))
     for name, (contestant, number) in zip("abc", lined_up, strict=True):
         words |= {name: contestant, f"{name}n": world.lists["numbers"][number]}
-    words |= _numbers(world, most=found[0], gap=found[0] - found[1], n=_pick(rng, range(2, 10)))
-    words |= {"event": event, "place": place, "skilled": skilled, "boaster": _pick(rng, ranked)}
-    prize, judge = _pick(rng, world.lists["prizes"]), _cast(world, rng, 1, *ranked)[0]
+    words |= _numbers(world, most=found[0], gap=found[0] - found[1], n=pick(rng, range(2, 10)))
+    words |= {"event": event, "place": place, "skilled": skilled, "boaster": pick(rng, ranked)}
+    prize, judge = pick(rng, world.lists["prizes"]), _cast(world, rng, 1, *ranked)[0]
     return words | {"prize": prize, "judge": judge}
 
 
 def _storm(world: World, rng: random.Random) -> Words:
     """Bad weather drives the hero to the home of another, who is thanked with a share."""
     hero, pal, guest = _cast(world, rng, 3)
-    storm, guests = _pick(rng, world.lists["storms"]), _pick(rng, BOTH)
-    n, part, also = (_pick(rng, range(*ends)) for ends in ((6, 11), (2, 4), (1, 3)))
+    storm, guests = pick(rng, world.lists["storms"]), pick(rng, BOTH)
+    n, part, also = (pick(rng, range(*ends)) for ends in ((6, 11), (2, 4), (1, 3)))
     words = {"hero": hero, "pal": pal, "guest": guest, "storm": storm, "guests": guests}
-    words |= {"place": world.places[_pick(rng, getattr(storm, "places", list(world.places)))]}
-    words |= {"tale": _pick(rng, world.lists["species"])}
+    words |= {"place": world.places[pick(rng, getattr(storm, "places", list(world.places)))]}
+    words |= {"tale": pick(rng, world.lists["species"])}
     return words | _numbers(world, n=n, part=part, also=also, left=n - part - also * guests)
 
 
 def _making(world: World, rng: random.Random) -> Words:
     """Something is made of three parts, each from its own place; the third may have to be given."""
     hero, pal, helper, other = _cast(world, rng, 4)
-    recipe = _pick(rng, world.lists["recipes"])
+    recipe = pick(rng, world.lists["recipes"])
     words: Words = {f"p{i}": part for i, part in enumerate(recipe.parts, 1)}
     words |= {f"f{i}": source for i, source in enumerate(recipe.sources, 1)}
     words |= {"pal": pal, "helper": helper, "other": other, "recipe": recipe}
-    return words | {"hero": hero, "short": _pick(rng, BOTH)}
+    return words | {"hero": hero, "short": pick(rng, BOTH)}
 
 
 def _riddle(world: World, rng: random.Random) -> Words:
     """A riddle whose answer is a species, known by its facts, or a thing."""
-    (hero, pal), creature = _cast(world, rng, 2), _pick(rng, BOTH)
+    (hero, pal), creature = _cast(world, rng, 2), pick(rng, BOTH)
     strange = [kind for kind in world.lists["species"] if kind not in (hero.species, pal.species)]
-    answer, guess = _sample(rng, strange if creature else world.lists["riddles"], 2)
-    told = _sample(rng, range(len(answer.clues)), 3)
+    answer, guess = sample(rng, strange if creature else world.lists["riddles"], 2)
+    told = sample(rng, range(len(answer.clues)), 3)
     words: Words = {f"c{i}": answer.clues[clue] for i, clue in enumerate(told, 1)}
     words |= {"denial": guess.denials[min(told)]} if creature else {}
-    words |= {"pal": pal, "keeper": _pick(rng, world.lists["keepers"]), "answer": answer}
-    words |= {"guess": guess, "creature": creature, "wrong": _pick(rng, BOTH)}
-    return words | _numbers(world, n=_pick(rng, range(2, 13))) | _dress(world, rng, hero)
+    words |= {"pal": pal, "keeper": pick(rng, world.lists["keepers"]), "answer": answer}
+    words |= {"guess": guess, "creature": creature, "wrong": pick(rng, BOTH)}
+    return words | _numbers(world, n=pick(rng, range(2, 13))) | _dress(world, rng, hero)
 
 
 def _promise(world: World, rng: random.Random) -> Words:
     """A number of things is promised by a day, found in two parts, and counted out."""
     hero = _cast(world, rng, 1)[0]
     pal, days = world.characters[hero.pal], world.lists["days"]
-    day, wait, n, few = (_pick(rng, range(*ends)) for ends in ((0, 7), (3, 6), (5, 10), (2, 4)))
+    day, wait, n, few = (pick(rng, range(*ends)) for ends in ((0, 7), (3, 6), (5, 10), (2, 4)))
     words: Words = {"today": days[day], "next": days[(day + 1) % 7], "after": days[(day + 2) % 7]}
-    words |= {"due": days[(day + wait) % 7], "game": _pick(rng, world.lists["games"])}
+    words |= {"due": days[(day + wait) % 7], "game": pick(rng, world.lists["games"])}
     words |= {"pal": pal, "other": _cast(world, rng, 1, hero, pal)[0], "spilt": rng.random() < 0.3}
     words |= _numbers(world, n=n, few=few, rest=n - few, drop=2, wait=wait)
-    return words | {"hero": hero, "place": _pick(rng, world.lists["places"])}
+    return words | {"hero": hero, "place": pick(rng, world.lists["places"])}
 
 
 def _delivery(world: World, rng: random.Random) -> Words:
@@ -225,19 +214,19 @@ def _delivery(world: World, rng: random.Random) -> Words:
     hero, *others = _cast(world, rng, 4)
     words: Words = dict(zip("abc", others, strict=True))
     for letter, name in (("w", "wraps"), ("g", "gifts")):
-        words |= {f"{letter}{i}": it for i, it in enumerate(_sample(rng, world.lists[name], 3), 1)}
+        words |= {f"{letter}{i}": it for i, it in enumerate(sample(rng, world.lists[name], 3), 1)}
     return words | {"hero": hero, "mixed": rng.random() < 0.3}
 
 
 def _mystery(world: World, rng: random.Random) -> Words:
     """Which of three took a treasure is told by what was found, heard and eaten."""
-    cast = [_pick(rng, world.by_kind[kind]) for kind in _sample(rng, list(world.by_kind), 5)]
+    cast = [pick(rng, world.by_kind[kind]) for kind in sample(rng, list(world.by_kind), 5)]
     words: Words = dict(zip(("hero", "pal", "thief", "innocent", "spare"), cast, strict=True))
-    words |= dict(zip("abc", _sample(rng, cast[2:], 3), strict=True))
-    seen, thief = _pick(rng, BOTH), cast[2]
+    words |= dict(zip("abc", sample(rng, cast[2:], 3), strict=True))
+    seen, thief = pick(rng, BOTH), cast[2]
     clue = thief.trace if seen else f"a voice that {thief.cried}"
     words |= {"seen": seen, "clue": clue, "crumbs": thief.food, "thing": cast[1].treasure}
-    return words | {"excuse": _pick(rng, world.lists["excuses"])}
+    return words | {"excuse": pick(rng, world.lists["excuses"])}
 
 
 PLOTS: dict[str, Callable[[World, random.Random], Words]] = {

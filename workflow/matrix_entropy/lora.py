@@ -6,7 +6,6 @@ them are options here, and the record of the adapter keeps what was chosen.
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import shutil
@@ -25,8 +24,9 @@ from transformers.pytorch_utils import Conv1D
 
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256, writing
+from matrix_entropy.files import sha256
 from matrix_entropy.models import blocks_and_norm, context_window, load_model, load_tokenizer
+from matrix_entropy.training import write_curve
 
 log = logging.getLogger("matrix_entropy")
 
@@ -246,8 +246,8 @@ def _save(model: PeftModel, base_id: str, curve: list[dict[str, float]], folder:
     config.inference_mode = True
     config.target_modules = sorted(config.target_modules)  # a set has no order to rely on
     config.save_pretrained(str(folder))
-    with writing(folder / "loss.csv") as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, ["step", "epoch", "tokens", "loss"])
-        writer.writeheader()
-        for step, row in enumerate(curve, start=1):
-            writer.writerow({"step": step, **row, "loss": round(row["loss"], 6)})
+    rows = [
+        {"step": step, **row, "loss": round(row["loss"], 6)}
+        for step, row in enumerate(curve, start=1)
+    ]
+    write_curve(folder / "loss.csv", rows)

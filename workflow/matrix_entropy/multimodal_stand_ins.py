@@ -8,9 +8,7 @@ learn together and from nothing; the real ones' first and last had learned on th
 from __future__ import annotations
 
 import copy
-import csv
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +31,13 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256, writing
+from matrix_entropy.files import weights_sha256
 from matrix_entropy.image_records import open_image
 from matrix_entropy.llava import Llava
 from matrix_entropy.minigpt_v2 import MiniGPTv2, MiniGPTv2Config, save_minigpt_v2
-from matrix_entropy.stand_ins import EVALUATIONS, HELD_OUT_EVERY
 from matrix_entropy.tokens import encode
+from matrix_entropy.training import HELD_OUT_EVERY, MOST_HELD_OUT, fit, split, write_curve
 from matrix_entropy.vision_language import VisionLanguage, beginning
 
 log = logging.getLogger("matrix_entropy")
@@ -48,8 +45,6 @@ log = logging.getLogger("matrix_entropy")
 SEPARATOR = "\n"  # ends the instruction, as data sets are read unless they say otherwise
 PLACEHOLDER = "<image>"  # transformers' processor of LLaVA needs a token for it
 NOT_PREDICTED = -100  # the label that torch leaves out of the loss
-MOST_HELD_OUT = 64
-LARGEST_GRADIENT = 1.0
 # Their standard deviation, in both transformers. From the usual 0.02 models as narrow as these take
 # far longer to look at the picture; BLIP-2's own 1e-10 is for weights that are read from a file.
 FIRST_WEIGHTS = 0.1
@@ -96,9 +91,9 @@ def train_multimodal_stand_in(
         The model's entry in the configuration:
 
         - ``train``: ``architecture`` (``llava`` or ``minigpt_v2``), ``heads`` (of both
-          transformers), ``context``, ``image_size`` and ``patch`` (pixels along a side), ``batch``,
-          ``steps``, ``learning_rate``, ``seed``;
-        - ``vision``: ``layers`` and ``width`` of the vision encoder;
+          transformers), ``context``, ``batch``, ``steps``, ``learning_rate``, ``seed``;
+        - ``vision``: ``layers`` and ``width`` of the vision encoder, ``image_size`` and ``patch``
+          (pixels along a side), ``image_tokens`` (what the connector makes of an image);
         - ``layers`` and ``width`` of the language model.
     pictures : sequence of (picture, str)
         A picture or its file, and its text: instruction, line break, response. One in twenty is
@@ -120,7 +115,8 @@ def train_multimodal_stand_in(
     ------
     InputError
         If there are too few pictures to hold some out, one cannot be read, a text has no response
-        or does not fit into the context behind its picture.
+        or does not fit into the context behind its picture, or ``image_tokens`` is not the number
+        that the model makes.
     """
     train = model_options["train"]
     if len(pictures) <= HELD_OUT_EVERY:  # then one is held out, and none can stand in for its own
@@ -131,13 +127,21 @@ def train_multimodal_stand_in(
     torch.manual_seed(train["seed"])
     pupil = ARCHITECTURES[train["architecture"]](name, model_options, _with_beginning(tokenizer))
     examples = _examples(pupil.parts, pictures)
-    curve = _train(name, pupil, examples, train)
+    _check_lengths(pupil.parts, examples, model_options["vision"]["image_tokens"])
+    learnt, held_out = split(examples)
+    held_out = held_out[:MOST_HELD_OUT]
+
+    def random_examples(random: np.random.Generator) -> Tensor:
+        batch = [learnt[i] for i in random.integers(0, len(learnt), size=train["batch"])]
+        return _loss(pupil, [example.picture for example in batch], batch)
+
+    curve: list[dict[str, float]] = [{"step": 0, **_held_out_losses(pupil, held_out)}]
+    for step, train_loss in fit(name, pupil.weights, train, random_examples):
+        found = _held_out_losses(pupil, held_out)
+        curve.append({"step": step, "train_loss": train_loss, **found})
 
     pupil.save(folder)
-    with writing(folder / "loss.csv") as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(curve[-1]))
-        writer.writeheader()
-        writer.writerows(curve)
+    write_curve(folder / "loss.csv", curve)
     parameters = sum(parameter.numel() for parameter in pupil.weights.parameters())
     losses = {key: curve[-1][key] for key in ("held_out_loss", "held_out_loss_shuffled")}
     log.info(
@@ -169,7 +173,7 @@ def _with_beginning(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFa
 
 
 def _llava(name: str, options: dict[str, Any], tokenizer: PreTrainedTokenizerFast) -> Pupil:
-    size, patch = options["train"]["image_size"], options["train"]["patch"]
+    size, patch = options["vision"]["image_size"], options["vision"]["patch"]
     tokenizer.add_tokens([PLACEHOLDER], special_tokens=True)
     placeholder: Any = tokenizer.convert_tokens_to_ids(PLACEHOLDER)  # one of one token
     config = LlavaConfig(
@@ -211,14 +215,14 @@ ARCHITECTURES = {"llava": _llava, "minigpt_v2": _minigpt_v2}
 
 
 def _vision_sizes(options: dict[str, Any]) -> dict[str, Any]:
-    train, vision = options["train"], options["vision"]
+    vision = options["vision"]
     return {
         "hidden_size": vision["width"],
         "intermediate_size": 4 * vision["width"],
         "num_hidden_layers": vision["layers"],
-        "num_attention_heads": train["heads"],
-        "image_size": train["image_size"],
-        "patch_size": train["patch"],
+        "num_attention_heads": options["train"]["heads"],
+        "image_size": vision["image_size"],
+        "patch_size": vision["patch"],
         "initializer_range": FIRST_WEIGHTS,
     }
 
@@ -239,7 +243,6 @@ def _language_config(options: dict[str, Any], tokenizer: PreTrainedTokenizerFast
     )
 
 
-@torch.no_grad()
 def _examples(model: VisionLanguage, pictures: Sequence[tuple[Picture, str]]) -> list[Example]:
     """Pictures, read, and their texts as tokens."""
     texts = []
@@ -256,59 +259,23 @@ def _examples(model: VisionLanguage, pictures: Sequence[tuple[Picture, str]]) ->
             )
         image = picture if isinstance(picture, Image.Image) else open_image(picture)
         examples.append(Example(image, torch.tensor([*front, *ids]), before + len(front)))
+    return examples
+
+
+@torch.no_grad()
+def _check_lengths(model: VisionLanguage, examples: Sequence[Example], stated: int) -> None:
     image_tokens = model.connect(model.patches([examples[0].picture])).shape[1]
+    if image_tokens != stated:
+        raise InputError(
+            f"stand-in '{model.name}' makes {image_tokens} tokens of an image, not {stated}; write "
+            f"`image_tokens: {image_tokens}` under `vision:`."
+        )
     longest = image_tokens + max(len(example.ids) for example in examples)
     if model.context is not None and longest > model.context:
         raise InputError(
             f"stand-in '{model.name}' would read {longest} tokens, {image_tokens} of them a "
             f"picture's, but its context is {model.context}; write `context: {longest}` or more."
         )
-    return examples
-
-
-def _train(
-    name: str, pupil: Pupil, examples: Sequence[Example], train: dict[str, Any]
-) -> list[dict[str, float]]:
-    """AdamW with warm-up and cosine decay on random examples; the loss curve."""
-    held_out = examples[::HELD_OUT_EVERY][:MOST_HELD_OUT]
-    learnt = [example for i, example in enumerate(examples) if i % HELD_OUT_EVERY]
-    steps = train["steps"]
-    random = np.random.default_rng(train["seed"])
-    optimiser = torch.optim.AdamW(
-        pupil.weights.parameters(),
-        lr=train["learning_rate"],
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-        fused=True,
-    )
-    warm_up = max(1, steps // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: min(
-            (step + 1) / warm_up, 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        ),
-    )
-    curve: list[dict[str, float]] = [{"step": 0, **_held_out_losses(pupil, held_out)}]
-    recent: list[float] = []
-    every = max(1, steps // EVALUATIONS)
-    bar = progress(steps, "step", name)
-    for step in range(1, steps + 1):
-        batch = [learnt[i] for i in random.integers(0, len(learnt), size=train["batch"])]
-        loss = _loss(pupil, [example.picture for example in batch], batch)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(pupil.weights.parameters(), LARGEST_GRADIENT)
-        optimiser.step()
-        schedule.step()
-        recent.append(loss.item())
-        bar.update()
-        if step % every == 0 or step == steps:
-            train_loss = round(float(np.mean(recent)), 6)
-            found = _held_out_losses(pupil, held_out)
-            curve.append({"step": step, "train_loss": train_loss, **found})
-            recent = []
-    bar.close()
-    return curve
 
 
 @torch.no_grad()

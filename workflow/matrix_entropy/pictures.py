@@ -8,19 +8,19 @@ right: the records say where the shapes are, so that a picture that is turned is
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
 from matrix_entropy.files import write_json, writing
 from matrix_entropy.image_records import INSTRUCTIONS
+from matrix_entropy.seeded_choices import pick, sample
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]  # left, top, right and bottom pixel of a shape
 Record = dict[str, str | list[dict[str, str]]]
-Item = TypeVar("Item")
 
 SKIES: dict[str, tuple[Colour, Colour]] = {  # at the top, at the horizon
     "blue": ((95, 165, 230), (205, 228, 250)),
@@ -162,15 +162,15 @@ def _record_and_picture(
 
 def _scene(rng: random.Random) -> Scene:
     grid = [(row, column) for row in range(3) for column in range(3)]
-    cells = _sample(rng, grid, _pick(rng, list(NUMBERS)))
-    colours = _sample(rng, list(COLOURS), len(cells))
+    cells = sample(rng, grid, pick(rng, list(NUMBERS)))
+    colours = sample(rng, list(COLOURS), len(cells))
     shapes = [
-        Shape(_pick(rng, list(SIZES)), colour, _pick(rng, list(KINDS)), *cell)
+        Shape(pick(rng, list(SIZES)), colour, pick(rng, list(KINDS)), *cell)
         for cell, colour in zip(sorted(cells), colours, strict=True)
     ]
     low, high = HORIZONS
     horizon = low + (high - low) * rng.random()
-    return Scene(_pick(rng, list(SKIES)), _pick(rng, list(GROUNDS)), horizon, shapes)
+    return Scene(pick(rng, list(SKIES)), pick(rng, list(GROUNDS)), horizon, shapes)
 
 
 def _drawn(scene: Scene, rng: random.Random, size: int) -> Image.Image:
@@ -209,9 +209,9 @@ def _cross(draw: ImageDraw.ImageDraw, box: Box, fill: Colour) -> None:
 def _llava_instruct(scene: Scene, rng: random.Random, index: int) -> Record:
     """An instruction and a response of several sentences."""
     name = f"{index:012d}"
-    instruction = _pick(rng, INSTRUCTIONS)
+    instruction = pick(rng, INSTRUCTIONS)
     marked = f"<image>\n{instruction}" if rng.random() < 0.5 else f"{instruction}\n<image>"
-    opening, shown = _pick(rng, OPENINGS), _pick(rng, SENTENCES)
+    opening, shown = pick(rng, OPENINGS), pick(rng, SENTENCES)
     number = NUMBERS[len(scene.shapes)]
     sentences = [opening.format(number=number, sky=scene.sky, ground=scene.ground)]
     sentences += [shown.format(shape=shape) for shape in scene.shapes]
@@ -226,32 +226,20 @@ def _llava_instruct(scene: Scene, rng: random.Random, index: int) -> Record:
 def _cc_sbu_align(scene: Scene, rng: random.Random, index: int) -> Record:
     """A caption that lists the shapes in one sentence."""
     *some, last = (f"a {shape.size} {shape.name} {shape.place}" for shape in scene.shapes)
-    shown = _pick(rng, CAPTIONS).format(sky=scene.sky, ground=scene.ground)
+    shown = pick(rng, CAPTIONS).format(sky=scene.sky, ground=scene.ground)
     caption = f"{shown} {', '.join(some)} and {last}. {_relation(scene, rng)}"
     return {"image_id": str(index), "caption": caption}
 
 
 def _relation(scene: Scene, rng: random.Random) -> str:
     """A true sentence on where one shape is from another."""
-    one, other = _sample(rng, scene.shapes, 2)
+    one, other = sample(rng, scene.shapes, 2)
     true = []
     if one.row != other.row:
         true.append("above" if one.row < other.row else "below")
     if one.column != other.column:
         true.append("to the left of" if one.column < other.column else "to the right of")
-    return f"The {one.name} is {_pick(rng, true)} the {other.name}."
-
-
-def _pick(rng: random.Random, items: Sequence[Item]) -> Item:
-    """One of `items`, at random."""
-    # Python promises the stream of random() for later versions, not those of choice and sample.
-    return items[int(rng.random() * len(items))]
-
-
-def _sample(rng: random.Random, items: Sequence[Item], count: int) -> list[Item]:
-    """`count` different items, in random order."""
-    pool = list(items)
-    return [pool.pop(int(rng.random() * len(pool))) for _ in range(count)]
+    return f"The {one.name} is {pick(rng, true)} the {other.name}."
 
 
 KINDS: dict[str, Callable[[ImageDraw.ImageDraw, Box, Colour], None]] = {

@@ -6,9 +6,7 @@ A stand-in is no reproduction of the model whose place it takes; its record says
 
 from __future__ import annotations
 
-import csv
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +28,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256, writing
+from matrix_entropy.files import weights_sha256
+from matrix_entropy.training import MOST_HELD_OUT, fit, split, write_curve
 
 log = logging.getLogger("matrix_entropy")
 
@@ -40,8 +38,6 @@ log = logging.getLogger("matrix_entropy")
 transformers_logging.disable_progress_bar()
 
 END_OF_TEXT = "<|endoftext|>"
-HELD_OUT_EVERY = 20  # one text in twenty is never trained on
-EVALUATIONS = 10
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -166,25 +162,35 @@ def train_stand_in(
     train = model_options["train"]
     torch.manual_seed(train["seed"])
     end = int(tokenizer.eos_token_id)
-    held_out = [text for i, text in enumerate(texts) if i % HELD_OUT_EVERY == 0]
-    learnt = [text for i, text in enumerate(texts) if i % HELD_OUT_EVERY]
+    learnt, held_out = split(texts)
     stream = _token_stream(learnt, tokenizer, end)
     length = train["block"] + 1
-    held_out_blocks = _blocks(_token_stream(held_out, tokenizer, end), length)[:64]
+    held_out_blocks = _blocks(_token_stream(held_out, tokenizer, end), length)[:MOST_HELD_OUT]
     if len(stream) <= length or not len(held_out_blocks):
         raise InputError(
             f"the corpus of stand-in '{name}' has only {len(stream)} tokens, too few for sequences "
             f"of {train['block']}: raise `count:` of the data set '{train['corpus']}'."
         )
     model = new_model(train, model_options["layers"], model_options["width"], len(tokenizer), end)
-    curve = _train(name, model, stream, held_out_blocks, train)
+
+    def random_sequences(random: np.random.Generator) -> torch.Tensor:
+        starts = random.integers(0, len(stream) - length, size=train["batch"])
+        batch = np.stack([stream[start : start + length] for start in starts])
+        return _loss(model, torch.from_numpy(batch))
+
+    curve: list[dict[str, float]] = [
+        {
+            "step": step,
+            "tokens": step * train["batch"] * train["block"],
+            "train_loss": train_loss,
+            "held_out_loss": round(_held_out_loss(model, held_out_blocks), 6),
+        }
+        for step, train_loss in fit(name, model, train, random_sequences)
+    ]
 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    with writing(folder / "loss.csv") as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, ["step", "tokens", "train_loss", "held_out_loss"])
-        writer.writeheader()
-        writer.writerows(curve)
+    write_curve(folder / "loss.csv", curve)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     final = curve[-1]["held_out_loss"]
     log.info("%s: %d parameters, held-out loss %.3f nats per token", name, parameters, final)
@@ -211,59 +217,6 @@ def _token_stream(
 def _blocks(stream: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     whole = len(stream) // length
     return stream[: whole * length].reshape(whole, length)
-
-
-def _train(
-    name: str,
-    model: PreTrainedModel,
-    stream: NDArray[np.int64],
-    held_out: NDArray[np.int64],
-    train: dict[str, Any],
-) -> list[dict[str, float]]:
-    """AdamW with warm-up and cosine decay on random sequences; the loss curve."""
-    steps, length = train["steps"], train["block"] + 1
-    random = np.random.default_rng(train["seed"])
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=train["learning_rate"],
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-        fused=True,
-    )
-    warm_up = max(1, steps // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: min(
-            (step + 1) / warm_up, 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        ),
-    )
-    curve: list[dict[str, float]] = []
-    recent: list[float] = []
-    every = max(1, steps // EVALUATIONS)
-    bar = progress(steps, "step", name)
-    for step in range(1, steps + 1):
-        starts = random.integers(0, len(stream) - length, size=train["batch"])
-        batch = np.stack([stream[start : start + length] for start in starts])
-        loss = _loss(model, torch.from_numpy(batch))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        recent.append(loss.item())
-        bar.update()
-        if step % every == 0 or step == steps:
-            curve.append(
-                {
-                    "step": step,
-                    "tokens": step * train["batch"] * train["block"],
-                    "train_loss": round(float(np.mean(recent)), 6),
-                    "held_out_loss": round(_held_out_loss(model, held_out), 6),
-                }
-            )
-            recent = []
-    bar.close()
-    return curve
 
 
 def _loss(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
