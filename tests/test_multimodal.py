@@ -20,11 +20,10 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.llava import Llava
 from matrix_entropy.metrics import entropies, metrics_table, summary_table
 from matrix_entropy.multimodal import measure
-from matrix_entropy.multimodal_metrics import POSITIONS
+from matrix_entropy.multimodal_metrics import OPERATIONS, POSITIONS
 from matrix_entropy.released import released_entropy
 from matrix_entropy.spectra import spectrum
 from matrix_entropy.spectra_file import EPSILON, Spectra, gathered
-from matrix_entropy.vision_language import OPERATIONS
 from small_llava import IMAGE_TOKENS, VISION_WIDTH, WIDTH
 
 H1, H2, H3, H4, H5 = POSITIONS

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from matrix_entropy.shared_checks import either, groups_of, known, one_source, said_in_vain
+from matrix_entropy.shared_checks import (
+    IMAGE_RECORDS,
+    either,
+    given,
+    groups_of,
+    has_images,
+    known,
+    one_source,
+    said_in_vain,
+)
 
 TASKS = Path(__file__).parent.parent / "tasks"
 
@@ -19,7 +28,8 @@ def dataset_contradictions(
     yield from one_source(where, dataset, root["$defs"]["dataset"], root)
     yield from _derived_texts(name, config, root)
     yield from said_in_vain(where, dataset, "dataset", root)
-    if "hub" in dataset and "split" not in dataset:
+    yield from _images(where, dataset, root["$defs"]["dataset"])
+    if "hub" in dataset and "split" not in dataset and not has_images(dataset):
         yield where, "has a `hub:` without `split:`; add it, often `split: train`."
     if "url" in dataset and "sha256" not in dataset:
         yield where, "has a `url:` without `sha256:`; add the hash that the file must have."
@@ -59,6 +69,41 @@ def dataset_contradictions(
             f"has in `lengths:` {longest}, more than the `max_tokens: {dataset['max_tokens']}` "
             "that are kept of a text; remove the one or raise the other.",
         )
+
+
+def _images(
+    where: str, dataset: dict[str, Any], schema: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether records about images have some, and others have none."""
+    grammar, kind = dataset.get("generate", {}).get("grammar"), dataset.get("record")
+    if grammar in IMAGE_RECORDS and kind != grammar:
+        yield where, f"draws pictures by its `grammar: {grammar}`; set `record: {grammar}`."
+    if not has_images(dataset):
+        if "images" in dataset:
+            yield (
+                where,
+                f"has `images:`, but its records are not about any; set `record:` to "
+                f"{' or '.join(IMAGE_RECORDS)}, or remove it.",
+            )
+        return
+    if "generate" in dataset and grammar not in IMAGE_RECORDS:
+        yield (
+            where,
+            f"has `record: {kind}`, of which nothing is generated here but by `grammar: {kind}`; "
+            "set that, or choose another `record:`.",
+        )
+    if "generate" in dataset and "images" in dataset:
+        yield where, "has `images:`, but draws its own pictures; remove it."
+    if "generate" not in dataset and "images" not in dataset:
+        yield (
+            where,
+            f"has `record: {kind}` without `images:`; add it, the folder that the images lie in.",
+        )
+    if "hub" in dataset and len(dataset.get("files", [])) != 1:
+        yield where, "reads one file of records from the hub; name it, `files: [records.json]`."
+    for key in ("group_field", "groups", "format", "split", "subset"):
+        if given(key, dataset, schema):
+            yield where, f"has `{key}:`, which records about images do not use; remove it."
 
 
 def _derived_texts(
@@ -158,5 +203,11 @@ def _generated(
     yield from said_in_vain(where, generate, "generate", root)
     if "model" in generate:
         yield from known(f"'datasets.{name}.generate.model'", generate["model"], models, "model")
+        if "vision" in models[generate["model"]]:
+            yield (
+                where,
+                f"lets '{generate['model']}' write, which is a vision-language model; choose a "
+                "language model.",
+            )
         if "template" not in generate:
             yield where, "needs a `template:`, the prompt that the model is given."

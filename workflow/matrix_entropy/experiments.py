@@ -49,11 +49,16 @@ def _like(model: Entry, source: Entry) -> Entry:
     return {key: value for key, value in model.items() if key not in sources} | source
 
 
+def models_of(entry: Entry) -> list[str]:
+    """The models of the configuration that a figure or table names."""
+    return entry.get("models") or ([entry["model"]] if "model" in entry else [])
+
+
 def runs(entry: Entry, datasets: dict[str, Entry]) -> Iterator[tuple[str, str]]:
     """Pairs of model and data set whose metrics a figure or table reads, the compared ones last."""
-    models = entry.get("models") or ([entry["model"]] if "model" in entry else [])
-    for model in models:
-        yield model, entry["dataset"]
+    models = models_of(entry)
+    named = entry.get("datasets", [entry.get("dataset")])
+    yield from itertools.product(models, filter(None, named))
     for model in models:
         for seed in entry.get("seeds", []):
             # The group alone, if it is a data set: fresh weights need not see the other members.

@@ -9,7 +9,7 @@ from typing import Any
 
 from matrix_entropy.entries import layers_of
 from matrix_entropy.experiments import derived_models, runs
-from matrix_entropy.shared_checks import given, is_divided, known
+from matrix_entropy.shared_checks import IMAGE_RECORDS, given, has_images, is_divided, known
 from matrix_entropy.yaml_examples import resolve, to_write
 
 # What every figure and table may say, and what one of a kind must and may say beside it.
@@ -33,9 +33,16 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prompts": (("dataset",), ()),
     "sources": (("datasets",), ()),
     "token_selection": (("model", "dataset", "token_selection"), ()),
+    "schematic": (("models",), ()),
+    "multimodal": (("models", "datasets"), ("table",)),
+    "image_operations": (("model", "dataset"), ("table",)),
+    "architecture": (("models",), ()),
 }
 # Kinds that look at sentences one by one.
 OF_SENTENCES = ("sentence_map", "token_selection")
+# Kinds that run vision-language models over images, and all that show such models.
+ON_IMAGES = ("multimodal", "image_operations")
+MULTIMODAL = ("schematic", "architecture", *ON_IMAGES)
 
 
 def figure_contradictions(
@@ -67,7 +74,10 @@ def figure_contradictions(
     ):
         for name in filter(None, names):
             yield from known(f"{inside}.{key}'", name, entries, what)
-    if "dataset" in entry:
+    if kind in ON_IMAGES:
+        for name in entry.get("datasets", [entry.get("dataset")]):
+            yield from _of_images(f"{inside}'", name, datasets[name])
+    elif "dataset" in entry:
         yield from _suits(f"{inside}'", entry, datasets)
     for name in entry.get("models", [entry.get("model")]):
         if name is not None:
@@ -164,6 +174,20 @@ def _few_sentences(
         )
 
 
+def _of_images(where: str, name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether a data set's texts are about images, each read whole and in one job."""
+    if not has_images(dataset):
+        yield (
+            where,
+            f"needs images, of which the records of '{name}' have none; choose a data set with "
+            f"`record: {' or '.join(IMAGE_RECORDS)}`.",
+        )
+    if dataset["shards"] > 1:
+        yield where, f"reads all images in one job, but '{name}' has `shards:`; remove it there."
+    if "min_tokens" in dataset:
+        yield where, f"reads all texts, but '{name}' has `min_tokens:`; remove it there."
+
+
 def _suits(
     where: str, entry: dict[str, Any], datasets: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
@@ -247,13 +271,27 @@ def _can_be_shown(
     """Whether a model of a figure or table has what its kind shows."""
     model, kind = config["models"][name], entry["kind"]
     layers = layers_of(model)
+    if kind in MULTIMODAL and "vision" not in model:
+        yield (
+            where,
+            f"shows vision-language models, but '{name}' has no `vision:`; add it to the model, or "
+            "choose another.",
+        )
+    elif kind not in MULTIMODAL and "vision" in model:
+        yield (
+            where,
+            f"shows language models, but '{name}' has a `vision:`; choose another model, or a kind "
+            f"for such: {', '.join(MULTIMODAL)}.",
+        )
+    if kind in ("schematic", "architecture"):
+        return
     if kind == "layers":
         if set(layers) <= {0, "final"}:
             yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
         return
     if kind in OF_SENTENCES:
         return
-    if kind != "information_gain" and "final" not in layers:
+    if kind not in ("information_gain", *ON_IMAGES) and "final" not in layers:
         yield where, f"needs the layer `final` of '{name}'; add it to its `extract:`."
     if "parameters" not in model and "train" not in model:
         yield (

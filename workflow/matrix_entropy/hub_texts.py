@@ -96,6 +96,34 @@ def read_hub_dataset(
     return texts, origin
 
 
+def hub_file(dataset: dict[str, Any], name: str) -> tuple[Path, dict[str, Any]]:
+    """The one file of a hub data set that an entry names, and where it came from.
+
+    Parameters
+    ----------
+    dataset : dict
+        The data set's entry: ``hub``, ``files`` (a list of one), ``revision`` (``main``) and
+        ``licence``.
+    name : str
+        What the configuration calls the data set.
+
+    Raises
+    ------
+    InputError
+        If the revision cannot be had, or has no such file.
+    """
+    revision, files = dataset.get("revision", "main"), dataset["files"]
+    folder = snapshot("dataset", name, dataset["hub"], revision, files)
+    where = f"data set '{name}' ({dataset['hub']}, revision {revision})"
+    (path,) = _matching(folder, files, dataset, where)
+    return Path(path), {
+        "source": dataset["hub"],
+        "revision": revision,
+        "commit": folder.name,
+        **{key: dataset[key] for key in ("files", "licence") if key in dataset},
+    }
+
+
 def _card_files(card: Path, dataset: dict[str, Any], where: str) -> list[str]:
     """Patterns that the data set's card states for the subset and split; none if it is silent."""
     stated = (metadata_load(card) or {}).get("configs", []) if card.is_file() else []

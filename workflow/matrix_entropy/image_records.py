@@ -64,6 +64,7 @@ def read_image_texts(
         - ``sample``, ``skip_empty``: see `matrix_entropy.texts.select_texts`.
         - ``missing_images``: ``stop``, which is the default, or ``leave_out``.
         - ``sha256``: of the records file.
+        - ``fetch_from``: where the images are to be had, for the message that they are not there.
     records_file, image_folder : Path
         The folder is the one that the records' file names start from.
     name : str
@@ -86,15 +87,16 @@ def read_image_texts(
         record has no response, or its image is missing or unreadable, and is not to be left out; if
         there are fewer texts than the sample takes, or none.
     """
+    to_be_had = f" To be had from: {dataset['fetch_from']}." if "fetch_from" in dataset else ""
     if not records_file.is_file():
         raise InputError(
             f"{name}: there is no such file ({records_file.absolute()}); correct the data set's "
-            "path, or put the file there."
+            f"path, or put the file there.{to_be_had}"
         )
     if not image_folder.is_dir():
         raise InputError(
-            f"{name}: there is no folder of images {image_folder.absolute()}; correct its path, or "
-            "put the images there."
+            f"{name}: there is no folder of images {image_folder.absolute()}; correct `images:`, "
+            f"or put the images there.{to_be_had}"
         )
     if "sha256" in dataset:
         check_hash(records_file, dataset["sha256"], name)
@@ -122,7 +124,7 @@ def read_image_texts(
             raise InputError(
                 f"{name}: {_told(found, texts, image_folder)} in {image_folder.absolute()}; put "
                 "whole ones there, or set `missing_images: leave_out` in the data set to go on "
-                "without these records."
+                f"without these records.{to_be_had}"
             )
     hashes = "".join(f"{sha256(text['image'])}\n" for text in texts)
     return texts, {

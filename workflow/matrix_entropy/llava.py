@@ -14,7 +14,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, LlavaForConditionalGeneration
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.models import context_window, from_folder, load_tokenizer
+from matrix_entropy.models import check_sizes, context_window, from_folder, load_tokenizer
 
 
 class Llava:
@@ -37,12 +37,25 @@ class Llava:
         self.name, self.tokenizer, self.image_processor = name, tokenizer, image_processor
         self.context = context_window(model.config)
         self.config = model.config
+        # Of those that the connector reads: LLaVA-1.5 leaves the class token out.
+        self.class_tokens = 0 if model.config.vision_feature_select_strategy == "default" else 1
         self.vision_tower = model.model.vision_tower
         self.connector: torch.nn.Module = model.model.multi_modal_projector
         self.language_model = model.model.language_model
         self.vision_parts: list[torch.nn.Module] = [self.vision_tower, self.connector]
         # Not the output matrix: no logits are asked for.
         self.language_parts: list[torch.nn.Module] = [self.language_model]
+
+    def sizes(self) -> dict[str, int]:
+        """Of the vision encoder, and the number of image tokens: one for each row of H1."""
+        vision: Any = self.config.vision_config
+        return {
+            "layers": vision.num_hidden_layers,
+            "width": vision.hidden_size,
+            "image_size": vision.image_size,
+            "patch": vision.patch_size,
+            "image_tokens": (vision.image_size // vision.patch_size) ** 2 + self.class_tokens,
+        }
 
     def patches(self, images: list[Image.Image]) -> torch.Tensor:
         """(batch, patches, vision width): what the connector reads."""
@@ -51,7 +64,7 @@ class Llava:
         states = self.vision_tower(pixels.to(weights), output_hidden_states=True).hidden_states
         chosen = self.config.vision_feature_layer
         layers = [chosen] if isinstance(chosen, int) else chosen
-        first = 1 if self.config.vision_feature_select_strategy == "default" else 0
+        first = 1 - self.class_tokens
         return torch.cat([states[layer][:, first:] for layer in layers], dim=-1)
 
     def connect(self, patches: torch.Tensor) -> torch.Tensor:
@@ -103,16 +116,7 @@ def load_llava(
             f"model '{name}' in {folder} is of the kind '{config.model_type}', not 'llava'; give a "
             "model that `LlavaForConditionalGeneration` can load, such as llava-hf/llava-1.5-7b-hf."
         )
-    text_config = config.get_text_config()
-    for what, stated, found in (
-        ("layers", layers, text_config.num_hidden_layers),
-        ("width", width, text_config.hidden_size),
-    ):
-        if stated != found:
-            raise InputError(
-                f"the language model of model '{name}' has {what} {found}, but the configuration "
-                f"states {stated}; write `{what}: {found}`."
-            )
+    check_sizes(f"the language model of model '{name}'", config, layers, width)
     image_processor = from_folder(AutoImageProcessor, record, backend="pil")
     tokenizer = load_tokenizer(record)
     model, loading = from_folder(

@@ -145,6 +145,15 @@ def summary_table(spectra: Spectra) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def joined_layers(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of further and further layers of the same texts as one; ``depth`` goes on counting."""
+    joined, first = [], 0
+    for table in tables:
+        joined.append(table.assign(depth=table["depth"] + first))
+        first += table["depth"].max() + 1
+    return pd.concat(joined, ignore_index=True)
+
+
 def _mean(values: NDArray[np.floating]) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

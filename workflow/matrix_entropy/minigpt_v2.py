@@ -124,6 +124,21 @@ class MiniGPTv2(nn.Module):
         # Not the output matrix: no logits are asked for.
         self.language_parts: list[nn.Module] = [self.language_model.model]
 
+    def sizes(self) -> dict[str, int]:
+        """Of the ViT, and the number of image tokens: a quarter of its patches."""
+        vision: Any = self.config.vision
+        return {
+            "layers": vision.num_hidden_layers,
+            "width": vision.hidden_size,
+            "image_size": vision.image_size,
+            "patch": vision.patch_size,
+            "image_tokens": patches_along_a_side(vision) ** 2 // self.config.joined,
+        }
+
+    def tie_weights(self) -> None:
+        """Give the output matrix the embeddings' numbers, where the language model shares them."""
+        self.language_model.tie_weights()
+
     def pixels(self, images: list[Image.Image]) -> Tensor:
         """Images as the ViT reads them, shape (batch, 3, size, size).
 
@@ -245,7 +260,7 @@ def load_minigpt_v2(folder: Path, dtype: str, name: str = ARCHITECTURE) -> MiniG
                 f"model '{name}': {path} has {len(unknown)} weights that MiniGPT-v2 has not "
                 f"({some(unknown)}); delete the folder and make it again."
             )
-    model.language_model.tie_weights()
+    model.tie_weights()
     missing = [key for key, value in model.named_parameters() if value.is_meta]
     if missing:
         raise InputError(

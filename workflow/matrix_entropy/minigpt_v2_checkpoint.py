@@ -112,6 +112,7 @@ def convert_minigpt_v2(
     blip2: Path | None = None,
     vision: Blip2VisionConfig = EVA_VIT_G,
     alpha: float = ALPHA,
+    fetch_from: str | None = None,
 ) -> None:
     """Write the authors' model as a folder for `matrix_entropy.minigpt_v2.load_minigpt_v2`.
 
@@ -134,6 +135,8 @@ def convert_minigpt_v2(
         Sizes of the ViT, with the image size that MiniGPT-v2 works at.
     alpha : float
         LoRA's factor, which no weight tells; the rank is that of the matrices.
+    fetch_from : str, optional
+        Where the files are to be had, for the message that one is missing.
 
     Raises
     ------
@@ -141,6 +144,14 @@ def convert_minigpt_v2(
         If a file is missing, cannot be read without running code, lacks a weight, has one that is
         not in the table above, or one of another shape.
     """
+    pickles = [path for path in (checkpoint, eva, blip2) if path]
+    for path in pickles:
+        if not path.is_file():
+            to_be_had = f" To be had from: {fetch_from}." if fetch_from else ""
+            raise InputError(
+                f"there is no file {path.absolute()}, a part of MiniGPT-v2; correct its path, or "
+                f"put the file there.{to_be_had}"
+            )
     config = MiniGPTv2Config(vision, _language_config(language))
     trained = read_pickle(checkpoint, "model")
     weights = vision_weights(eva, read_pickle(eva), vision)
@@ -152,7 +163,6 @@ def convert_minigpt_v2(
 
     tokenizer = load_tokenizer({"model": ARCHITECTURE, "folder": str(language)})
     _compare_shapes(weights, empty_minigpt_v2(config, tokenizer, ARCHITECTURE))
-    pickles = [path for path in (checkpoint, eva, blip2) if path]
     sources = {
         **{path.name: sha256(path) for path in pickles},
         "language_model": weights_sha256(language),

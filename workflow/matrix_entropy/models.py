@@ -187,16 +187,7 @@ def load_model(
     """
     name = record["model"]
     config = from_folder(AutoConfig, record)
-    text_config = config.get_text_config()
-    for what, stated, found in (
-        ("layers", layers, text_config.num_hidden_layers),
-        ("width", width, text_config.hidden_size),
-    ):
-        if stated != found:
-            raise InputError(
-                f"model '{name}' has {what} {found}, but the configuration states {stated}; "
-                f"write `{what}: {found}`."
-            )
+    check_sizes(f"model '{name}'", config, layers, width)
     made_here = "untrained_seed" in record or "adapter" in record
     if "untrained_seed" in record:
         model = _untrained(config, record["untrained_seed"], getattr(torch, dtype))
@@ -211,8 +202,28 @@ def load_model(
     if "adapter" in record:
         model = _with_adapter(model, record)
     if device_map is not None and made_here:
-        model = _spread(model)
+        model = spread(model, list(model._no_split_modules or []))
     return model.eval()
+
+
+def check_sizes(called: str, config: Any, layers: int, width: int) -> None:
+    """See that a (language) model's ``config`` has the layers and the width that are stated.
+
+    Raises
+    ------
+    InputError
+        If it has others; ``called`` is what the message calls the model.
+    """
+    text_config = config.get_text_config()
+    for what, stated, found in (
+        ("layers", layers, text_config.num_hidden_layers),
+        ("width", width, text_config.hidden_size),
+    ):
+        if stated != found:
+            raise InputError(
+                f"{called} has {what} {found}, but the configuration states {stated}; "
+                f"write `{what}: {found}`."
+            )
 
 
 def load_placed(
@@ -276,10 +287,12 @@ def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedM
         ) from None
 
 
-def _spread(model: PreTrainedModel) -> PreTrainedModel:
-    """A model that was made on the CPU, spread over the devices as ``device_map: auto`` does."""
+def spread(model: Any, whole: list[str]) -> Any:
+    """A model that was made on the CPU, spread over the devices as ``device_map: auto`` does.
+
+    Modules of the classes named in ``whole`` stay on one device each.
+    """
     model.tie_weights()
-    whole = list(model._no_split_modules or [])
     limits = get_balanced_memory(model, no_split_module_classes=whole)
     # What does not fit on the devices stays on the CPU, where it already is.
     limits["cpu"] = sys.maxsize

@@ -29,14 +29,11 @@ from torch import nn
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.image_records import open_image, rotated
-from matrix_entropy.multimodal_metrics import POSITIONS
+from matrix_entropy.multimodal_metrics import OPERATIONS, POSITIONS, REVERSED, ROTATED
 from matrix_entropy.spectra import spectrum
 from matrix_entropy.spectra_file import ALL_ROWS, Spectra
 from matrix_entropy.state_files import StateFiles, open_states
 from matrix_entropy.vision_language import (
-    OPERATIONS,
-    REVERSED,
-    ROTATED,
     Texts,
     VisionLanguage,
     beginning,

@@ -1,4 +1,4 @@
-"""What Wei et al. 2024 derive from the entropies at five places of a vision-language model.
+"""Where Wei et al. 2024 measure vision-language models, and what they derive from the entropies.
 
 All arguments are entropies of the same kind: ``H / log d`` in the paper. Both numbers are taken
 of means over the records, as all columns of its Table 5 are.
@@ -16,6 +16,11 @@ POSITIONS = (
     "h4_llm_text",
     "h5_llm_image_text",
 )
+
+NONE, ROTATED, REVERSED = "none", "rotated", "reversed"
+# What is done to an image: nothing, a clockwise quarter turn before it is preprocessed, or its
+# tokens in reverse order behind the connector.
+OPERATIONS = (NONE, ROTATED, REVERSED)
 
 
 def image_reduction(h1: float, h2: float) -> float:

@@ -44,6 +44,21 @@ def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, An
     }
 
 
+def common_provenance(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What files of several layers say of the same texts; what differs, as a list in their order.
+
+    Examples
+    --------
+    >>> common_provenance([{"model": "m", "tokens": 5}, {"model": "m", "tokens": 7}])
+    {'model': 'm', 'tokens': [5, 7]}
+    """
+    first, *others = parts
+    return {
+        key: value if all(part[key] == value for part in others) else [part[key] for part in parts]
+        for key, value in first.items()
+    }
+
+
 def joined_provenance(
     parts: Sequence[dict[str, Any]], name: str, what: str, settings: Sequence[Any] = ()
 ) -> dict[str, Any]:

@@ -52,10 +52,16 @@ def schematic_captions(figure: dict[str, Any], models: dict[str, Entry]) -> tupl
         if stand_ins
         else ""
     )
+    begun = [_title(name, entry) for name, entry in models.items() if entry.get("bos")]
+    special = (
+        "No row is a class token's; H3 to H5 have one more, of the token that begins a sequence, "
+        f"for {' and '.join(begun)}."
+        if begun
+        else "No row is a class token's or that of a token that begins a sequence."
+    )
     return figure.get("title", figure["name"]), (
         f"{warning}Rows × width of the hidden states whose entropy is measured at each place; "
-        f"{TEXT}: tokens of the text. Neither a class token nor one that begins a sequence "
-        "counts."
+        f"{TEXT}: tokens of the text. {special}"
     )
 
 
@@ -65,7 +71,7 @@ def schematic_numbers(models: dict[str, Entry]) -> pd.DataFrame:
     Columns: ``model``, ``model_title``, ``stand_in``, ``position`` (of `POSITIONS`), ``rows`` (as
     written: "576", "T" or "576 + T", where T is the number of the text's tokens), ``width`` and
     ``counted`` (what the rows are). Neither a class token nor one of the beginning of a sequence
-    is among them.
+    is among them; with ``bos: true`` the caption says that H3 to H5 have a row more.
 
     Parameters
     ----------

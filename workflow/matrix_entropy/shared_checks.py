@@ -7,10 +7,15 @@ from typing import Any
 
 from matrix_entropy.yaml_examples import example
 
+# Kinds of records that are about an image; the grammars of the same names draw pictures.
+IMAGE_RECORDS = ("llava_instruct", "cc_sbu_align")
 # Keys that say something only beside one of others, which is not there by itself.
 READ = ("bundled", "url", "path", "hub", "grammar")
 BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
-    "model": {"revision": ("hub",), "convert_weights": ("hub",)},
+    "model": {
+        **dict.fromkeys(("revision", "convert_weights"), ("hub",)),
+        **dict.fromkeys(("connector", "language_model"), ("vision",)),
+    },
     "dataset": {
         **dict.fromkeys(("revision", "subset", "split", "files"), ("hub",)),
         "sha256": ("bundled", "url", "path"),
@@ -19,11 +24,20 @@ BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("sample", "skip_empty"), READ),
         "separator": ("fields",),
         "task": ("path", "hub", "grammar"),
+        "images": ("record",),
+        **dict.fromkeys(("missing_images", "fetch_from"), ("images",)),
+        "instruction_seed": ("record",),
     },
-    "generate": dict.fromkeys(
-        ("template", "groups", "subjects", "keep_prompt", "max_new_tokens", "temperature", "top_p"),
-        ("model",),
-    ),
+    "generate": {
+        "image_size": ("grammar",),
+        **dict.fromkeys(
+            (
+                *("template", "groups", "subjects", "keep_prompt"),
+                *("max_new_tokens", "temperature", "top_p"),
+            ),
+            ("model",),
+        ),
+    },
     "change": dict.fromkeys(("unit", "seed"), ("sentences",)),
 }
 
@@ -36,6 +50,11 @@ def said_in_vain(
     for key, others in BESIDE[kind].items():
         if given(key, entry, root["$defs"][kind]) and not present & set(others):
             yield where, f"has `{key}:`, which goes only with {either(others)}; remove it."
+
+
+def has_images(dataset: dict[str, Any]) -> bool:
+    """Whether the texts of a data set are about images."""
+    return dataset.get("record") in IMAGE_RECORDS
 
 
 def given(key: str, entry: dict[str, Any], schema: dict[str, Any]) -> bool:

@@ -30,14 +30,9 @@ from numpy.typing import NDArray
 from matrix_entropy.errors import InputError
 from matrix_entropy.tokens import encode
 
-if TYPE_CHECKING:  # who only asks for the operations needs no torch
+if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor, nn
-
-NONE, ROTATED, REVERSED = "none", "rotated", "reversed"
-# What is done to an image: nothing, a clockwise quarter turn before it is preprocessed, or its
-# tokens in reverse order behind the connector.
-OPERATIONS = (NONE, ROTATED, REVERSED)
 
 
 class VisionLanguage(Protocol):
@@ -53,6 +48,11 @@ class VisionLanguage(Protocol):
     """What `patches` and `connect` need on the device; none of it is in ``language_parts``."""
     language_parts: list[nn.Module]
     """What `embed` and `read` need on the device."""
+
+    def sizes(self) -> dict[str, int]:
+        """``layers``, ``width``, ``image_size`` and ``patch`` of the vision encoder, and the
+        ``image_tokens`` that the connector makes of an image."""
+        ...
 
     def patches(self, images: list[Image.Image]) -> Tensor:
         """(batch, patches, vision width): the rows of H1, one per patch of the image.

@@ -24,8 +24,9 @@ os.environ.update(
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
-from matrix_entropy import configuration, entries, experiments
+from matrix_entropy import configuration, entries, experiments, multimodal_metrics
 from matrix_entropy.errors import InputError
+from matrix_entropy.shared_checks import has_images
 
 try:
     config.update(configuration.checked(config))
@@ -34,6 +35,11 @@ except InputError as error:
 
 DATASETS, FIGURES, TABLES = config["datasets"], config["figures"], config["tables"]
 MODELS = config["models"] | experiments.derived_models(config)
+# Those with `vision:` are vision-language models.
+LANGUAGE_MODELS = {name: model for name, model in MODELS.items() if "vision" not in model}
+VISION_MODELS = {name: model for name, model in MODELS.items() if "vision" in model}
+OF_IMAGES = {name: dataset for name, dataset in DATASETS.items() if has_images(dataset)}
+OF_TEXTS = {name: dataset for name, dataset in DATASETS.items() if not has_images(dataset)}
 SHARDED = {name: dataset for name, dataset in DATASETS.items() if dataset["shards"] > 1}
 
 # Above this many parameters in its blocks a model gains from more than one thread.
@@ -102,7 +108,8 @@ def only(entry, *keys):
 def parameters(wildcards):
     """Parameters in the blocks of a model, about 12 · layers · width²: what its cost grows with."""
     model = MODELS[wildcards.model]
-    return 12 * model["layers"] * model["width"] ** 2
+    parts = [model, model["vision"]] if "vision" in model else [model]
+    return sum(12 * part["layers"] * part["width"] ** 2 for part in parts)
 
 
 def model_threads(wildcards):

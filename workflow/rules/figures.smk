@@ -43,6 +43,8 @@ rule plot_layers:
         multiext("figures/layers_{model}_{dataset}", ".pdf", ".png", ".csv"),
     log:
         "results/logs/plot_layers/{model}_{dataset}.log",
+    wildcard_constraints:
+        model=names(LANGUAGE_MODELS),
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -24,6 +24,8 @@ rule dump_hidden_states:
         "results/logs/dump_hidden_states/{model}/{part}.log",
     benchmark:
         "results/benchmarks/dump_hidden_states/{model}/{part}.tsv"
+    wildcard_constraints:
+        model=names(LANGUAGE_MODELS),
     conda:
         "../../envs/model.yaml"
     threads: model_threads

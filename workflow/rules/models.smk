@@ -79,7 +79,7 @@ rule train_stand_in:
     benchmark:
         "results/benchmarks/train_stand_in/{model}.tsv"
     wildcard_constraints:
-        model=names(MODELS, "train"),
+        model=names(LANGUAGE_MODELS, "train"),
     # The longest job of the miniature scale: the large ones first, so that cores end together.
     priority: lambda wildcards: parameters(wildcards)
     conda:

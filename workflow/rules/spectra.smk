@@ -60,7 +60,7 @@ rule gather_spectra:
 rule compute_metrics:
     """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
     input:
-        spectra="results/spectra/{model}/{dataset}.npz",
+        spectra=["results/spectra/{model}/{dataset}.npz"],
         code=code("compute_metrics"),
     output:
         metrics="results/metrics/{model}/{dataset}.parquet",

@@ -53,7 +53,7 @@ rule read_texts:
     log:
         "results/logs/read_texts/{dataset}.log",
     wildcard_constraints:
-        dataset=names(DATASETS, "bundled", "url", "path"),
+        dataset=names(OF_TEXTS, "bundled", "url", "path"),
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -80,7 +80,7 @@ rule read_hub_texts:
     log:
         "results/logs/read_hub_texts/{dataset}.log",
     wildcard_constraints:
-        dataset=names(DATASETS, "hub"),
+        dataset=names(OF_TEXTS, "hub"),
     conda:
         "../../envs/model.yaml"
     resources:
@@ -156,7 +156,7 @@ rule write_texts_by_grammar:
         "results/logs/write_texts_by_grammar/{dataset}.log",
     wildcard_constraints:
         dataset=names(
-            {name: entry.get("generate", {}) for name, entry in DATASETS.items()},
+            {name: entry.get("generate", {}) for name, entry in OF_TEXTS.items()},
             "grammar",
         ),
     conda:

@@ -6,6 +6,6 @@ that name.
 
 
 rule wei2024:
-    """Wei et al. 2024: language models across sizes; Figures 1, 2, 3, 5, 6, Tables 1-3, 7-10."""
+    """Wei et al. 2024: language models across sizes, vision-language models; all figures, tables."""
     input:
         targets_of("wei2024"),

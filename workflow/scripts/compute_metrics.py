@@ -2,13 +2,22 @@
 
 from matrix_entropy.console import job
 from matrix_entropy.files import write_csv
-from matrix_entropy.metrics import metrics_table, summary_table, write_metrics
+from matrix_entropy.metrics import (
+    joined_layers,
+    metrics_table,
+    summary_table,
+    write_metrics,
+)
+from matrix_entropy.provenance import common_provenance
 from matrix_entropy.spectra_file import Spectra
 
 with job(snakemake.log[0]) as log:
-    spectra = Spectra.load(snakemake.input.spectra)
-    write_metrics(snakemake.output.metrics, metrics_table(spectra), spectra.provenance)
-    summary = summary_table(spectra)
+    # One file with all layers, or one for each place of a vision-language model.
+    spectra = [Spectra.load(path) for path in snakemake.input.spectra]
+    metrics = joined_layers([metrics_table(one) for one in spectra])
+    provenance = common_provenance([one.provenance for one in spectra])
+    write_metrics(snakemake.output.metrics, metrics, provenance)
+    summary = joined_layers([summary_table(one) for one in spectra])
     write_csv(snakemake.output.summary, summary)
     for group in summary.loc[summary["texts"] == 1, "group"].unique():
         log.warning("group '%s' has a single text: its means are that text's values", group)

@@ -16,7 +16,7 @@ with job(snakemake.log[0]):
     record = train_multimodal_stand_in(
         snakemake.wildcards.model,
         snakemake.params.model,
-        [(record["image"], record["text"]) for record in read_jsonl(snakemake.input.prompts)],
+        [(record["image"], record["text"]) for record in read_jsonl(snakemake.input.corpus)],
         PreTrainedTokenizerFast.from_pretrained(snakemake.input.tokenizer),
         Path(snakemake.output.folder),
     )

@@ -1,0 +1,65 @@
+"""The values of vision-language models at every place, in one table: what their tables show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from matrix_entropy.metrics import read_provenance, read_summary
+from matrix_entropy.model_values import parameters_of
+
+Entry = dict[str, Any]
+
+
+def multimodal_values(
+    metrics: Sequence[str],
+    summaries: Sequence[str],
+    models: dict[str, Entry],
+    datasets: dict[str, Entry],
+) -> pd.DataFrame:
+    """One row per model, data set, operation on the images and place.
+
+    Columns: ``model``, ``model_title``, ``family``, ``size``, ``parameters``, ``stand_in``,
+    ``dataset``, ``dataset_title``, ``published_dataset``, ``operation``, ``position`` (of
+    `matrix_entropy.multimodal_metrics.POSITIONS`) and those of
+    `matrix_entropy.metrics.summary_table`.
+
+    Parameters
+    ----------
+    metrics, summaries : sequence of str
+        ``{model}/{dataset}.{operation}.parquet`` and ``....summary.csv`` of every run.
+    models, datasets : dict
+        Entries of the configuration by name: what tables call them.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or a model's number of parameters is unknown.
+    """
+    rows = []
+    for path, summary in zip(metrics, summaries, strict=True):
+        model = Path(path).parent.name
+        dataset, operation = Path(path).stem.split(".")
+        record = read_provenance(path)["model"]
+        entry, texts = models[model], datasets[dataset]
+        title = entry.get("title", model)
+        rows.append(
+            read_summary(summary)
+            .rename(columns={"layer": "position"})
+            .assign(
+                model=model,
+                model_title=title,
+                family=entry.get("family", title),
+                size=entry.get("size", title),
+                parameters=parameters_of(model, entry, record),
+                stand_in=bool(record["stand_in"]),
+                dataset=dataset,
+                dataset_title=texts.get("title", dataset),
+                published_dataset=texts.get("published", dataset.replace("_", "-")),
+                operation=operation,
+            )
+        )
+    return pd.concat(rows, ignore_index=True)

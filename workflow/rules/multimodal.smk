@@ -1,0 +1,275 @@
+"""Vision-language models.
+
+Needs: models with `vision:`, data sets whose records are about images. Makes: pictures and their
+texts, MiniGPT-v2 out of its parts, stand-ins; for every operation on the images
+results/spectra/{model}/{dataset}.{operation}.{position}.npz (kept for good) and
+results/metrics/{model}/{dataset}.{operation}.parquet; the tables and the schematic figure of them.
+"""
+
+DRAWN = {name: dataset for name, dataset in OF_IMAGES.items() if "generate" in dataset}
+# Keys of a data set that say how records about images become texts.
+OF_RECORDS = (
+    "record",
+    "separator",
+    "sample",
+    "skip_empty",
+    "instruction_seed",
+    "missing_images",
+)
+
+
+wildcard_constraints:
+    operation=one_of(multimodal_metrics.OPERATIONS),
+
+
+def pictures_of(wildcards):
+    """The folder of generated pictures; a user's own images are not looked through beforehand."""
+    return [f"results/pictures/{wildcards.dataset}"] if wildcards.dataset in DRAWN else []
+
+
+def parts_of_minigpt(wildcards):
+    """What a MiniGPT-v2 is made of, as far as it is there; reading what is not says so."""
+    parts = MODELS[wildcards.model]["minigpt_v2"]
+    files = [parts["checkpoint"], parts["vision_encoder"]]
+    return [path for path in files if Path(path).is_file()]
+
+
+def image_metrics_of(wildcards):
+    """Metrics and summaries of all runs that a table of vision-language models reads."""
+    table = TABLES[wildcards.table]
+    operations = {
+        "multimodal": [multimodal_metrics.NONE],
+        "image_operations": multimodal_metrics.OPERATIONS,
+        "architecture": [],
+    }[table["kind"]]
+    found = [
+        f"results/metrics/{model}/{dataset}.{operation}"
+        for model, dataset in experiments.runs(table, DATASETS)
+        for operation in operations
+    ]
+    return {
+        "metrics": [f"{run}.parquet" for run in found],
+        "summaries": [f"{run}.summary.csv" for run in found],
+    }
+
+
+def architectures_of(entry):
+    """Of the vision-language models in a figure or table, what they are made of."""
+    keys = ("title", "family", "size", "parameters", "train", "bos")
+    parts = ("vision", "connector", "language_model", "layers", "width")
+    return {name: only(MODELS[name], *keys, *parts) for name in experiments.models_of(entry)}
+
+
+rule write_pictures:
+    """Generated pictures, records that describe them, and their texts."""
+    input:
+        code=code("write_pictures"),
+    output:
+        folder=directory("results/pictures/{dataset}"),
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+    log:
+        "results/logs/write_pictures/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(DRAWN),
+    conda:
+        "../../envs/model.yaml"
+    params:
+        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "generate", *OF_RECORDS),
+    message:
+        "Drawing the pictures of {wildcards.dataset}"
+    script:
+        "../scripts/write_pictures.py"
+
+
+rule read_image_texts:
+    """Texts about images: of a local, downloaded or hub file, and a folder of images."""
+    input:
+        source=lambda wildcards: (
+            [] if "hub" in DATASETS[wildcards.dataset] else dataset_source(wildcards)
+        ),
+        code=code("read_image_texts"),
+    output:
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+    log:
+        "results/logs/read_image_texts/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(set(OF_IMAGES) - set(DRAWN)),
+    conda:
+        "../../envs/model.yaml"
+    # Every image is read once, to be sure of it.
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=minutes(120),
+    params:
+        dataset=lambda wildcards: only(
+            DATASETS[wildcards.dataset],
+            *("bundled", "url", "path", "sha256", "hub", "revision", "files", "licence"),
+            *("images", "fetch_from", *OF_RECORDS),
+        ),
+    message:
+        "Reading the texts and images of {wildcards.dataset}"
+    script:
+        "../scripts/read_image_texts.py"
+
+
+rule convert_minigpt_v2:
+    """MiniGPT-v2 out of the authors' pickles and Llama-2-chat, once, as safetensors."""
+    input:
+        language=lambda wildcards: (
+            f"results/models/{MODELS[wildcards.model]['minigpt_v2']['language_model']}.json"
+        ),
+        parts=parts_of_minigpt,
+        code=code("convert_minigpt_v2"),
+    output:
+        folder=directory("results/models/{model}"),
+        record="results/models/{model}.json",
+    log:
+        "results/logs/convert_minigpt_v2/{model}.log",
+    wildcard_constraints:
+        model=names(MODELS, "minigpt_v2"),
+    conda:
+        "../../envs/model.yaml"
+    # The language model as it is stored, what LoRA changes in float32, and the vision encoder.
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * (8000 + 4 * parameters(wildcards) // 2**20),
+        runtime=minutes(120),
+    params:
+        parts=lambda wildcards: MODELS[wildcards.model]["minigpt_v2"],
+    message:
+        "Putting together {wildcards.model}"
+    script:
+        "../scripts/convert_minigpt_v2.py"
+
+
+rule train_multimodal_stand_in:
+    """Train a small vision-language model on generated pictures and what is said of them."""
+    input:
+        corpus=corpus_of,
+        pictures=lambda wildcards: (
+            f"results/pictures/{MODELS[wildcards.model]['train']['corpus']}"
+        ),
+        tokenizer=tokenizer_of,
+        code=code("train_multimodal_stand_in"),
+    output:
+        folder=directory("results/models/{model}"),
+        record="results/models/{model}.json",
+    log:
+        "results/logs/train_multimodal_stand_in/{model}.log",
+    benchmark:
+        "results/benchmarks/train_multimodal_stand_in/{model}.tsv"
+    wildcard_constraints:
+        model=names(VISION_MODELS, "train"),
+    priority: lambda wildcards: parameters(wildcards)
+    conda:
+        "../../envs/model.yaml"
+    params:
+        model=lambda wildcards: only(MODELS[wildcards.model], "train", "vision", "layers", "width"),
+    message:
+        "Training the stand-in {wildcards.model}"
+    script:
+        "../scripts/train_multimodal_stand_in.py"
+
+
+rule measure_images:
+    """Spectra at five places of a vision-language model, from the images to the final states."""
+    input:
+        model="results/models/{model}.json",
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+        pictures=pictures_of,
+        code=code("measure_images"),
+    output:
+        expand(
+            "results/spectra/{{model}}/{{dataset}}.{{operation}}.{position}.npz",
+            position=multimodal_metrics.POSITIONS,
+        ),
+    log:
+        "results/logs/measure_images/{model}/{dataset}.{operation}.log",
+    benchmark:
+        "results/benchmarks/measure_images/{model}/{dataset}.{operation}.tsv"
+    wildcard_constraints:
+        model=names(VISION_MODELS),
+        dataset=names(OF_IMAGES),
+    conda:
+        "../../envs/model.yaml"
+    threads: model_threads
+    resources:
+        gpu=0,
+        images=8,  # run at a time; no result depends on it
+        mem_mb=model_memory,
+        runtime=minutes(720),
+    params:
+        options=lambda wildcards: only(
+            MODELS[wildcards.model], "layers", "width", "vision", "bos", "dtype", "device_map"
+        ),
+        max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens"),
+    message:
+        "Entropies of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
+    script:
+        "../scripts/measure_images.py"
+
+
+use rule compute_metrics as compute_image_metrics with:
+    input:
+        spectra=rules.measure_images.output,
+        code=code("compute_metrics"),
+    output:
+        metrics="results/metrics/{model}/{dataset}.{operation}.parquet",
+        summary="results/metrics/{model}/{dataset}.{operation}.summary.csv",
+    log:
+        "results/logs/compute_image_metrics/{model}/{dataset}.{operation}.log",
+    message:
+        "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
+
+
+rule write_multimodal_tables:
+    """A table of vision-language models: their parts, or entropies at five places."""
+    input:
+        unpack(image_metrics_of),
+        published=str(ROOT / "data/published/wei2024_tables.csv"),
+        code=code("write_multimodal_tables"),
+    output:
+        multiext("results/tables/{table}", ".csv", ".md", ".tex"),
+    log:
+        "results/logs/write_multimodal_tables/{table}.log",
+    wildcard_constraints:
+        table=of_kind(TABLES, "multimodal", "image_operations", "architecture"),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
+    params:
+        table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
+        models=lambda wildcards: architectures_of(TABLES[wildcards.table]),
+        datasets=lambda wildcards: {
+            name: only(DATASETS[name], "title", "published")
+            for _, name in experiments.runs(TABLES[wildcards.table], DATASETS)
+        },
+    message:
+        "Writing {wildcards.table}"
+    script:
+        "../scripts/write_multimodal_tables.py"
+
+
+rule plot_schematic:
+    """Where the entropies of vision-language models are measured."""
+    input:
+        code=code("plot_schematic"),
+    output:
+        multiext("figures/{figure}", ".pdf", ".png", ".csv"),
+    log:
+        "results/logs/plot_schematic/{figure}.log",
+    wildcard_constraints:
+        figure=of_kind(FIGURES, "schematic"),
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
+        models=lambda wildcards: architectures_of(FIGURES[wildcards.figure]),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/plot_schematic.py"

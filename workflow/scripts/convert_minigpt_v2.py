@@ -1,0 +1,32 @@
+"""Put a MiniGPT-v2 together from the authors' files."""
+
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
+from pathlib import Path
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_json, weights_sha256, write_json
+from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
+from matrix_entropy.provenance import described
+
+with job(snakemake.log[0]) as log:
+    parts, language = snakemake.params.parts, read_json(snakemake.input.language)
+    folder = Path(snakemake.output.folder)
+    convert_minigpt_v2(
+        Path(parts["checkpoint"]),
+        Path(parts["vision_encoder"]),
+        Path(language["folder"]),
+        folder,
+        fetch_from=parts.get("fetch_from"),
+    )
+    record = {
+        "model": snakemake.wildcards.model,
+        "source": "minigpt_v2",
+        "id": parts["checkpoint"],
+        "folder": str(folder.absolute()),
+        "stand_in": False,
+        "weights_sha256": weights_sha256(folder),
+        "made_of": read_json(folder / "config.json")["sources"],
+        "language_model": described(language),
+    }
+    write_json(snakemake.output.record, record)

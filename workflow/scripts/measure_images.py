@@ -1,0 +1,48 @@
+"""Spectra at five places of a vision-language model."""
+
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
+from pathlib import Path
+
+import torch
+
+from matrix_entropy.console import job
+from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.multimodal import measure
+from matrix_entropy.multimodal_metrics import POSITIONS
+from matrix_entropy.multimodal_models import load_vision_language
+from matrix_entropy.provenance import described, versions
+
+with job(snakemake.log[0]) as log:
+    torch.set_num_threads(snakemake.threads)
+    options, max_tokens = snakemake.params.options, snakemake.params.max_tokens
+    record, origin = read_json(snakemake.input.model), read_json(snakemake.input.origin)
+    operation = snakemake.wildcards.operation
+    model = load_vision_language(record, options)
+    # A model that is spread over all devices stays where it is, one without any on the CPU.
+    moves = torch.cuda.is_available() and options["device_map"] == "single"
+    found = measure(
+        model,
+        read_jsonl(snakemake.input.prompts),
+        operation,
+        {
+            "model": described(record),
+            "dataset": {"name": snakemake.wildcards.dataset, **origin},
+            "options": {
+                **{key: options[key] for key in ("layers", "width", "bos", "dtype")},
+                "operation": operation,
+                "max_tokens": max_tokens,
+            },
+            "shard": [1, 1],
+            "versions": versions("torch", "transformers", "tokenizers", "numpy", "pillow"),
+        },
+        torch.device("cuda") if moves else None,
+        max_tokens=max_tokens,
+        bos_counts=options["bos"],
+        batch=snakemake.resources.images,
+        threads=snakemake.threads,
+        scratch=Path(snakemake.resources.tmpdir),
+    )
+    for position, path in zip(POSITIONS, snakemake.output, strict=True):
+        found[position].save(path)
+    log.info("%d images and texts at %d places", len(found[POSITIONS[0]].ids), len(POSITIONS))

@@ -1,0 +1,26 @@
+"""Write a table of vision-language models."""
+
+from matrix_entropy.console import job
+from matrix_entropy.model_tables import compared
+from matrix_entropy.multimodal_tables import (
+    architecture_table,
+    multimodal_table,
+    operation_table,
+    width_note,
+)
+from matrix_entropy.multimodal_values import multimodal_values
+from matrix_entropy.tables import write_table, write_text_table
+
+with job(snakemake.log[0]):
+    table, models = snakemake.params.table, snakemake.params.models
+    caption = table.get("title", table["name"]) + "."
+    if table["kind"] == "architecture":
+        write_text_table(architecture_table(models), snakemake.output, caption)
+    else:
+        values = multimodal_values(
+            snakemake.input.metrics, snakemake.input.summaries, models, snakemake.params.datasets
+        )
+        made = multimodal_table if table["kind"] == "multimodal" else operation_table
+        long, layout = made(values)
+        long = compared(long, table.get("table"))
+        write_table(long, layout, snakemake.output, f"{caption} {width_note(values)}")
