@@ -15,10 +15,10 @@ from transformers import Blip2VisionConfig, LlamaConfig, LlamaForCausalLM
 from matrix_entropy.minigpt_v2 import MiniGPTv2, MiniGPTv2Config
 from matrix_entropy.stand_ins import train_tokenizer
 
-WIDTH, HEADS, BLOCKS, MLP = 24, 3, 2, 40
+WIDTH, HEADS, BLOCKS, MLP = 32, 16, 2, 139
 PATCH, SIZE = 4, 24  # 6 x 6 patches, 9 image tokens
 STORED_SIDE = 3  # patches along the image that the ViT was trained on
-LANGUAGE_WIDTH, LAYERS, RANK, ALPHA = 32, 2, 6, 9.0
+LANGUAGE_WIDTH, LAYERS, RANK, ALPHA = 48, 2, 6, 9.0
 PREFIX = "llama_model.base_model.model.model.layers"
 
 

@@ -40,6 +40,32 @@ models:
     width: 128
   pythia_70m: {path: /data/pythia_70m, layers: 6, width: 512, parameters: 7.0e+7, extract: [final]}
   pythia_1b: {hub: EleutherAI/pythia-1b, layers: 16, width: 2048, parameters: 1.0e+9}
+  my_llama: {hub: meta-llama/Llama-2-7b-chat-hf, layers: 32, width: 4096}
+  my_llava:
+    hub: llava-hf/llava-1.5-7b-hf
+    parameters: 7.06e+9
+    vision:
+      {encoder: CLIP ViT-L, layers: 24, width: 1024, image_size: 336, patch: 14, image_tokens: 576}
+    connector: MLP
+    language_model: Vicuna-v1.5
+    layers: 32
+    width: 4096
+  my_minigpt:
+    minigpt_v2: {checkpoint: c.pth, vision_encoder: e.pth, language_model: my_llama}
+    parameters: 7.75e+9
+    vision:
+      {encoder: ViT-g, layers: 39, width: 1408, image_size: 448, patch: 14, image_tokens: 256}
+    connector: linear
+    language_model: Llama-2-chat
+    layers: 32
+    width: 4096
+  small_llava:
+    train: {architecture: llava, corpus: drawn_pictures, heads: 4}
+    vision: {encoder: ViT, layers: 2, width: 48, image_size: 56, patch: 14, image_tokens: 16}
+    connector: MLP
+    language_model: small Llama
+    layers: 4
+    width: 64
 datasets:
   my_texts: {path: /data/my_texts.jsonl, field: text, sample: {first: 10}}
   drawn: {path: /data/my_texts.csv, sample: {size: 10}}
@@ -62,6 +88,13 @@ datasets:
     sentences:
       contexts: {none: "", king: He is the king of}
       words: [Cuba., Spain., Chad., Mali., Peru., Iran., Iraq., Oman.]
+  drawn_pictures: {generate: {grammar: llava_instruct, count: 100}, record: llava_instruct}
+  photographs:
+    hub: liuhaotian/LLaVA-Instruct-150K
+    files: [detail_23k.json]
+    record: llava_instruct
+    images: coco/train2017
+  captions: {path: /data/filter_cap.json, record: cc_sbu_align, images: /data/image}
 figures:
   my_figure: {model: my_model, dataset: my_texts}
   sizes: {kind: scaling, models: [pythia_70m, pythia_1b], dataset: pair}
@@ -79,6 +112,7 @@ figures:
   published: {kind: published_entropy, published_entropy: {epsilon: 0.1}}
   graph: {kind: skill_graph, skill_graph: {skills: 100, texts: 400}}
   theory: {kind: skill_scaling, skill_scaling: {alphas: [0.5], skills: [100000]}}
+  places: {kind: schematic, models: [my_llava, my_minigpt]}
 tables:
   my_table: {kind: indicators, models: [pythia_70m, pythia_1b], dataset: drawn}
   tuned: {kind: lora, models: [pythia_70m], dataset: joined, lora: {targets: [c_attn]}}
@@ -91,6 +125,9 @@ tables:
     model: pythia_70m
     dataset: spoken
     token_selection: {tokens: [Cuba]}
+  seen: {kind: multimodal, models: [my_llava, my_minigpt], datasets: [photographs, captions]}
+  turned: {kind: image_operations, model: small_llava, dataset: drawn_pictures}
+  parts: {kind: architecture, models: [my_llava, my_minigpt]}
 """)
 
 # Where in BASE the keys of the schema's definitions are tried out; others where "" says.
@@ -101,8 +138,12 @@ PLACES = {
         "revision": "models.gpt2_small",
         "convert_weights": "models.gpt2_small",
         "train": "models.gpt2_large",
+        "minigpt_v2": "models.my_minigpt",
+        **dict.fromkeys(["vision", "connector", "language_model"], "models.my_llava"),
     },
     "train": {"": "models.gpt2_large.train"},
+    "minigpt_v2": {"": "models.my_minigpt.minigpt_v2"},
+    "vision": {"": "models.my_llava.vision"},
     "dataset": {
         "": "datasets.my_texts",
         "bundled": "datasets.child",
@@ -115,10 +156,13 @@ PLACES = {
         "variants": "datasets.varied",
         "shards": "datasets.pair",
         "sentences": "datasets.spoken",
+        **dict.fromkeys(["images", "missing_images", "fetch_from"], "datasets.captions"),
+        "instruction_seed": "datasets.captions",
     },
     "generate": {
         "": "datasets.written.generate",
         "grammar": "datasets.training_stories.generate",
+        "image_size": "datasets.drawn_pictures.generate",
     },
     "variants": {"": "datasets.varied.variants"},
     "change": {
@@ -266,7 +310,7 @@ SAME = {
         *("paper", "kind", "title", "table", "model", "models", "dataset", "datasets"),
         *("perplexity", "token_selection"),
     ],
-    "models": ["title", "family", "size", "bos", "center_features", "extract"],
+    "models": ["title", "family", "size", "bos", "center_features", "extract", "connector"],
     "datasets": [
         *(
             "union",
@@ -275,6 +319,7 @@ SAME = {
             "record",
             "field",
             "fields",
+            "separator",
             "group_field",
             "groups",
             "panels",
@@ -294,8 +339,15 @@ def test_both_scales_hold_the_same(section):
         }
         for scale in ("full", "miniature")
     )
-    # Only miniature trains its models, so only there are texts to train on.
+    # Only miniature trains its models, so only there are texts to train on; only at full size is
+    # one made out of another.
     corpora = {model["train"]["corpus"] for model in SCALES["miniature"]["models"].values()}
+    parts = {
+        model["minigpt_v2"]["language_model"]
+        for model in SCALES["full"]["models"].values()
+        if "minigpt_v2" in model
+    }
+    full = {name: entry for name, entry in full.items() if name not in parts}
     assert list(full) == [name for name in miniature if name in full or name not in corpora]
     assert full == {name: miniature[name] for name in full}
 
@@ -483,6 +535,9 @@ UNKNOWN = {
     "datasets.varied.variants.change": "changes",
     "datasets.prompted.variants.changes.prompt.prefx": "prefix",
     "datasets.pair.uniom": "union",
+    "models.my_llava.visoin": "vision",
+    "models.my_llava.vision.patches": "patch",
+    "datasets.captions.missing_image": "missing_images",
 }
 
 
@@ -523,6 +578,8 @@ def test_every_key_misspelt(path):
         ("datasets.varied.variants.changes.reversed.zzz", ["sentences", "unit", "seed", "prefix"]),
         ("figures.my_figure.zzz", ["paper", "title", "model", "dataset", "leave_out", "seeds"]),
         ("tables.my_table.zzz", ["kind", "models", "datasets", "perplexity", "lora"]),
+        ("models.my_llava.vision.zzz", ["encoder", "layers", "width", "image_tokens"]),
+        ("models.my_minigpt.minigpt_v2.zzz", ["checkpoint", "vision_encoder", "language_model"]),
         ("tables.tuned.lora.zzz", ["rank", "alpha", "targets", "max_tokens"]),
     ],
 )
@@ -689,6 +746,9 @@ def test_whole_numbers_with_a_point(path):
         ("datasets.varied.variants.changes.reversed.sentences", "sorted"),
         ("datasets.varied.variants.changes.reversed.unit", "letter"),
         ("datasets.prompted.variants.changes.prompt.prefix", ""),
+        ("models.my_minigpt.minigpt_v2.checkpoint", ""),
+        ("datasets.captions.images", ""),
+        ("datasets.captions.missing_images", "skip"),
         ("hidden_states", "delete"),
     ],
 )
@@ -716,6 +776,8 @@ MISSING = {
     "tables.tuned.lora.targets": "tables.tuned.lora",
     "datasets.varied.variants.of": "datasets.varied.variants",
     "datasets.varied.variants.changes": "datasets.varied.variants",
+    "models.my_llava.vision.patch": "models.my_llava.vision",
+    "models.my_minigpt.minigpt_v2.vision_encoder": "models.my_minigpt.minigpt_v2",
 }
 
 
@@ -763,6 +825,9 @@ def test_missing_key_of_a_kind(entry, kind, key):
         ("tables.my_table", "lora", "lora"),
         ("tables.my_table", "datasets", "sources"),
         ("tables.prompts", "models", "indicators, lora, variants, samples"),
+        ("figures.places", "dataset", "layers, scaling, normalisations"),
+        ("tables.turned", "models", "indicators, lora, variants, samples, multimodal"),
+        ("tables.parts", "dataset", "token_selection, image_operations"),
         ("tables.prompts", "table", "indicators, lora, variants, samples"),
         ("tables.sources", "dataset", "indicators, lora, variants, samples, prompts"),
     ],

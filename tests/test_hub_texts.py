@@ -28,7 +28,7 @@ from huggingface_hub.utils import filter_repo_objects
 
 from matrix_entropy import hub
 from matrix_entropy.errors import InputError
-from matrix_entropy.hub_texts import read_hub_dataset
+from matrix_entropy.hub_texts import hub_file, read_hub_dataset
 from matrix_entropy.texts import read_dataset
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -277,6 +277,57 @@ def test_a_sample_of_a_long_table(publish: Publish) -> None:
     assert (origin["records"], origin["texts"]) == (30_000, 50)
 
 
+class TestOneFile:
+    """Of records about images, which are read elsewhere."""
+
+    ENTRY: ClassVar = {"hub": "someone/texts", "files": ["part/records.json"]}
+
+    def test_it_is_in_the_cache_and_says_where_it_came_from(self, publish: Publish) -> None:
+        publish({"part/records.json": b"[1, 2]", "records.json": b"[3]", "part/other.json": b"[]"})
+        path, origin = hub_file(self.ENTRY | {"licence": "MIT", "split": "train"}, "mine")
+        assert path.read_bytes() == b"[1, 2]"
+        assert path.name == "records.json"
+        assert origin == {
+            "source": "someone/texts",
+            "revision": "main",
+            "commit": COMMIT,
+            "files": ["part/records.json"],
+            "licence": "MIT",
+        }
+        path, origin = hub_file(self.ENTRY | {"revision": COMMIT}, "mine")
+        assert path.read_bytes() == b"[1, 2]"
+        assert (origin["revision"], origin["commit"]) == (COMMIT, COMMIT)
+        assert "licence" not in origin
+
+    def test_a_file_that_it_has_not_is_named(self, publish: Publish) -> None:
+        publish({"part/other.json": b"[]", "README.md": b"# Texts"})
+        message = self.refused()
+        assert "has no file 'part/records.json'" in message
+        assert message.endswith("`files:` some of those it has: README.md, part/other.json.")
+
+    def test_a_pattern_of_several_is_refused(self, publish: Publish) -> None:
+        publish({f"{name}.json": b"[]" for name in "ab"})
+        message = self.refused(files=["*.json"])
+        assert "'*.json'" in message
+        assert message.endswith("`files:` one of a.json, b.json.")
+        path, _ = hub_file(self.ENTRY | {"files": ["b*"]}, "mine")
+        assert path.name == "b.json"
+
+    def test_a_revision_that_is_not_there(self, publish: Publish) -> None:
+        assert "`hf download someone/texts --repo-type dataset --revision main`" in self.refused()
+        publish({"part/records.json": b"[]"})
+        assert "revision v2" in self.refused(revision="v2")
+
+    def refused(self, **entry: Any) -> str:
+        """The sentence about an entry."""
+        with pytest.raises(InputError) as raised:
+            hub_file(self.ENTRY | entry, "mine")
+        message = str(raised.value)
+        assert message.startswith("data set 'mine' (someone/texts, revision ")
+        assert "\n" not in message
+        return message
+
+
 class TestOnline:
     """With a download function that copies from a folder what it is asked for."""
 
@@ -347,6 +398,13 @@ class TestOnline:
         monkeypatch.setattr(hub, "snapshot_download", refuse)
         message = refused()
         assert all(part in message for part in parts)
+
+    def test_one_file_and_not_even_the_card(self, had: Callable[[], list[str]]) -> None:
+        entry = {"hub": "someone/texts", "files": ["en/test-0.jsonl"]}
+        path, origin = hub_file(entry, "mine")
+        assert path.read_bytes() == self.FILES["en/test-0.jsonl"]
+        assert origin["commit"] == COMMIT
+        assert had() == ["en/test-0.jsonl"]
 
     def test_a_download_that_broke_off(
         self, had: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch

@@ -377,6 +377,30 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_image_texts(dataset, file, folder, "detail")
 
 
+@pytest.mark.parametrize("there", ["nothing", "records", "folder"])
+def test_what_is_not_there_is_said_where_to_be_had(tmp_path: Path, there: str) -> None:
+    records, file, folder = [llava("1.jpg", ASKED, ANSWERED)], tmp_path / "r.json", tmp_path / "im"
+    if there != "nothing":
+        file.write_text(json.dumps(records))
+    if there == "folder":
+        folder.mkdir()
+    found = {"nothing": "no such file", "records": "no folder of", "folder": "1 image is missing"}
+    entry = {"record": "llava_instruct", "fetch_from": "COCO's site, train2017"}
+    with pytest.raises(InputError) as raised:
+        read_image_texts(entry, file, folder, "detail")
+    assert found[there] in str(raised.value)
+    assert str(raised.value).endswith(". To be had from: COCO's site, train2017.")
+    with pytest.raises(InputError) as plain:
+        read_image_texts({"record": "llava_instruct"}, file, folder, "detail")
+    assert str(plain.value) + " To be had from: COCO's site, train2017." == str(raised.value)
+
+
+def test_what_is_wrong_with_what_is_there_is_not_to_be_fetched(tmp_path: Path) -> None:
+    wrong = refused(tmp_path, [{"image": "1.jpg"}], fetch_from="COCO's site")
+    assert "'conversations'" in wrong
+    assert "COCO" not in wrong
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK", "I;16"])
 def test_every_image_opens_as_rgb(tmp_path: Path, mode: str) -> None:
     """COCO has grey images among the coloured ones."""

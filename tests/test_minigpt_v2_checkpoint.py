@@ -20,8 +20,8 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
 from matrix_entropy.minigpt_v2 import load_minigpt_v2
 from matrix_entropy.minigpt_v2_checkpoint import (
-    EVA_VIT_G,
     convert_minigpt_v2,
+    eva_vit,
     read_pickle,
     stretched_positions,
 )
@@ -131,10 +131,14 @@ class TestVision:
 
     def test_the_sizes_are_those_of_the_authors(self) -> None:
         # int(1408 * 4.3637) is how the authors write the width of the MLP.
-        assert EVA_VIT_G.intermediate_size == int(1408 * 4.3637)
-        assert EVA_VIT_G.hidden_size // EVA_VIT_G.num_attention_heads == 88
-        patches = (EVA_VIT_G.image_size // EVA_VIT_G.patch_size) ** 2
-        assert (EVA_VIT_G.num_hidden_layers, patches) == (39, 1024)
+        vit = eva_vit(39, 1408, 448, 14)
+        assert vit.intermediate_size == 6144
+        assert vit.hidden_size // vit.num_attention_heads == 88
+        assert (vit.num_hidden_layers, (vit.image_size // vit.patch_size) ** 2) == (39, 1024)
+
+    def test_of_other_sizes_it_is_the_one_that_is_computed_here(self) -> None:
+        vit = eva_vit(small.BLOCKS, small.WIDTH, small.SIZE, small.PATCH)
+        assert vit.to_dict() == small.vision_config().to_dict()
 
 
 class TestPositions:
@@ -294,6 +298,27 @@ class TestSources:
         with pytest.raises(InputError, match=r"vit_g\.pth lacks 1 .*\(blocks\.1\.attn\.v_bias\)"):
             convert(files)
 
+    @pytest.mark.parametrize("missing", ["checkpoint", "eva", "blip2"])
+    def test_a_file_that_is_not_there_is_said_where_to_be_had(
+        self, tmp_path: Path, missing: str
+    ) -> None:
+        files = small.save_authors_files(tmp_path)
+        torch.save({"model": {}}, tmp_path / "blip2.pth")
+        files["blip2"] = tmp_path / "blip2.pth"
+        files[missing].unlink()
+        plain = (
+            f"there is no file {files[missing]}, a part of MiniGPT-v2; correct its path, or put "
+            "the file there."
+        )
+        for where, told in (
+            ({}, ""),
+            ({"fetch_from": "their site"}, " To be had from: their site."),
+        ):
+            with pytest.raises(InputError) as raised:
+                convert(files, **where)
+            assert str(raised.value) == plain + told
+        assert not files["folder"].exists()
+
     @pytest.mark.parametrize(
         ("part", "key"),
         [
@@ -314,7 +339,7 @@ class TestSources:
         trained = small.trained_weights()
         trained["llama_proj.weight"] = torch.ones(small.LANGUAGE_WIDTH, small.WIDTH)
         files = small.save_authors_files(tmp_path / "first", trained=trained)
-        with pytest.raises(InputError, match=r"connector\.weight has the shape \(32, 24\), but"):
+        with pytest.raises(InputError, match=r"connector\.weight has the shape \(48, 32\), but"):
             convert(files)
         trained = small.trained_weights()
         trained[f"{small.PREFIX}.1.self_attn.v_proj.lora_B.weight"] = torch.ones(32, small.RANK)

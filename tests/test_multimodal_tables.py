@@ -194,8 +194,19 @@ def test_the_note_names_the_widths() -> None:
 # Table 6
 
 
+def changes_of(values: pd.DataFrame) -> pd.DataFrame:
+    """The differences to the values without an operation, all with the same standard error."""
+    keys = ["model", "dataset", "operation", "position"]
+    base = values[values["operation"] == "none"].set_index(["model", "dataset", "position"])
+    changed = values[values["operation"] != "none"][[*keys, "entropy_a"]]
+    at = pd.MultiIndex.from_frame(changed[["model", "dataset", "position"]])
+    change = changed["entropy_a"].to_numpy() - base["entropy_a"].loc[at].to_numpy()
+    return changed[keys].assign(change=change, change_sem=0.0004)
+
+
 def test_table_6_is_its_published_self(tmp_path: Path) -> None:
-    frame, layout = operation_table(values_of(6, shift=0.0002))
+    values = values_of(6, shift=0.0002)
+    frame, layout = operation_table(values, changes_of(values))
     frame = compared(frame, "6")
     rows = grid(tmp_path, frame, layout)
     operations = ["Base", "Image rotated clockwise", "Image tokens reversed"]
@@ -209,12 +220,21 @@ def test_table_6_is_its_published_self(tmp_path: Path) -> None:
     for row, position in zip(published, POSITIONS, strict=True):
         assert row == [f"{table.loc[position, variant]:.4f}" for variant in VARIANTS.values()]
     assert {tuple(row[4:]) for row in rows if row[3] == "difference"} == {("+0.0002",) * 3}
-    assert [row[3] for row in rows[1:]] == ["ours", "published", "difference"] * 5 + ["ours"] * 5
+    assert [row[3] for row in rows[1:]] == ["ours", "published", "difference"] * 5 + ["ours"] * 15
+    assert rows[21] == [
+        *("", "Change of matrix entropy / log d", PLACES[0], "ours"),
+        *("–", "0.0066", "0.0000"),
+    ]
+    assert rows[28] == [
+        *("", "", PLACES[2], "ours"),
+        *("–", "0.0004", "0.0004"),
+    ]
 
 
 def test_only_operations_that_ran_have_a_column(tmp_path: Path) -> None:
     values = values_of(6)
-    frame, layout = operation_table(values[values["operation"] != "rotated"].iloc[::-1])
+    values = values[values["operation"] != "rotated"].iloc[::-1]
+    frame, layout = operation_table(values, changes_of(values))
     rows = grid(tmp_path, frame, layout)
     assert rows[0][3:] == ["Base", "Image tokens reversed"]
     assert [row[2] for row in rows[1:6]] == PLACES

@@ -37,6 +37,7 @@ SMALL = {"width": 24, "image_size": 40, "patch": 8, "image_tokens": 25}
 STAND_INS = {
     name: entry | {"train": {}, "vision": SMALL, "width": 48} for name, entry in REAL.items()
 }
+BEGUN = {name: entry | {"bos": True} for name, entry in STAND_INS.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +98,8 @@ def test_every_number_is_drawn_in_the_colour_of_its_model(models: dict[str, Any]
 
 @pytest.mark.parametrize(
     "models",
-    [REAL, STAND_INS, {"llava": LLAVA}, {**REAL, "third": LLAVA}],
-    ids=["real", "stand-ins", "one", "three"],
+    [REAL, STAND_INS, BEGUN, {"llava": LLAVA}, {**REAL, "third": LLAVA}],
+    ids=["real", "stand-ins", "begun", "one", "three"],
 )
 def test_all_can_be_read_in_one_column(models: dict[str, Any]) -> None:
     title = "The places at which matrix entropy is measured in vision-language models (Figure 4)"
@@ -143,6 +144,26 @@ def test_stand_ins_are_called_so() -> None:
     figure = draw(REAL)
     assert legend_of(figure) == ["LLaVA-1.5", "MiniGPT-v2"]
     assert "stand-in" not in words(figure)
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"),
+    [
+        ([], "No row is a class token's or that of a token that begins a sequence."),
+        (["minigpt"], "that begins a sequence, for MiniGPT-v2."),
+        (["minigpt", "llava"], "that begins a sequence, for LLaVA-1.5 and MiniGPT-v2."),
+    ],
+)
+def test_the_caption_says_whether_the_first_token_counts(begun: list[str], told: str) -> None:
+    models = {name: entry | {"bos": name in begun} for name, entry in REAL.items()}
+    title, caption = schematic_captions(FIGURE, models)
+    assert title == FIGURE["title"]
+    assert caption.endswith(told)
+    assert ("H3 to H5 have one more, of the token" in caption) == bool(begun)
+    assert "No row is a class token's" in caption
+    assert told in " ".join(words(draw(models)).split())
+    if not begun:
+        assert schematic_captions(FIGURE, REAL) == (title, caption), "as without the key"
 
 
 def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from matrix_entropy.entropy import matrix_entropy
@@ -13,6 +14,7 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json
 from matrix_entropy.metrics import (
     entropies,
+    joined_layers,
     losses,
     metrics_table,
     read_metrics,
@@ -180,6 +182,21 @@ def test_losses_of_a_group(spectra: Spectra) -> None:
     assert good["ppl_token"] == pytest.approx(np.exp(np.concatenate(texts).mean()), rel=1e-6)
     assert good["ppl_windows"] == pytest.approx(np.exp((30 * 1.0 + 10 * 2.0) / 40))
     assert np.isnan(summary.loc[("without_first_row", "good", "final"), "loss"])
+
+
+def test_layers_of_several_files_are_those_of_one(folder: Path, spectra: Spectra) -> None:
+    parts = [compute_spectra(folder, layers, CONTROLS, None) for layers in ([0], [1, 2], ["final"])]
+    metrics = joined_layers([metrics_table(part) for part in parts])
+    pd.testing.assert_frame_equal(metrics, metrics_table(spectra), check_exact=True)
+    summary = joined_layers([summary_table(part) for part in parts])
+    assert list(summary.index) == list(range(len(summary)))
+    # In a table of its own every part has all groups and views of its layers.
+    keys = ["group", "view", "depth"]
+    pd.testing.assert_frame_equal(
+        summary.sort_values(keys, ignore_index=True),
+        summary_table(spectra).sort_values(keys, ignore_index=True),
+        check_exact=True,
+    )
 
 
 def test_the_table_carries_its_provenance(spectra: Spectra, tmp_path: Path) -> None:

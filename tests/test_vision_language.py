@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import small_llava
 from matrix_entropy.errors import InputError
+from matrix_entropy.image_records import rotated
 from matrix_entropy.vision_language import (
     beginning,
     check_room,
@@ -107,3 +109,23 @@ def test_the_hook_is_gone_after_an_exception() -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert not model.connector._forward_hooks
+
+
+def test_a_quarter_turn_is_not_the_reversal_of_patches() -> None:
+    """Nor is it any other order of the same patches, but for patches that look the same turned."""
+    values = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+
+    def patches(image: Image.Image) -> list[bytes]:
+        pixels = np.asarray(image).reshape(3, 4, 3, 4, 3).swapaxes(1, 2).reshape(9, -1)
+        return [patch.tobytes() for patch in pixels]
+
+    image = Image.fromarray(values)
+    turned = patches(rotated(image))
+    assert turned != patches(image)[::-1]
+    assert not set(turned) & set(patches(image))
+    each_turned = [
+        np.rot90(np.frombuffer(patch, np.uint8).reshape(4, 4, 3), -1).tobytes()
+        for patch in patches(image)
+    ]
+    # First the lowest patch of the first column, then those above it, then the next column.
+    assert turned == [each_turned[i] for i in (6, 3, 0, 7, 4, 1, 8, 5, 2)]

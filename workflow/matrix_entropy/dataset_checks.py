@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ from matrix_entropy.shared_checks import (
     groups_of,
     has_images,
     known,
+    of_images,
     one_source,
     said_in_vain,
 )
 
 TASKS = Path(__file__).parent.parent / "tasks"
+# Keys that only records of some kinds read.
+READ_BY = {"separator": IMAGE_RECORDS, "instruction_seed": ("cc_sbu_align",)}
+# What makes several files of one name: a shell pattern, or a folder.
+SEVERAL_FILES = re.compile(r"[*?\[]|/\Z")
 
 
 def dataset_contradictions(
@@ -76,14 +82,18 @@ def _images(
 ) -> Iterator[tuple[str, str]]:
     """Whether records about images have some, and others have none."""
     grammar, kind = dataset.get("generate", {}).get("grammar"), dataset.get("record")
+    files = dataset.get("files", [])
     if grammar in IMAGE_RECORDS and kind != grammar:
         yield where, f"draws pictures by its `grammar: {grammar}`; set `record: {grammar}`."
+    for key, records in READ_BY.items():
+        if kind is not None and kind not in records and given(key, dataset, schema):
+            yield where, f"has `{key}:`, which its `record: {kind}` does not use; remove it."
     if not has_images(dataset):
         if "images" in dataset:
             yield (
                 where,
-                f"has `images:`, but its records are not about any; set `record:` to "
-                f"{' or '.join(IMAGE_RECORDS)}, or remove it.",
+                f"has `images:`, but its records are not about any; set {of_images('record')}, "
+                "or remove it.",
             )
         return
     if "generate" in dataset and grammar not in IMAGE_RECORDS:
@@ -99,9 +109,12 @@ def _images(
             where,
             f"has `record: {kind}` without `images:`; add it, the folder that the images lie in.",
         )
-    if "hub" in dataset and len(dataset.get("files", [])) != 1:
-        yield where, "reads one file of records from the hub; name it, `files: [records.json]`."
-    for key in ("group_field", "groups", "format", "split", "subset"):
+    if "hub" in dataset and (len(files) != 1 or SEVERAL_FILES.search(files[0])):
+        yield (
+            where,
+            "reads one file of records from the hub; give its name, as in `files: [records.json]`.",
+        )
+    for key in ("group_field", "groups", "panels", "format", "split", "subset", "task"):
         if given(key, dataset, schema):
             yield where, f"has `{key}:`, which records about images do not use; remove it."
 
@@ -198,16 +211,18 @@ def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str
 def _generated(
     name: str, generate: dict[str, Any], models: dict[str, Any], root: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    where = f"'datasets.{name}.generate'"
-    yield from one_source(where, generate, root["$defs"]["generate"], root)
+    where, schema = f"'datasets.{name}.generate'", root["$defs"]["generate"]
+    yield from one_source(where, generate, schema, root)
     yield from said_in_vain(where, generate, "generate", root)
+    if given("image_size", generate, schema) and generate.get("grammar") not in IMAGE_RECORDS:
+        yield where, f"has `image_size:`, which goes only with {of_images('grammar')}; remove it."
     if "model" in generate:
         yield from known(f"'datasets.{name}.generate.model'", generate["model"], models, "model")
         if "vision" in models[generate["model"]]:
             yield (
                 where,
-                f"lets '{generate['model']}' write, which is a vision-language model; choose a "
-                "language model.",
+                f"lets '{generate['model']}' write, which is a vision-language model; choose one "
+                "without `vision:`.",
             )
         if "template" not in generate:
             yield where, "needs a `template:`, the prompt that the model is given."

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import functools
 import itertools
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from matrix_entropy.entries import layers_of
 from matrix_entropy.experiments import derived_models, runs
-from matrix_entropy.shared_checks import IMAGE_RECORDS, given, has_images, is_divided, known
+from matrix_entropy.shared_checks import given, has_images, is_divided, known, of_images
 from matrix_entropy.yaml_examples import resolve, to_write
 
 # What every figure and table may say, and what one of a kind must and may say beside it.
@@ -26,6 +29,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "published_entropy": (("published_entropy",), ()),
     "skill_graph": (("skill_graph",), ()),
     "skill_scaling": (("skill_scaling",), ()),
+    "schematic": (("models",), ()),
     "indicators": (("models", "dataset"), ("table", "perplexity")),
     "lora": (("models", "dataset", "lora"), ("table",)),
     "variants": (("models", "dataset"), ("table",)),
@@ -33,7 +37,6 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prompts": (("dataset",), ()),
     "sources": (("datasets",), ()),
     "token_selection": (("model", "dataset", "token_selection"), ()),
-    "schematic": (("models",), ()),
     "multimodal": (("models", "datasets"), ("table",)),
     "image_operations": (("model", "dataset"), ("table",)),
     "architecture": (("models",), ()),
@@ -43,6 +46,7 @@ OF_SENTENCES = ("sentence_map", "token_selection")
 # Kinds that run vision-language models over images, and all that show such models.
 ON_IMAGES = ("multimodal", "image_operations")
 MULTIMODAL = ("schematic", "architecture", *ON_IMAGES)
+PUBLISHED = Path(__file__).parents[2] / "data" / "published" / "wei2024_tables.csv"
 
 
 def figure_contradictions(
@@ -74,6 +78,9 @@ def figure_contradictions(
     ):
         for name in filter(None, names):
             yield from known(f"{inside}.{key}'", name, entries, what)
+    if "table" in entry:
+        tables = dict.fromkeys(_published_tables())
+        yield from known(f"{inside}.table'", entry["table"], tables, "published table")
     if kind in ON_IMAGES:
         for name in entry.get("datasets", [entry.get("dataset")]):
             yield from _of_images(f"{inside}'", name, datasets[name])
@@ -81,13 +88,20 @@ def figure_contradictions(
         yield from _suits(f"{inside}'", entry, datasets)
     for name in entry.get("models", [entry.get("model")]):
         if name is not None:
-            yield from _can_be_shown(f"{inside}'", name, entry, config)
+            yield from _can_be_shown(f"{inside}'", name, entry, config, properties["kind"]["enum"])
     yield from _settings(f"{inside}.{kind}'", entry, config)
     left_out = entry.get("leave_out", [])
     for name in left_out:
         yield from known(f"{inside}.leave_out'", name, dict.fromkeys(entry["models"]), "model")
     if left_out and set(entry["models"]) <= set(left_out):
         yield f"{inside}.leave_out'", "names all of its `models:`; remove one, to be drawn."
+
+
+@functools.cache
+def _published_tables() -> tuple[str, ...]:
+    """Tables of whose published values there is a copy here."""
+    with PUBLISHED.open(encoding="utf-8", newline="") as lines:
+        return tuple(dict.fromkeys(row["table"] for row in csv.DictReader(lines)))
 
 
 def _settings(
@@ -179,8 +193,8 @@ def _of_images(where: str, name: str, dataset: dict[str, Any]) -> Iterator[tuple
     if not has_images(dataset):
         yield (
             where,
-            f"needs images, of which the records of '{name}' have none; choose a data set with "
-            f"`record: {' or '.join(IMAGE_RECORDS)}`.",
+            f"needs images, but '{name}' has none of its own; choose a data set with "
+            f"{of_images('record')}.",
         )
     if dataset["shards"] > 1:
         yield where, f"reads all images in one job, but '{name}' has `shards:`; remove it there."
@@ -266,9 +280,9 @@ def _suits(
 
 
 def _can_be_shown(
-    where: str, name: str, entry: dict[str, Any], config: dict[str, Any]
+    where: str, name: str, entry: dict[str, Any], config: dict[str, Any], kinds: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Whether a model of a figure or table has what its kind shows."""
+    """Whether a model of a figure or table has what its kind, one of ``kinds``, shows."""
     model, kind = config["models"][name], entry["kind"]
     layers = layers_of(model)
     if kind in MULTIMODAL and "vision" not in model:
@@ -280,8 +294,8 @@ def _can_be_shown(
     elif kind not in MULTIMODAL and "vision" in model:
         yield (
             where,
-            f"shows language models, but '{name}' has a `vision:`; choose another model, or a kind "
-            f"for such: {', '.join(MULTIMODAL)}.",
+            f"shows language models, but '{name}' has a `vision:`; choose another model, or a "
+            f"`kind:` for such: {', '.join(kind for kind in kinds if kind in MULTIMODAL)}.",
         )
     if kind in ("schematic", "architecture"):
         return
@@ -333,7 +347,8 @@ def names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 "draws a figure of its own name, which another figure has; change one of them.",
             )
     seen: dict[str, tuple[str, str]] = {}
-    for pair in itertools.product(config["models"] | derived_models(config), config["datasets"]):
+    drawable = [name for name, model in config["models"].items() if "vision" not in model]
+    for pair in itertools.product([*drawable, *derived_models(config)], config["datasets"]):
         drawn = f"layers_{pair[0]}_{pair[1]}"
         if drawn in config["figures"]:
             yield (

@@ -110,13 +110,19 @@ def hub_file(dataset: dict[str, Any], name: str) -> tuple[Path, dict[str, Any]]:
     Raises
     ------
     InputError
-        If the revision cannot be had, or has no such file.
+        If the revision cannot be had, has no such file, or more than one.
     """
     revision, files = dataset.get("revision", "main"), dataset["files"]
     folder = snapshot("dataset", name, dataset["hub"], revision, files)
     where = f"data set '{name}' ({dataset['hub']}, revision {revision})"
-    (path,) = _matching(folder, files, dataset, where)
-    return Path(path), {
+    paths = [Path(path) for path in _matching(folder, files, dataset, where)]
+    if len(paths) > 1:
+        names = _listed(path.relative_to(folder).as_posix() for path in paths)
+        raise InputError(
+            f"{where} has {len(paths)} files '{files[0]}', of which one would be read; name with "
+            f"`files:` one of {names}."
+        )
+    return paths[0], {
         "source": dataset["hub"],
         "revision": revision,
         "commit": folder.name,

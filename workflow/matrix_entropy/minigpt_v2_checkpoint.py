@@ -69,18 +69,8 @@ from matrix_entropy.models import load_tokenizer
 
 log = logging.getLogger("matrix_entropy")
 
-# As the authors build it.
-EVA_VIT_G = Blip2VisionConfig(
-    hidden_size=1408,
-    intermediate_size=6144,
-    num_hidden_layers=39,
-    num_attention_heads=16,
-    image_size=448,
-    patch_size=14,
-    hidden_act="gelu",
-    layer_norm_eps=1e-6,
-    qkv_bias=True,
-)
+HEADS = 16
+MLP_RATIO = 4.3637  # 6144 for 1408
 ALPHA = 16
 ADAPTED = ("q_proj", "v_proj")
 
@@ -103,14 +93,32 @@ CONNECTOR = {"llama_proj.weight": "connector.weight", "llama_proj.bias": "connec
 LANGUAGE = "llama_model.base_model.model."
 
 
+def eva_vit(layers: int, width: int, image_size: int, patch: int) -> Blip2VisionConfig:
+    """EVA-CLIP's ViT as the authors build it, in sizes of which ViT-g's are (39, 1408, 448, 14).
+
+    Sixteen heads, and an MLP as much wider than the rest as in ViT-g.
+    """
+    return Blip2VisionConfig(
+        hidden_size=width,
+        intermediate_size=int(width * MLP_RATIO),
+        num_hidden_layers=layers,
+        num_attention_heads=HEADS,
+        image_size=image_size,
+        patch_size=patch,
+        hidden_act="gelu",
+        layer_norm_eps=1e-6,
+        qkv_bias=True,
+    )
+
+
 def convert_minigpt_v2(
     checkpoint: Path,
     eva: Path,
     language: Path,
     folder: Path,
+    vision: Blip2VisionConfig,
     *,
     blip2: Path | None = None,
-    vision: Blip2VisionConfig = EVA_VIT_G,
     alpha: float = ALPHA,
     fetch_from: str | None = None,
 ) -> None:
@@ -129,10 +137,10 @@ def convert_minigpt_v2(
         Folder of Llama-2-7b-chat with safetensors weights and tokenizer.
     folder : Path
         Where to write; ``config.json`` keeps the sources' hashes under ``sources``.
+    vision : Blip2VisionConfig
+        From `eva_vit`: the sizes of the ViT, with the image size that MiniGPT-v2 works at.
     blip2 : Path, optional
         ``blip2_pretrained_flant5xxl.pth``, for its ``ln_vision``.
-    vision : Blip2VisionConfig
-        Sizes of the ViT, with the image size that MiniGPT-v2 works at.
     alpha : float
         LoRA's factor, which no weight tells; the rank is that of the matrices.
     fetch_from : str, optional

@@ -55,5 +55,8 @@ def load_vision_language(record: dict[str, Any], options: dict[str, Any]) -> Vis
 
 
 def _is_minigpt_v2(folder: Path) -> bool:
-    config = folder / "config.json"
-    return config.is_file() and read_json(config).get("architecture") == ARCHITECTURE
+    try:
+        config = read_json(folder / "config.json")
+    except (OSError, ValueError):  # `load_llava` says what is wrong with it
+        return False
+    return bool(config.get("architecture") == ARCHITECTURE)

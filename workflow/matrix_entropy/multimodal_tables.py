@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from matrix_entropy.figure_numbers import in_order
@@ -22,6 +21,7 @@ VARIANTS = {
 }
 # Columns of values that are shown, and what each is.
 MEASURES = {"entropy_a": "matrix_entropy", "effective_rank_geometric": "effective_rank"}
+CHANGES = {"change": "change", "change_sem": "change_sem"}
 COUNTS = ("texts", "undefined", "width")  # of one position each
 REDUCTION, ALIGNMENT = "image_reduction", "image_text_alignment"
 
@@ -54,21 +54,29 @@ def multimodal_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     return _described(table), Layout(("measure", "quantity"), "run")
 
 
-def operation_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
+def operation_table(values: pd.DataFrame, changes: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     """Table 6: H1 to H5 as they are, of rotated images and of reversed tokens; a column for each.
 
-    ``values`` and what is returned are as in `multimodal_table`.
+    Below them stand the changes of ``H / log d``, image by image, and their standard errors: they
+    are far smaller than the differences between images.
+
+    ``values`` and what is returned are as in `multimodal_table`, ``changes`` are from
+    `matrix_entropy.multimodal_values.paired_changes`.
     """
-    return _described(_long(values)), Layout(("run", "measure", "quantity"), "variant")
+    values = values.merge(changes, how="left", on=["model", "dataset", "operation", "position"])
+    return (
+        _described(_long(values, MEASURES | CHANGES)),
+        Layout(("run", "measure", "quantity"), "variant"),
+    )
 
 
-def _long(values: pd.DataFrame) -> pd.DataFrame:
+def _long(values: pd.DataFrame, measures: dict[str, str] = MEASURES) -> pd.DataFrame:
     """One row per value, by measure, then by operation and position in the paper's order."""
     keys = [*KEYS, "model_title", "dataset_title", "variant", "position"]
     table = values.assign(variant=values["operation"].map(VARIANTS))
     for column, order in (("position", POSITIONS), ("variant", tuple(VARIANTS.values()))):
         table = table.sort_values(column, key=lambda names: names.map(order.index), kind="stable")
-    return table[[*keys, *COUNTS, *MEASURES]].melt([*keys, *COUNTS], var_name="measure")
+    return table[[*keys, *COUNTS, *measures]].melt([*keys, *COUNTS], var_name="measure")
 
 
 def _derived(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,14 +97,15 @@ def _derived(table: pd.DataFrame) -> pd.DataFrame:
 
 def _described(table: pd.DataFrame) -> pd.DataFrame:
     """The table, run by run, with the indicator of every value and the words of its rows."""
-    position, published = table["position"], table["measure"] == "entropy_a"
+    position, measure = table["position"], table["measure"].map(MEASURES | CHANGES)
     # A difference of effective ranks is one; their quotient is not.
-    of_ranks = np.where(position == ALIGNMENT, "effective_rank_alignment", "effective_rank")
+    of_ranks = (measure == "effective_rank") & (position == ALIGNMENT)
+    indicator = measure.where(measure != "matrix_entropy", position)
     titles = TITLES["indicator"]
     described = table.assign(
-        indicator=np.where(published, position, of_ranks),
+        indicator=indicator.where(~of_ranks, "effective_rank_alignment"),
         run=table["model_title"] + ", " + table["dataset_title"],
-        measure=table["measure"].map(MEASURES).map(titles),
+        measure=measure.map(titles),
         quantity=position.map(titles),
     )
     described = described.astype(dict.fromkeys(COUNTS, "Int64"))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from matrix_entropy.metrics import read_provenance, read_summary
+from matrix_entropy.metrics import read_metrics, read_provenance, read_summary
 from matrix_entropy.model_values import parameters_of
+from matrix_entropy.multimodal_metrics import NONE
 
 Entry = dict[str, Any]
 
@@ -63,3 +65,44 @@ def multimodal_values(
             )
         )
     return pd.concat(rows, ignore_index=True)
+
+
+def paired_changes(metrics: Sequence[str]) -> pd.DataFrame:
+    """By how much every operation on the images changes ``H / log d``, record by record.
+
+    Parameters
+    ----------
+    metrics : sequence of str
+        ``{model}/{dataset}.{operation}.parquet`` of every run, those without an operation among
+        them.
+
+    Returns
+    -------
+    DataFrame
+        ``model``, ``dataset``, ``operation``, ``position``; ``change``, the mean over the records
+        of the differences to the same record's without an operation, and ``change_sem``, the
+        standard error of that mean. Records without an entropy in either are left out.
+    """
+    entropies = {}
+    for path in map(Path, metrics):
+        dataset, operation = path.stem.split(".")
+        table, _ = read_metrics(path)
+        wide = table.pivot(index="id", columns="layer", values="matrix_entropy_normalised")
+        entropies[path.parent.name, dataset, operation] = wide
+    rows = []
+    for (model, dataset, operation), wide in entropies.items():
+        if operation == NONE:
+            continue
+        for position, differences in (wide - entropies[model, dataset, NONE]).items():
+            known = differences.dropna()
+            rows.append(
+                {
+                    "model": model,
+                    "dataset": dataset,
+                    "operation": operation,
+                    "position": position,
+                    "change": known.mean(),
+                    "change_sem": known.std(ddof=1) / np.sqrt(max(len(known), 1)),
+                }
+            )
+    return pd.DataFrame(rows)

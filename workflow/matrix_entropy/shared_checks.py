@@ -22,22 +22,19 @@ BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
         "format": ("bundled", "url", "path", "hub"),
         **dict.fromkeys(("field", "fields", "record", "group_field", "groups"), READ),
         **dict.fromkeys(("sample", "skip_empty"), READ),
-        "separator": ("fields",),
+        "separator": ("fields", "record"),
         "task": ("path", "hub", "grammar"),
-        "images": ("record",),
+        "images": READ,
         **dict.fromkeys(("missing_images", "fetch_from"), ("images",)),
         "instruction_seed": ("record",),
     },
-    "generate": {
-        "image_size": ("grammar",),
-        **dict.fromkeys(
-            (
-                *("template", "groups", "subjects", "keep_prompt"),
-                *("max_new_tokens", "temperature", "top_p"),
-            ),
-            ("model",),
+    "generate": dict.fromkeys(
+        (
+            *("template", "groups", "subjects", "keep_prompt"),
+            *("max_new_tokens", "temperature", "top_p"),
         ),
-    },
+        ("model",),
+    ),
     "change": dict.fromkeys(("unit", "seed"), ("sentences",)),
 }
 
@@ -55,6 +52,11 @@ def said_in_vain(
 def has_images(dataset: dict[str, Any]) -> bool:
     """Whether the texts of a data set are about images."""
     return dataset.get("record") in IMAGE_RECORDS
+
+
+def of_images(key: str) -> str:
+    """The records, or the grammars, that are about images, as a sentence lists them."""
+    return " or ".join(f"`{key}: {kind}`" for kind in IMAGE_RECORDS)
 
 
 def given(key: str, entry: dict[str, Any], schema: dict[str, Any]) -> bool:

@@ -28,6 +28,8 @@ TITLES = {
         "h5_llm_image_text": "H5: language model, image and text",
         "image_reduction": "Image reduction",
         "image_text_alignment": "Image–text alignment",
+        "change": "Change of matrix entropy / log d",
+        "change_sem": "Standard error of the change",
     },
     "variant": {
         "base": "Base",

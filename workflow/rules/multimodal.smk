@@ -137,6 +137,7 @@ rule convert_minigpt_v2:
         runtime=minutes(120),
     params:
         parts=lambda wildcards: MODELS[wildcards.model]["minigpt_v2"],
+        vision=lambda wildcards: MODELS[wildcards.model]["vision"],
     message:
         "Putting together {wildcards.model}"
     script:

@@ -6,17 +6,19 @@ from pathlib import Path
 
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, weights_sha256, write_json
-from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
+from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2, eva_vit
 from matrix_entropy.provenance import described
 
 with job(snakemake.log[0]) as log:
-    parts, language = snakemake.params.parts, read_json(snakemake.input.language)
+    parts, vision = snakemake.params.parts, snakemake.params.vision
+    language = read_json(snakemake.input.language)
     folder = Path(snakemake.output.folder)
     convert_minigpt_v2(
         Path(parts["checkpoint"]),
         Path(parts["vision_encoder"]),
         Path(language["folder"]),
         folder,
+        eva_vit(*(vision[key] for key in ("layers", "width", "image_size", "patch"))),
         fetch_from=parts.get("fetch_from"),
     )
     record = {

@@ -8,7 +8,7 @@ from matrix_entropy.multimodal_tables import (
     operation_table,
     width_note,
 )
-from matrix_entropy.multimodal_values import multimodal_values
+from matrix_entropy.multimodal_values import multimodal_values, paired_changes
 from matrix_entropy.tables import write_table, write_text_table
 
 with job(snakemake.log[0]):
@@ -17,10 +17,11 @@ with job(snakemake.log[0]):
     if table["kind"] == "architecture":
         write_text_table(architecture_table(models), snakemake.output, caption)
     else:
-        values = multimodal_values(
-            snakemake.input.metrics, snakemake.input.summaries, models, snakemake.params.datasets
-        )
-        made = multimodal_table if table["kind"] == "multimodal" else operation_table
-        long, layout = made(values)
+        metrics, summaries = snakemake.input.metrics, snakemake.input.summaries
+        values = multimodal_values(metrics, summaries, models, snakemake.params.datasets)
+        if table["kind"] == "multimodal":
+            long, layout = multimodal_table(values)
+        else:
+            long, layout = operation_table(values, paired_changes(metrics))
         long = compared(long, table.get("table"))
         write_table(long, layout, snakemake.output, f"{caption} {width_note(values)}")

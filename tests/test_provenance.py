@@ -1,0 +1,47 @@
+"""What files of several layers say of the same texts, put into one and taken apart again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matrix_entropy.provenance import common_provenance
+
+MODEL = {"model": "small", "stand_in": False, "sizes": [1, 2]}
+VALUES = st.one_of(st.integers(0, 3), st.just("a"), st.just([5, 7]), st.just({"b": None}))
+
+
+def test_what_differs_is_a_list_in_the_order_of_the_files() -> None:
+    parts = [
+        {"model": MODEL, "tokens": tokens, "truncated_texts": 0, "shard": [1, 1]}
+        for tokens in (80, 45, 80)
+    ]
+    joined = common_provenance(parts)
+    assert joined == {
+        "model": MODEL,
+        "tokens": [80, 45, 80],
+        "truncated_texts": 0,
+        "shard": [1, 1],
+    }
+    assert list(joined) == list(parts[0])
+
+
+def test_what_differs_inside_is_kept_whole() -> None:
+    parts: list[dict[str, Any]] = [{"options": {"dtype": "float32", "width": w}} for w in (3, 4)]
+    assert common_provenance(parts) == {"options": [part["options"] for part in parts]}
+
+
+def test_of_one_file_it_is_its_own() -> None:
+    part = {"model": MODEL, "tokens": 5}
+    assert common_provenance([part]) == part
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys("xyz", VALUES)), min_size=2, max_size=5))
+def test_every_file_can_be_told_from_it(parts: list[dict[str, Any]]) -> None:
+    joined = common_provenance(parts)
+    for number, part in enumerate(parts):
+        for key, value in part.items():
+            same = all(other[key] == value for other in parts)
+            assert value == (joined[key] if same else joined[key][number])
