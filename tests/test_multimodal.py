@@ -407,6 +407,20 @@ def test_states_that_are_not_finite_are_named(records: Records) -> None:
         measure(llava, records, "none", {})
 
 
+@pytest.mark.parametrize(("batch", "advice"), [(4, "fewer than 4 images"), (1, "device_map: auto")])
+def test_a_device_without_memory_is_answered_with_what_to_do(
+    records: Records, monkeypatch: pytest.MonkeyPatch, batch: int, advice: str
+) -> None:
+    llava = small_llava.llava()
+
+    def full(*_: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(llava, "read", full)
+    with pytest.raises(InputError, match=f"'small': the device's memory runs out; .*{advice}"):
+        measure(llava, records, "none", {}, batch=batch)
+
+
 def test_what_cannot_be_measured_is_said(llava: Llava, records: Records, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image operation 'mirrored'; use none, rotated, rev"):
         measure(llava, records, "mirrored", {})

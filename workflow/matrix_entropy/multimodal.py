@@ -222,7 +222,8 @@ def measure(
     ------
     InputError
         If there is no such operation, an image cannot be read, a text has no token or does not
-        fit into the context behind the image tokens, or a state is not finite.
+        fit into the context behind the image tokens, a state is not finite, or a device's memory
+        runs out.
     """
     if operation not in OPERATIONS:
         raise InputError(f"there is no image operation '{operation}'; use {', '.join(OPERATIONS)}.")
@@ -238,10 +239,11 @@ def measure(
         for start in range(0, len(records), on_disk):
             numbers = range(start, min(start + on_disk, len(records)))
             with TemporaryDirectory(prefix="matrix_entropy_", dir=scratch) as folder:
-                with _on(device, model.vision_parts):
-                    stages.see(numbers, Path(folder))
-                with _on(device, model.language_parts):
-                    stages.read(numbers, Path(folder))
+                with _enough_memory(model.name, batch):
+                    with _on(device, model.vision_parts):
+                        stages.see(numbers, Path(folder))
+                    with _on(device, model.language_parts):
+                        stages.read(numbers, Path(folder))
             bar.update(len(numbers))
     return {position: collection.spectra(position, texts, provenance) for position in POSITIONS}
 
@@ -255,6 +257,20 @@ def _array(states: torch.Tensor) -> NDArray[np.floating]:
     states = states.float() if states.dtype == torch.bfloat16 else states
     array: NDArray[np.floating] = states.cpu().numpy()
     return array
+
+
+@contextmanager
+def _enough_memory(name: str, batch: int) -> Iterator[None]:
+    """While open, a device whose memory runs out is answered with what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        advice = (
+            f"take fewer than {batch} images at a time (`--set-resources measure_images:images=1`)"
+            if batch > 1
+            else "set `device_map: auto` for the model, or a narrower `dtype:`"
+        )
+        raise InputError(f"model '{name}': the device's memory runs out; {advice}.") from None
 
 
 @contextmanager

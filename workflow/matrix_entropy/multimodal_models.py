@@ -59,4 +59,4 @@ def _is_minigpt_v2(folder: Path) -> bool:
         config = read_json(folder / "config.json")
     except (OSError, ValueError):  # `load_llava` says what is wrong with it
         return False
-    return bool(config.get("architecture") == ARCHITECTURE)
+    return isinstance(config, dict) and config.get("architecture") == ARCHITECTURE
