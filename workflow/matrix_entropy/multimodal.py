@@ -238,12 +238,14 @@ def measure(
         stages = Stages(model, records, texts, operation, bos_counts, batch, collection)
         for start in range(0, len(records), on_disk):
             numbers = range(start, min(start + on_disk, len(records)))
-            with TemporaryDirectory(prefix="matrix_entropy_", dir=scratch) as folder:
-                with _enough_memory(model.name, batch):
-                    with _on(device, model.vision_parts):
-                        stages.see(numbers, Path(folder))
-                    with _on(device, model.language_parts):
-                        stages.read(numbers, Path(folder))
+            with (
+                TemporaryDirectory(prefix="matrix_entropy_", dir=scratch) as folder,
+                _enough_memory(model.name, batch),
+            ):
+                with _on(device, model.vision_parts):
+                    stages.see(numbers, Path(folder))
+                with _on(device, model.language_parts):
+                    stages.read(numbers, Path(folder))
             bar.update(len(numbers))
     return {position: collection.spectra(position, texts, provenance) for position in POSITIONS}
 
