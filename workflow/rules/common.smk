@@ -40,6 +40,7 @@ LANGUAGE_MODELS = {name: model for name, model in MODELS.items() if "vision" not
 VISION_MODELS = {name: model for name, model in MODELS.items() if "vision" in model}
 OF_IMAGES = {name: dataset for name, dataset in DATASETS.items() if has_images(dataset)}
 OF_TEXTS = {name: dataset for name, dataset in DATASETS.items() if not has_images(dataset)}
+DRAWN = {name: dataset for name, dataset in OF_IMAGES.items() if "generate" in dataset}
 SHARDED = {name: dataset for name, dataset in DATASETS.items() if dataset["shards"] > 1}
 
 # Above this many parameters in its blocks a model gains from more than one thread.
@@ -257,6 +258,44 @@ def shown_datasets(entry):
 def metrics_of_figure(wildcards):
     figure = FIGURES[wildcards.figure]
     return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
+
+
+def pictures_of(wildcards):
+    """The folder of generated pictures; a user's own images are not looked through beforehand."""
+    return [f"results/pictures/{wildcards.dataset}"] if wildcards.dataset in DRAWN else []
+
+
+def parts_of_minigpt(wildcards):
+    """What a MiniGPT-v2 is made of, as far as it is there; reading what is not says so."""
+    parts = MODELS[wildcards.model]["minigpt_v2"]
+    files = [parts["checkpoint"], parts["vision_encoder"]]
+    return [path for path in files if Path(path).is_file()]
+
+
+def image_metrics_of(wildcards):
+    """Metrics and summaries of all runs that a table of vision-language models reads."""
+    table = TABLES[wildcards.table]
+    operations = {
+        "multimodal": [multimodal_metrics.NONE],
+        "image_operations": multimodal_metrics.OPERATIONS,
+        "architecture": [],
+    }[table["kind"]]
+    found = [
+        f"results/metrics/{model}/{dataset}.{operation}"
+        for model, dataset in experiments.runs(table, DATASETS)
+        for operation in operations
+    ]
+    return {
+        "metrics": [f"{run}.parquet" for run in found],
+        "summaries": [f"{run}.summary.csv" for run in found],
+    }
+
+
+def architectures_of(entry):
+    """Of the vision-language models in a figure or table, what they are made of."""
+    keys = ("title", "family", "size", "parameters", "train", "bos")
+    parts = ("vision", "connector", "language_model", "layers", "width")
+    return {name: only(MODELS[name], *keys, *parts) for name in experiments.models_of(entry)}
 
 
 def sentences_of(entries, wildcard):

@@ -6,7 +6,6 @@ results/spectra/{model}/{dataset}.{operation}.{position}.npz (kept for good) and
 results/metrics/{model}/{dataset}.{operation}.parquet; the tables and the schematic figure of them.
 """
 
-DRAWN = {name: dataset for name, dataset in OF_IMAGES.items() if "generate" in dataset}
 # Keys of a data set that say how records about images become texts.
 OF_RECORDS = (
     "record",
@@ -20,44 +19,6 @@ OF_RECORDS = (
 
 wildcard_constraints:
     operation=one_of(multimodal_metrics.OPERATIONS),
-
-
-def pictures_of(wildcards):
-    """The folder of generated pictures; a user's own images are not looked through beforehand."""
-    return [f"results/pictures/{wildcards.dataset}"] if wildcards.dataset in DRAWN else []
-
-
-def parts_of_minigpt(wildcards):
-    """What a MiniGPT-v2 is made of, as far as it is there; reading what is not says so."""
-    parts = MODELS[wildcards.model]["minigpt_v2"]
-    files = [parts["checkpoint"], parts["vision_encoder"]]
-    return [path for path in files if Path(path).is_file()]
-
-
-def image_metrics_of(wildcards):
-    """Metrics and summaries of all runs that a table of vision-language models reads."""
-    table = TABLES[wildcards.table]
-    operations = {
-        "multimodal": [multimodal_metrics.NONE],
-        "image_operations": multimodal_metrics.OPERATIONS,
-        "architecture": [],
-    }[table["kind"]]
-    found = [
-        f"results/metrics/{model}/{dataset}.{operation}"
-        for model, dataset in experiments.runs(table, DATASETS)
-        for operation in operations
-    ]
-    return {
-        "metrics": [f"{run}.parquet" for run in found],
-        "summaries": [f"{run}.summary.csv" for run in found],
-    }
-
-
-def architectures_of(entry):
-    """Of the vision-language models in a figure or table, what they are made of."""
-    keys = ("title", "family", "size", "parameters", "train", "bos")
-    parts = ("vision", "connector", "language_model", "layers", "width")
-    return {name: only(MODELS[name], *keys, *parts) for name in experiments.models_of(entry)}
 
 
 rule write_pictures:
