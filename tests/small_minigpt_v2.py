@@ -18,7 +18,8 @@ from matrix_entropy.stand_ins import train_tokenizer
 WIDTH, HEADS, BLOCKS, MLP = 32, 16, 2, 139
 PATCH, SIZE = 4, 24  # 6 x 6 patches, 9 image tokens
 STORED_SIDE = 3  # patches along the image that the ViT was trained on
-LANGUAGE_WIDTH, LAYERS, RANK, ALPHA = 48, 2, 6, 9.0
+LANGUAGE_WIDTH, LAYERS, RANK = 48, 2, 6
+ALPHA = 16  # the authors'
 PREFIX = "llama_model.base_model.model.model.layers"
 
 
@@ -132,9 +133,15 @@ def trained_weights(default: str = "") -> dict[str, Tensor]:
     return {key: drawn(100 + i, *shape) for i, (key, shape) in enumerate(shapes.items())}
 
 
-def save_language_model(folder: Path) -> LlamaForCausalLM:
-    """A folder as that of Llama-2-7b-chat; the model in it, in float32."""
+def language_model() -> LlamaForCausalLM:
+    """What stands for Llama-2-7b-chat, in float32."""
     model: LlamaForCausalLM = filled(LlamaForCausalLM(language_config()), 7)
+    return model
+
+
+def save_language_model(folder: Path) -> LlamaForCausalLM:
+    """A folder as that of Llama-2-7b-chat; the model in it."""
+    model = language_model()
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return model

@@ -1,4 +1,4 @@
-"""Records about images: both real formats, placeholders, samples, and images that are not there."""
+"""Records about images: both real formats, samples, and images that are not there or not usable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import json
 import logging
 import random
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from matrix_entropy import image_records
 from matrix_entropy.errors import InputError
 from matrix_entropy.image_records import INSTRUCTIONS, open_image, read_image_texts, rotated
 
@@ -79,53 +82,23 @@ def many(folder: Path, count: int, absent: tuple[int, ...] = ()) -> list[dict[st
     return records
 
 
-PLACEHOLDERS = {
-    "before": f"<image>\n{ASKED}",
-    "behind": f"{ASKED}\n<image>",
-    "in the same line": f"<image> {ASKED}",
-    "with no space": f"{ASKED}<image>",
-    "with white space about": f"  <image> \r\n\n {ASKED}",
-    "not there": ASKED,
-    "twice": f"<image>\n{ASKED}\n<image>",
-}
-
-
-@pytest.mark.parametrize("value", PLACEHOLDERS.values(), ids=PLACEHOLDERS)
-def test_the_placeholder_goes_with_the_space_about_it(tmp_path: Path, value: str) -> None:
-    image(tmp_path / "image" / "000000000009.jpg")
-    texts, _ = read(tmp_path, [llava("000000000009.jpg", value, ANSWERED)])
-    assert texts == [
-        {
-            "id": "0",
-            "group": "all",
-            "text": f"{ASKED}\n{ANSWERED}",
-            "image": str(tmp_path / "image" / "000000000009.jpg"),
-        }
-    ]
-
-
-def test_the_placeholder_inside_a_sentence_leaves_one_space(tmp_path: Path) -> None:
-    image(tmp_path / "image" / "1.jpg")
-    (text,), _ = read(tmp_path, [llava("1.jpg", "Is <image> a kite?", "It is <image>.")])
-    assert text["text"] == "Is a kite?\nIt is ."
-
-
-def test_other_text_is_kept_as_it_is(tmp_path: Path) -> None:
-    image(tmp_path / "image" / "1.jpg")
-    (text,), _ = read(tmp_path, [llava("1.jpg", f"<image>\n{ASKED}", " A kite.\n\nAnd a bay. ")])
-    assert text["text"] == f"{ASKED}\n A kite.\n\nAnd a bay. "
-
-
-def test_turns_are_joined_in_order_and_empty_questions_left_out(tmp_path: Path) -> None:
-    image(tmp_path / "image" / "1.jpg")
-    records = [
-        llava("1.jpg", f"<image>\n{ASKED}", "A kite.", "What colour?", "Red."),
-        llava("1.jpg", "<image>", "A kite."),
-    ]
+def test_a_text_of_two_conversations(tmp_path: Path) -> None:
+    """Both have the same image, and one the question as well."""
+    content = image(tmp_path / "image" / "1.jpg")
+    values = f"<image>\n{ASKED}", "A kite.", "What colour?", "Red."
+    records = [llava("1.jpg", *values), llava("1.jpg", "<image>", "A kite.")]
+    about = {
+        "group": "all",
+        "image": str(tmp_path / "image" / "1.jpg"),
+        "image_sha256": hashlib.sha256(content).hexdigest(),
+    }
     texts, origin = read(tmp_path, records)
-    assert [text["text"] for text in texts] == [f"{ASKED}\nA kite.\nWhat colour?\nRed.", "A kite."]
+    assert texts == [
+        {"id": "0", "text": f"{ASKED}\nA kite.\nWhat colour?\nRed.", **about},
+        {"id": "1", "text": "A kite.", **about},
+    ]
     assert origin["texts"] == 2
-    texts, _ = read(tmp_path, records[:1], separator=" | ")
+    texts, _ = read(tmp_path, records, separator=" | ")
     assert texts[0]["text"] == f"{ASKED} | A kite. | What colour? | Red."
 
 
@@ -164,9 +137,10 @@ def test_origin(tmp_path: Path) -> None:
     """Counts, the file's hash, and the hash of the images' hashes in the order of the texts."""
     records = many(tmp_path, 6)
     texts, origin = read(tmp_path, records, sample={"size": 4, "seed": 5})
-    lines = b""
-    for text in texts:
-        lines += hashlib.sha256(Path(text["image"]).read_bytes()).hexdigest().encode() + b"\n"
+    hashes = [hashlib.sha256(Path(text["image"]).read_bytes()).hexdigest() for text in texts]
+    assert [text["image_sha256"] for text in texts] == hashes
+    assert len(set(hashes)) == 4
+    lines = "".join(f"{value}\n" for value in hashes).encode()
     file = (tmp_path / "records.json").read_bytes()
     assert origin == {
         "source": "records.json",
@@ -282,6 +256,91 @@ def test_an_image_of_several_records_is_missing_for_each(tmp_path: Path) -> None
     records = [llava(name, ASKED, ANSWERED) for name in ("1.jpg", "2.jpg", "1.jpg")]
     _, origin = read(tmp_path, records, missing_images="leave_out")
     assert (origin["missing"], origin["texts"]) == (2, 1)
+
+
+def test_every_image_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("1.jpg", "2.jpg", "3.jpg"):
+        image(tmp_path / "image" / name, int(name[0]))
+    records = [llava(name, ASKED, ANSWERED) for name in ("1.jpg", "2.jpg", "1.jpg", "3.jpg")]
+    hashed: list[str] = []
+    sha256 = image_records.sha256
+
+    def spy(path: str | Path) -> str:
+        hashed.append(Path(path).name)
+        return sha256(path)
+
+    monkeypatch.setattr(image_records, "sha256", spy)
+    texts, _ = read(tmp_path, records, sample={"first": 3})
+    assert hashed == ["1.jpg", "2.jpg", "records.json"]
+    assert texts[0]["image_sha256"] == texts[2]["image_sha256"] != texts[1]["image_sha256"]
+
+
+@pytest.mark.parametrize("length", [300, 5000], ids=["of a file", "of a path"])
+def test_a_name_too_long_for_the_disk_is_missing(tmp_path: Path, length: int) -> None:
+    image(tmp_path / "image" / "1.jpg")
+    records = [llava("a" * length, ASKED, ANSWERED), llava("1.jpg", ASKED, ANSWERED)]
+    assert "1 image is missing (aaa" in refused(tmp_path, records)
+    texts, origin = read(tmp_path, records, missing_images="leave_out")
+    assert ([text["id"] for text in texts], origin["missing"]) == (["1"], 1)
+    value = {"annotations": [{"image_id": "b" * length, "caption": "A."}]}
+    assert "1 image is missing (bbb" in refused(tmp_path, value)
+    with pytest.raises(InputError, match=r"there is no image a+;"):
+        open_image("a" * length)
+
+
+@pytest.mark.parametrize("policy", ["stop", "leave_out"])
+@pytest.mark.parametrize("outside", ["{0}/1", "../1", "a/../1", "a/../../1"])
+def test_a_name_that_may_leave_the_folder_is_refused(
+    tmp_path: Path, outside: str, policy: str
+) -> None:
+    """Also where there is such a file."""
+    for folder in (tmp_path, tmp_path / "image", tmp_path / "image" / "a"):
+        image(folder / "1.jpg")
+    outside = outside.format(tmp_path)
+    told = f"the image '{outside}.jpg' may lie outside the folder of images; name it from that"
+    records = [llava("1.jpg", ASKED, ANSWERED), llava(f"{outside}.jpg", ASKED, ANSWERED)]
+    message = refused(tmp_path, records, missing_images=policy)
+    assert message.startswith(f"records.json, record 1: {told}")
+    record = {"image_id": outside, "caption": "A."}
+    message = refused(tmp_path, {"annotations": [record]}, missing_images=policy)
+    assert message.startswith(f"records.json, record 0: {told}")
+
+
+def test_a_name_with_more_dots_is_a_name(tmp_path: Path) -> None:
+    for name in ("..1.jpg", "a...jpg", "b/..c.png"):
+        image(tmp_path / "image" / name)
+    records = [llava(f"./{name}", ASKED, ANSWERED) for name in ("..1.jpg", "a...jpg", "b/..c.png")]
+    texts, _ = read(tmp_path, records)
+    assert [Path(text["image"]).name for text in texts] == ["..1.jpg", "a...jpg", "..c.png"]
+
+
+def test_a_record_without_an_image_is_left_out_as_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Larger mixes hold records that are text alone; two images more are not there."""
+    records = many(tmp_path, 6, absent=(0, 4))
+    del records[3]["image"]
+    with caplog.at_level(logging.WARNING, logger="matrix_entropy"):
+        texts, origin = read(tmp_path, records, missing_images="leave_out", sample={"first": 2})
+    assert [text["id"] for text in texts] == ["1", "2"]
+    counts = {key: origin[key] for key in ("records", "missing", "unreadable", "texts")}
+    assert counts == {"records": 6, "missing": 3, "unreadable": 0, "texts": 2}
+    (entry,) = caplog.records
+    named = "3 images are missing (000000000000.jpg, that of record 3, 000000000004.jpg); left out"
+    assert named in entry.getMessage()
+
+
+def test_a_record_without_an_image_stops_the_run_with_the_alternative(tmp_path: Path) -> None:
+    records = many(tmp_path, 4)
+    del records[2]["image"]
+    for policy in ({}, {"missing_images": "stop"}):
+        message = refused(tmp_path, records, **policy)
+        assert message.startswith("records.json, record 2 has no field 'image'; it has: id, conv")
+        assert "`missing_images: leave_out`" in message
+    nothing = refused(tmp_path, records[2:3], missing_images="leave_out")
+    assert "has no record with an image: 1 image is missing (that of record 0) in" in nothing
+    caption = {"annotations": [{"caption": "A."}]}
+    assert "no field 'image_id'" in refused(tmp_path, caption, missing_images="leave_out")
 
 
 def test_leaving_out_every_image_is_refused(tmp_path: Path) -> None:
@@ -401,15 +460,109 @@ def test_what_is_wrong_with_what_is_there_is_not_to_be_fetched(tmp_path: Path) -
     assert "COCO" not in wrong
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK", "I;16"])
+# How a pixel of an image is stored, and its colour.
+STORED: dict[str, tuple[Any, tuple[int, int, int]]] = {
+    "RGB": ((200, 100, 50), (200, 100, 50)),
+    "L": (120, (120, 120, 120)),
+    "1": (1, (255, 255, 255)),
+    "RGBA": ((200, 100, 50, 0), (200, 100, 50)),
+    "LA": ((120, 30), (120, 120, 120)),
+    "CMYK": ((55, 155, 205, 0), (200, 100, 50)),
+}
+
+
+@pytest.mark.parametrize("mode", STORED)
 def test_every_image_opens_as_rgb(tmp_path: Path, mode: str) -> None:
     """COCO has grey images among the coloured ones."""
-    path = tmp_path / ("x.tiff" if mode in ("CMYK", "I;16") else "x.png")
-    Image.new(mode, (5, 3)).save(path)
+    path = tmp_path / ("x.tiff" if mode == "CMYK" else "x.png")
+    stored, colour = STORED[mode]
+    Image.new(mode, (5, 3), stored).save(path)
     opened = open_image(path)
     assert (opened.mode, opened.size) == ("RGB", (5, 3))
     path.unlink()  # it was read whole
-    assert len(opened.tobytes()) == 45
+    assert (np.array(opened) == colour).all()
+
+
+@pytest.mark.parametrize("transparency", [None, 1, b"\x80\x00"])
+def test_a_palette_opens_as_its_colours(tmp_path: Path, transparency: int | bytes | None) -> None:
+    colours = [[10, 20, 30], [200, 100, 50]]
+    palette = Image.frombytes("P", (3, 1), bytes([0, 1, 1]))
+    palette.putpalette([*colours[0], *colours[1]])
+    options = {} if transparency is None else {"transparency": transparency}
+    palette.save(tmp_path / "x.png", **options)
+    assert np.array(open_image(tmp_path / "x.png")).tolist() == [
+        [colours[0], colours[1], colours[1]]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("uint16", "x.png"),
+        ("uint16", "x.tiff"),
+        (">u2", "x.tiff"),
+        ("int32", "x.tiff"),
+        ("float32", "x.tiff"),
+        ("int32", "x.pgm"),
+    ],
+)
+def test_grey_values_of_more_than_8_bits_are_refused(tmp_path: Path, kind: str, name: str) -> None:
+    """Made RGB, everything from 255 on would be white, and what lies between 0 and 1 black."""
+    path = tmp_path / "image" / name
+    path.parent.mkdir()
+    grey = Image.fromarray(np.array([[0, 300, 20_000, 60_000]]).astype(kind))
+    grey.save(path)
+    with pytest.raises(InputError, match=r"cannot be read .*; save it with 8 bits a channel") as no:
+        open_image(path)
+    assert str(no.value).startswith(str(path))
+    records = [llava(name, ASKED, ANSWERED)]
+    message = refused(tmp_path, records)
+    assert f"1 image cannot be read ({name})" in message
+    assert "with 8 bits a channel" in message
+    records.append(llava("1.png", ASKED, ANSWERED))
+    image(tmp_path / "image" / "1.png")
+    _, origin = read(tmp_path, records, missing_images="leave_out")
+    assert (origin["unreadable"], origin["texts"]) == (1, 1)
+
+
+def test_colours_of_16_bits_keep_their_upper_8(tmp_path: Path) -> None:
+    """Pillow reads such a PNG as RGB: nothing is cut off."""
+    values = np.array([[[0x1234, 0xFF00, 0x80FF], [0, 0xFFFF, 0x0100]]], dtype=">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks:
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    (tmp_path / "x.png").write_bytes(content)
+    assert (np.array(open_image(tmp_path / "x.png")) == values >> 8).all()
+
+
+def test_an_image_is_the_one_of_its_hash(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    first = hashlib.sha256(image(path, 1)).hexdigest()
+    values = np.array(open_image(path))
+    assert (np.array(open_image(path, first)) == values).all()
+    second = hashlib.sha256(image(path, 2)).hexdigest()
+    assert (np.array(open_image(path, second)) != values).any()
+    for spoilt in (False, True):
+        if spoilt:
+            spoil(path, "no image")
+        with pytest.raises(InputError) as raised:
+            open_image(path, first)
+        message = str(raised.value)
+        assert message.startswith(f"{path} is not the image that was read with the texts (its SHA")
+        assert message.endswith("results/prompts and run again.")
+
+
+def test_a_file_of_another_kind_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"<html>404</html>")
+    with pytest.raises(InputError) as raised:
+        open_image(tmp_path / "x.png")
+    assert str(raised.value).startswith(
+        f"{tmp_path / 'x.png'} cannot be read as an image (of no known format); fetch it again,"
+    )
 
 
 def test_exif_does_not_turn_an_image(tmp_path: Path) -> None:

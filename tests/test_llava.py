@@ -11,11 +11,17 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from transformers import (
+    CLIPVisionConfig,
+    LlavaForConditionalGeneration,
+    SiglipVisionConfig,
+    ViTConfig,
+)
 
 import random_models
 import small_llava
 from matrix_entropy.errors import InputError
-from matrix_entropy.llava import load_llava
+from matrix_entropy.llava import Llava, load_llava
 from small_llava import IMAGE_TOKENS, LAYERS, SIDE, VISION_WIDTH, WIDTH, WORDS
 
 TEXT = " ".join(WORDS[:3])
@@ -64,6 +70,37 @@ def test_image_tokens_are_those_of_the_whole_model(layer: Any, strategy: str) ->
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize(("strategy", "left_out"), [("default", 1), ("full", 0)])
+@pytest.mark.parametrize(
+    ("tower", "rows"),
+    [
+        (CLIPVisionConfig, 1 + IMAGE_TOKENS),
+        (ViTConfig, 1 + IMAGE_TOKENS),
+        (SiglipVisionConfig, IMAGE_TOKENS),  # has no class token
+    ],
+)
+def test_image_tokens_are_counted_with_the_class_token_of_the_tower(
+    tower: Any, rows: int, strategy: str, left_out: int
+) -> None:
+    config = small_llava.model(strategy=strategy).config
+    config.vision_config = tower(
+        hidden_size=VISION_WIDTH,
+        intermediate_size=2 * VISION_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=SIDE,
+        patch_size=small_llava.PATCH,
+    )
+    whole: Any = random_models.fill(LlavaForConditionalGeneration(config), seed=1)
+    images = small_llava.pictures(2)
+    features = torch.stack(list(whole.get_image_features(pixels(images)).pooler_output))
+    llava = Llava("small", whole, small_llava.image_processor(), small_llava.tokenizer())
+    tokens = llava.connect(llava.patches(images))
+    torch.testing.assert_close(tokens, features, rtol=0, atol=0)
+    assert llava.sizes()["image_tokens"] == tokens.shape[1] == rows - left_out
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("bos", [True, False])
 def test_image_and_text_are_read_as_by_the_whole_model(bos: bool) -> None:
     """transformers' processor puts the placeholders, its model the image tokens in their place."""
@@ -85,10 +122,7 @@ def test_image_and_text_are_read_as_by_the_whole_model(bos: bool) -> None:
     tokens = llava.connect(llava.patches([image]))
     embeddings = llava.embed(torch.tensor([front + text]))
     both = torch.cat([embeddings[:, : len(front)], tokens, embeddings[:, len(front) :]], dim=1)
-    states = llava.read(both, None)
-    torch.testing.assert_close(states, output.hidden_states[-1], rtol=0, atol=1e-5)
-    mask = torch.ones(both.shape[:2], dtype=torch.long)
-    torch.testing.assert_close(llava.read(both, mask), states, rtol=0, atol=1e-5)
+    torch.testing.assert_close(llava.read(both), output.hidden_states[-1], rtol=0, atol=1e-5)
 
 
 def test_an_image_of_the_right_size_is_only_normalised() -> None:
@@ -128,7 +162,7 @@ def test_what_was_saved_is_loaded_in_the_stated_type(
     for dtype in (torch.float16, torch.bfloat16):
         narrow = load(tmp_path, str(dtype).removeprefix("torch."))
         found = narrow.connect(narrow.patches(images))
-        assert found.dtype == narrow.read(found, None).dtype == dtype
+        assert found.dtype == narrow.read(found).dtype == dtype
     spread = load(tmp_path, device_map="auto")
     torch.testing.assert_close(spread.connect(spread.patches(images)), tokens, rtol=0, atol=0)
 

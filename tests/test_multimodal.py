@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,9 +205,7 @@ def test_two_equal_texts_are_read_together(
     """Or the test of batches would test nothing."""
     shapes = []
     read = llava.read
-    monkeypatch.setattr(
-        llava, "read", lambda x, mask: (shapes.append(x.shape[:2]), read(x, mask))[1]
-    )
+    monkeypatch.setattr(llava, "read", lambda x: (shapes.append(x.shape[:2]), read(x))[1])
     measure(llava, records, "none", {})
     lengths = np.diff(base[H4].offsets)
     assert {batch for batch, _ in shapes} == {1, 2}
@@ -249,7 +248,7 @@ def test_the_row_of_the_first_token_counts_if_asked_for(llava: Llava, records: R
     ids = llava.tokenizer(records[0]["text"])["input_ids"]
     assert ids[0] == llava.tokenizer.bos_token_id
     with torch.inference_mode():
-        states = llava.read(llava.embed(torch.tensor([ids])), None)[0]
+        states = llava.read(llava.embed(torch.tensor([ids])))[0]
     assert values(found)[H4][0] == pytest.approx(entropy_of(states), abs=1e-6)
     no_bos = small_llava.llava(bos=False)
     one, other = (measure(no_bos, records, "none", {}, bos_counts=x) for x in (True, False))
@@ -304,7 +303,7 @@ def test_after_a_failure_nothing_is_left(
     place = Place(llava, monkeypatch)
     sizes = []
 
-    def fail(embeddings: torch.Tensor, mask: None) -> torch.Tensor:
+    def fail(embeddings: torch.Tensor) -> torch.Tensor:
         sizes.extend(path.stat().st_size for path in tmp_path.rglob("*.npy"))
         raise RuntimeError("no such kernel")
 
@@ -345,8 +344,8 @@ def test_narrow_types_are_kept_on_the_way(records: Records, dtype: torch.dtype) 
     patches = llava.patches([Image.open(record["image"])])
     tokens = llava.connect(patches)
     text = llava.embed(torch.tensor([llava.tokenizer(record["text"])["input_ids"]]))
-    states = llava.read(torch.cat([text[:, :1], tokens, text[:, 1:]], dim=1), None)
-    expected = [patches, tokens, states[:, 1 : 1 + IMAGE_TOKENS], llava.read(text, None)[:, 1:]]
+    states = llava.read(torch.cat([text[:, :1], tokens, text[:, 1:]], dim=1))
+    expected = [patches, tokens, states[:, 1 : 1 + IMAGE_TOKENS], llava.read(text)[:, 1:]]
     epsilon = EPSILON[str(dtype).removeprefix("torch.")]
     for position, rows in zip(POSITIONS, [*expected, states[:, 1:]], strict=True):
         assert rows.dtype == dtype
@@ -379,7 +378,7 @@ def test_a_text_that_overflows_is_named_before_the_model_reads(
     long = {**records[0], "id": "long", "text": "left of it " * 20}
     opened = []
     open_image = multimodal.open_image
-    monkeypatch.setattr(multimodal, "open_image", lambda x: (opened.append(x), open_image(x))[1])
+    monkeypatch.setattr(multimodal, "open_image", lambda *x: (opened.append(x), open_image(*x))[1])
     with pytest.raises(InputError, match=r"text of record 'long' has .*`max_tokens: 31`"):
         measure(llava, [*records, long], "none", {}, batch=1)
     assert len(opened) == 1, "known after the first image"
@@ -427,3 +426,17 @@ def test_what_cannot_be_measured_is_said(llava: Llava, records: Records, tmp_pat
     gone = {**records[0], "image": str(tmp_path / "gone.png")}
     with pytest.raises(InputError, match=r"gone\.png"):
         measure(llava, [gone], "none", {})
+
+
+def test_an_image_exchanged_after_the_texts_were_read_is_refused(
+    llava: Llava, base: dict[str, Spectra], tmp_path: Path
+) -> None:
+    """A record with the hash of its image's file is measured as one without."""
+    records = [
+        {**record, "image_sha256": hashlib.sha256(Path(record["image"]).read_bytes()).hexdigest()}
+        for record in small_llava.records(tmp_path)
+    ]
+    assert_same(measure(llava, records, "none", {}), base)
+    Path(records[2]["image"]).write_bytes(Path(records[1]["image"]).read_bytes())
+    with pytest.raises(InputError, match=r"^\S+/2\.png is not the image that was read with the t"):
+        measure(llava, records, "none", {})

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from transformers import LlavaForConditionalGeneration
 
 import random_models
@@ -83,7 +84,7 @@ def states_of(model: VisionLanguage) -> list[torch.Tensor]:
     patches = model.patches(small_llava.pictures(2))
     tokens = model.connect(patches)
     words = model.embed(torch.tensor([[5, 9, 17], [4, 4, 250]]))
-    return [patches, tokens, words, model.read(torch.cat([tokens, words], dim=1), None)]
+    return [patches, tokens, words, model.read(torch.cat([tokens, words], dim=1))]
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -167,6 +168,19 @@ def test_spread_over_all_devices_it_does_the_same(
     assert type(on_all) is KINDS[name]
     for theirs, ours in zip(states_of(on_all), states_of(on_one), strict=True):
         torch.testing.assert_close(theirs, ours, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["llava", "minigpt"])
+def test_offloaded_it_does_the_same(folders: Path, name: str, dtype: str) -> None:
+    """Its weights are on no device until accelerate brings them, as where devices are small."""
+    model = load(folders / name, SIZES[name], dtype=dtype)
+    expected = states_of(model)
+    for part in [*model.vision_parts, *model.language_parts]:
+        cpu_offload(part, torch.device("cpu"))
+        assert all(parameter.is_meta for parameter in part.parameters())
+    for offloaded, whole in zip(states_of(model), expected, strict=True):
+        torch.testing.assert_close(offloaded, whole, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("device_map", ["single", "auto"])

@@ -110,7 +110,7 @@ def log_likelihoods(
     model, output = saved
     image = model.connect(model.patches([picture]))
     words = model.embed(torch.tensor([model.tokenizer(text)["input_ids"]]))
-    states = model.read(torch.cat([words[:, :1], image, words[:, 1:]], dim=1), None)
+    states = model.read(torch.cat([words[:, :1], image, words[:, 1:]], dim=1))
     return torch.log_softmax(states[0, 1 + image.shape[1] :] @ output.T, dim=-1)
 
 

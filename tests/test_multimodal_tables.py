@@ -223,12 +223,20 @@ def test_table_6_is_its_published_self(tmp_path: Path) -> None:
     assert [row[3] for row in rows[1:]] == ["ours", "published", "difference"] * 5 + ["ours"] * 15
     assert rows[21] == [
         *("", "Change of matrix entropy / log d", PLACES[0], "ours"),
-        *("–", "0.0066", "0.0000"),
+        *("–", "0.00660", "0.00000"),
     ]
     assert rows[28] == [
         *("", "", PLACES[2], "ours"),
-        *("–", "0.0004", "0.0004"),
+        *("–", "0.00040", "0.00040"),
     ]
+
+
+def test_what_is_not_changed_has_no_change() -> None:
+    values = values_of(6)
+    frame, _ = operation_table(values, changes_of(values))
+    changes = frame[frame["indicator"].isin(["change", "change_sem"])]
+    assert set(changes["variant"]) == {"rotate_image_clockwise", "reverse_after_connector"}
+    assert frame["value"].notna().all()
 
 
 def test_only_operations_that_ran_have_a_column(tmp_path: Path) -> None:

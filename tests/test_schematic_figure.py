@@ -149,7 +149,7 @@ def test_stand_ins_are_called_so() -> None:
 @pytest.mark.parametrize(
     ("begun", "told"),
     [
-        ([], "No row is a class token's or that of a token that begins a sequence."),
+        ([], "No row is a class token's. A token that begins a sequence has none."),
         (["minigpt"], "that begins a sequence, for MiniGPT-v2."),
         (["minigpt", "llava"], "that begins a sequence, for LLaVA-1.5 and MiniGPT-v2."),
     ],
@@ -168,3 +168,13 @@ def test_the_caption_says_whether_the_first_token_counts(begun: list[str], told:
 
 def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:
     check_same_bytes(lambda: draw(REAL), schematic_numbers(REAL), tmp_path)
+
+
+def test_a_class_token_that_the_connector_reads_is_counted() -> None:
+    name, *_ = REAL
+    seen = REAL[name]["vision"] | {"image_tokens": 577}
+    models = REAL | {name: REAL[name] | {"vision": seen}}
+    _, caption = schematic_captions(FIGURE, models)
+    assert f"A row of all but H4 is a class token's for {REAL[name]['title']}." in caption
+    numbers = schematic_numbers(models).set_index(["model", "position"])["rows"]
+    assert numbers[name, "h1_vision_encoder"] == numbers[name, "h2_connector"] == "577"

@@ -140,6 +140,19 @@ def test_coarser_precision_drops_more() -> None:
     assert spectrum(stored, precision=2.0**-7)[1] < 20
 
 
+@pytest.mark.parametrize("bits", [7, 10])
+def test_rows_near_each_other_count_in_half_precision(bits: int) -> None:
+    """As patches of one image are: rounded to 7 (bfloat16) or 10 bits, none is lost."""
+    states = cloud(40, 64).astype(np.float64) * 0.05 + np.linspace(-1, 1, 64)
+    unit = 2.0 ** (np.floor(np.log2(np.abs(states))) - bits)
+    stored = (np.round(states / unit) * unit).astype(np.float32)
+    eigenvalues, rows = spectrum(stored, precision=2.0**-bits)
+    assert rows == 40
+    assert matrix_entropy(eigenvalues) == pytest.approx(entropy_of(states), abs=0.02)
+    within = np.random.default_rng(4).uniform(-0.25, 0.25, (5, 64)) * 2.0**-bits
+    assert spectrum(stored[0] * (1 + within), precision=2.0**-bits)[1] == 0
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_types_are_computed_in_float64(dtype: type) -> None:
     states = cloud(40, 64).astype(dtype)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from matrix_entropy.configuration import checked
+from matrix_entropy.eva_vit import HEADS
 from matrix_entropy.figure_checks import MULTIMODAL
 from matrix_entropy.minigpt_v2 import MiniGPTv2Config
-from matrix_entropy.minigpt_v2_checkpoint import HEADS
 from matrix_entropy.shared_checks import IMAGE_RECORDS
 from matrix_entropy.vision_checks import JOINED, VISION_HEADS
 from test_configuration import ADVICE, BASE, REMOVED, ROOT_SCHEMA, at, changed, refusal

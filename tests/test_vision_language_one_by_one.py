@@ -198,6 +198,23 @@ def test_the_table_of_parts_and_the_schematic_are_the_configuration(built: Path)
     assert rows.tolist() == [str(small_llava.IMAGE_TOKENS), "36"]
 
 
+def test_the_pickles_may_go_once_they_are_converted(built: Path, root: Path) -> None:
+    """Others in their place are noticed; their address is a message's alone."""
+    checkpoint = built / "parts/checkpoint.pth"
+    aside = checkpoint.rename(built / "checkpoint.pth")
+    moved = {"models.my_minigpt.minigpt_v2.fetch_from": "elsewhere.org"}
+    (built / "mine.yaml").write_text(yaml.safe_dump(with_changes(configuration(), moved)))
+    try:
+        done = snakemake_for(root, built, "-n", *TARGETS)
+        assert "Nothing to be done" in done.stdout, done.stdout[-2000:]
+        checkpoint.write_bytes(b"another")
+        done = snakemake_for(root, built, "-n", "results/models/my_minigpt.json")
+        assert "convert_minigpt_v2" in done.stdout
+    finally:
+        aside.rename(checkpoint)
+        (built / "mine.yaml").write_text(yaml.safe_dump(configuration()))
+
+
 def test_captions_are_asked_for(built: Path) -> None:
     texts = [record["text"] for record in read_jsonl(built / "results/prompts/captions.jsonl")]
     assert all(text.endswith("\n" + said) for text, said in zip(texts, TEXTS, strict=True))

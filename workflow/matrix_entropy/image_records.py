@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import random
-import re
-from collections.abc import Sequence
-from pathlib import Path
+from io import BytesIO
+from pathlib import Path, PurePath
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from matrix_entropy.conversations import Turn, joined, string_of, turns_of
 from matrix_entropy.downloads import check_hash
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
-from matrix_entropy.records import Record, value_of
+from matrix_entropy.records import Record
 from matrix_entropy.texts import select_texts
 
 # cc_sbu_align has captions only; what asks for them is one of these.
@@ -26,14 +27,14 @@ INSTRUCTIONS = (
     "Tell me about this picture as fully as you can.",
     "Give a detailed account of the image.",
 )
-PLACEHOLDER = re.compile(r"\s*<image>\s*")
 SUFFIXES = (".jpg", ".png")  # of real images and of generated ones
 MISSING, UNREADABLE = "missing", "unreadable"
 SHOWN = 3  # images named in a message
 # What Pillow raises for bytes that are no image, a damaged one, or one too large to be meant.
 DAMAGED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-Turn = tuple[str, str]  # who speaks, "human" or "gpt", and what
+# One channel of more than 8 bits, whose values Pillow cuts off at 255 where it makes RGB of them:
+# nearly all of the image would be white, or black.
+DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ def read_image_texts(
         The data set's entry:
 
         - ``record``: ``llava_instruct``, which is a list of ``{"image": file, "conversations":
-          [{"from": "human" or "gpt", "value": text}]}`` (LLaVA-Instruct), or ``cc_sbu_align``,
+          [{"from": "human" or "gpt", "value": text}]}`` (LLaVA-Instruct; in larger mixes of it
+          some records are text alone and have no ``image``: it is missing), or ``cc_sbu_align``,
           which is ``{"annotations": [{"image_id": "2", "caption": text}]}`` (second stage of
           MiniGPT-4). The latter's images are ``2.jpg`` or, if there is none, ``2.png``, and the
           instruction of record i, from 0, is one of `INSTRUCTIONS`, drawn by (``instruction_seed``,
@@ -73,7 +75,8 @@ def read_image_texts(
     Returns
     -------
     texts : list of dict
-        ``id`` (position in the file), ``group`` (``all``), ``text`` and ``image`` (path).
+        ``id`` (position in the file), ``group`` (``all``), ``text``, ``image`` (path) and
+        ``image_sha256`` (SHA-256 of that file).
     origin : dict
         ``source`` and ``sha256`` of the records file; its ``records``, those among them left out as
         ``skipped_empty``, ``missing`` or ``unreadable``, and the ``texts`` taken;
@@ -85,7 +88,8 @@ def read_image_texts(
     InputError
         If the file or the folder is missing, the file has another hash or other content; if a
         record has no response, or its image is missing or unreadable, and is not to be left out; if
-        there are fewer texts than the sample takes, or none.
+        an image is named by a path that may lead out of the folder; if there are fewer texts than
+        the sample takes, or none.
     """
     to_be_had = f" To be had from: {dataset['fetch_from']}." if "fetch_from" in dataset else ""
     if not records_file.is_file():
@@ -103,8 +107,8 @@ def read_image_texts(
     images, said = [], []
     for number, record in enumerate(_records(records_file, dataset["record"], name)):
         image, turns = _image_and_turns(record, number, dataset, image_folder, name)
-        images.append(str(image))
-        said.append({"response": _text(turns, dataset.get("separator", "\n"))})
+        images.append(image)
+        said.append({"response": joined(turns, dataset.get("separator", "\n"))})
     if said and not any(record["response"] for record in said):
         raise InputError(
             f"{name} holds no response (a turn from 'gpt', or a caption) in any of its {len(said)} "
@@ -123,10 +127,13 @@ def read_image_texts(
         if found := _faults(texts):
             raise InputError(
                 f"{name}: {_told(found, texts, image_folder)} in {image_folder.absolute()}; put "
-                "whole ones there, or set `missing_images: leave_out` in the data set to go on "
-                f"without these records.{to_be_had}"
+                "whole ones there, with 8 bits a channel, or set `missing_images: leave_out` in "
+                f"the data set to go on without these records.{to_be_had}"
             )
-    hashes = "".join(f"{sha256(text['image'])}\n" for text in texts)
+    # An image may be that of many records.
+    hash_of = {image: sha256(image) for image in dict.fromkeys(text["image"] for text in texts)}
+    texts = [text | {"image_sha256": hash_of[text["image"]]} for text in texts]
+    hashes = "".join(f"{text['image_sha256']}\n" for text in texts)
     return texts, {
         "source": name,
         "sha256": sha256(records_file),
@@ -138,23 +145,46 @@ def read_image_texts(
     }
 
 
-def open_image(path: str | Path) -> Image.Image:
+def open_image(path: str | Path, sha256: str | None = None) -> Image.Image:
     """The image in a file, as RGB and as it is stored: not turned to what its EXIF data may say.
+
+    Transparency is dropped: a pixel has its stored colour, also where it is not to be seen.
+
+    Parameters
+    ----------
+    path : str or Path
+    sha256 : str, optional
+        SHA-256 that the file has to have, in hexadecimal: that of when its text was read.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is no image or a damaged one.
+        If there is no such file, or another one than the hash says; if it is no image, a damaged
+        one, or one with more than 8 bits in its only channel.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no image {path}; put it there, or remove its record.")
     try:
-        with Image.open(path) as image:
+        content = Path(path).read_bytes()
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise InputError(
+                f"{path} is not the image that was read with the texts (its SHA-256 differs); put "
+                "that one back, or delete the data set's .jsonl in results/prompts and run again."
+            )
+        with Image.open(BytesIO(content)) as image:
+            if image.mode in DEEP:
+                raise InputError(
+                    f"{path} cannot be read as an image (mode {image.mode}: more than 8 bits); "
+                    "save it with 8 bits a channel, or remove its record."
+                )
+            image.load()
+            image.info.pop("transparency", None)  # of which Pillow warns, if it is a palette's
             return image.convert("RGB")
     except DAMAGED as error:
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "of no known format" if unknown else " ".join(str(error).split())
         raise InputError(
-            f"{path} cannot be read as an image ({' '.join(str(error).split())}); fetch it again, "
-            "or remove its record."
+            f"{path} cannot be read as an image ({reason}); fetch it again, or remove its record."
         ) from None
 
 
@@ -193,46 +223,38 @@ def _records(records_file: Path, kind: str, name: str) -> list[Record]:
 
 def _image_and_turns(
     record: Record, number: int, dataset: dict[str, Any], image_folder: Path, name: str
-) -> tuple[Path, list[Turn]]:
-    """The image of record number `number`, and what is said of it."""
+) -> tuple[str, list[Turn]]:
+    """The path of the image of record number `number`, and what is said of it.
+
+    The path is empty if the record names no image and is to be left out for that.
+    """
     where = f"{name}, record {number}"
     if dataset["record"] == "llava_instruct":
-        turns = value_of(record, "conversations", where)
-        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-            raise InputError(
-                f"{where}: 'conversations' is no list of turns with 'from' and 'value'; correct it."
-            )
-        return image_folder / _string(record, "image", where), [
-            (_string(turn, "from", where), _string(turn, "value", where)) for turn in turns
-        ]
-    image_id = _string(record, "image_id", where)
-    files = [image_folder / f"{image_id}{suffix}" for suffix in SUFFIXES]
-    image = next((file for file in files if file.is_file()), files[0])
+        turns = turns_of(record, where)
+        if "image" in record:
+            return str(_path(image_folder, string_of(record, "image", where), where)), turns
+        if dataset.get("missing_images", "stop") == "leave_out":
+            return "", turns
+        raise InputError(
+            f"{where} has no field 'image'; it has: {', '.join(record)}; correct it, or set "
+            "`missing_images: leave_out` in the data set to go on without such records."
+        )
+    image_id = string_of(record, "image_id", where)
+    files = [_path(image_folder, f"{image_id}{suffix}", where) for suffix in SUFFIXES]
+    image = next((file for file in files if os.path.isfile(file)), files[0])
     rng = random.Random(f"{dataset.get('instruction_seed', 0)}-{number}")
     instruction = INSTRUCTIONS[int(rng.random() * len(INSTRUCTIONS))]
-    return image, [("human", instruction), ("gpt", _string(record, "caption", where))]
+    return str(image), [("human", instruction), ("gpt", string_of(record, "caption", where))]
 
 
-def _string(record: Record, field: str, where: str) -> str:
-    value = value_of(record, field, where)
-    if not isinstance(value, str):
-        raise InputError(f"{where}: '{field}' is {type(value).__name__}, not text; correct it.")
-    return value
-
-
-def _text(turns: Sequence[Turn], separator: str) -> str:
-    """The turns, joined where they say something; nothing if a response does not, or is not there.
-
-    The mark of the image goes with the white space about it: a line break, in real records.
-    """
-    said = [
-        (speaker, PLACEHOLDER.sub(" ", words).strip() if "<image>" in words else words)
-        for speaker, words in turns
-    ]
-    responses = [words.strip() for speaker, words in said if speaker == "gpt"]
-    if not responses or not all(responses):
-        return ""
-    return separator.join(words for _, words in said if words.strip())
+def _path(image_folder: Path, image: str, where: str) -> Path:
+    """The path of an image, in the folder or in folders of it."""
+    if PurePath(image).is_absolute() or ".." in PurePath(image).parts:
+        raise InputError(
+            f"{where}: the image '{image}' may lie outside the folder of images; name it from that "
+            "folder on, without '..'."
+        )
+    return image_folder / image
 
 
 def _sampled(
@@ -263,7 +285,8 @@ def _faults(texts: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _fault(image: str) -> str | None:
-    if not Path(image).is_file():
+    # Unlike that of Path, this isfile knows that no file has a name too long for the disk.
+    if not os.path.isfile(image):
         return MISSING
     try:
         # All of it: a JPEG that ends too early, as a broken download does, begins like a whole one.
@@ -280,9 +303,13 @@ def _told(faults: dict[str, str], texts: list[dict[str, str]], image_folder: Pat
         (MISSING, "image is missing", "images are missing"),
         (UNREADABLE, "image cannot be read", "images cannot be read"),
     ):
-        files = [text["image"] for text in texts if faults.get(text["id"]) == fault]
+        files = [
+            text["image"].removeprefix(f"{image_folder}/") or f"that of record {text['id']}"
+            for text in texts
+            if faults.get(text["id"]) == fault
+        ]
         if files:
-            first = [file.removeprefix(f"{image_folder}/") for file in files[:SHOWN]]
+            first = files[:SHOWN]
             more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
             number = f"{len(files)} {one if len(files) == 1 else several}"
             parts.append(f"{number} ({', '.join(first)}{more})")

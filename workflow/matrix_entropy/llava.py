@@ -15,6 +15,10 @@ from transformers import AutoConfig, AutoImageProcessor, LlavaForConditionalGene
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.models import check_sizes, context_window, from_folder, load_tokenizer
+from matrix_entropy.vision_language import brought_to
+
+# What transformers' vision encoders call theirs; SigLIP has none.
+CLASS_TOKENS = ("embeddings.class_embedding", "embeddings.cls_token")
 
 
 class Llava:
@@ -22,9 +26,9 @@ class Llava:
 
     The rows of H1 are the patches at the layer of the vision tower that the connector reads
     (``vision_feature_layer``; -2, the last block's input, for LLaVA-1.5: 576 × 1024), without the
-    class token where the model leaves it out (``vision_feature_select_strategy: default``); where
-    the connector reads several layers they stand side by side. The rows of H2 are its output (576
-    × 4096 for the model with 7 billion parameters).
+    first row, the class token, where the model leaves it out (``vision_feature_select_strategy:
+    default``); where the connector reads several layers they stand side by side. The rows of H2 are
+    its output (576 × 4096 for the model with 7 billion parameters).
     """
 
     def __init__(
@@ -37,9 +41,9 @@ class Llava:
         self.name, self.tokenizer, self.image_processor = name, tokenizer, image_processor
         self.context = context_window(model.config)
         self.config = model.config
-        # Of those that the connector reads: LLaVA-1.5 leaves the class token out.
-        self.class_tokens = 0 if model.config.vision_feature_select_strategy == "default" else 1
         self.vision_tower = model.model.vision_tower
+        # transformers leaves the first row out even where the tower has no class token.
+        self.left_out = int(model.config.vision_feature_select_strategy == "default")
         self.connector: torch.nn.Module = model.model.multi_modal_projector
         self.language_model = model.model.language_model
         self.vision_parts: list[torch.nn.Module] = [self.vision_tower, self.connector]
@@ -49,23 +53,25 @@ class Llava:
     def sizes(self) -> dict[str, int]:
         """Of the vision encoder, and the number of image tokens: one for each row of H1."""
         vision: Any = self.config.vision_config
+        names = [name for name, _ in self.vision_tower.named_parameters()]
+        class_tokens = sum(name.endswith(CLASS_TOKENS) for name in names)
+        patches = (vision.image_size // vision.patch_size) ** 2
         return {
             "layers": vision.num_hidden_layers,
             "width": vision.hidden_size,
             "image_size": vision.image_size,
             "patch": vision.patch_size,
-            "image_tokens": (vision.image_size // vision.patch_size) ** 2 + self.class_tokens,
+            "image_tokens": class_tokens + patches - self.left_out,
         }
 
     def patches(self, images: list[Image.Image]) -> torch.Tensor:
         """(batch, patches, vision width): what the connector reads."""
         pixels = self.image_processor(images=images, return_tensors="pt")["pixel_values"]
-        weights = next(self.vision_tower.parameters())
-        states = self.vision_tower(pixels.to(weights), output_hidden_states=True).hidden_states
+        pixels = brought_to(pixels, next(self.vision_tower.parameters()))
+        states = self.vision_tower(pixels, output_hidden_states=True).hidden_states
         chosen = self.config.vision_feature_layer
         layers = [chosen] if isinstance(chosen, int) else chosen
-        first = 1 - self.class_tokens
-        return torch.cat([states[layer][:, first:] for layer in layers], dim=-1)
+        return torch.cat([states[layer][:, self.left_out :] for layer in layers], dim=-1)
 
     def connect(self, patches: torch.Tensor) -> torch.Tensor:
         """(batch, image tokens, width): as many tokens as patches."""
@@ -75,13 +81,13 @@ class Llava:
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """(batch, tokens, width): embeddings of token ids."""
         table = self.language_model.get_input_embeddings()
-        embeddings: torch.Tensor = table(ids.to(table.weight.device))
+        embeddings: torch.Tensor = table(brought_to(ids, table.weight))
         return embeddings
 
-    def read(self, embeddings: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    def read(self, embeddings: torch.Tensor) -> torch.Tensor:
         """(batch, tokens, width): states after the last norm."""
         states: torch.Tensor = self.language_model(
-            inputs_embeds=embeddings, attention_mask=mask, use_cache=False
+            inputs_embeds=embeddings, use_cache=False
         ).last_hidden_state
         return states
 

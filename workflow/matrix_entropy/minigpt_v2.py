@@ -36,6 +36,7 @@ from transformers import (
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json, write_json
 from matrix_entropy.models import load_tokenizer
+from matrix_entropy.vision_language import brought_to
 
 ARCHITECTURE = "minigpt_v2"
 LARGEST_FILE = "5GB"
@@ -152,7 +153,7 @@ class MiniGPTv2(nn.Module):
 
         Patches are in reading order, row by row.
         """
-        pixels = self.pixels(images).to(self.vision_model.device, self.vision_model.dtype)
+        pixels = brought_to(self.pixels(images), next(self.vision_model.parameters()))
         tokens: Tensor = self.ln_vision(self.vision_model(pixels).last_hidden_state)
         return tokens[:, 1:]
 
@@ -170,16 +171,13 @@ class MiniGPTv2(nn.Module):
     def embed(self, ids: Tensor) -> Tensor:
         """Embeddings of token ids, shape (batch, tokens, width)."""
         table = self.language_model.model.embed_tokens
-        embeddings: Tensor = table(ids.to(table.weight.device))
+        embeddings: Tensor = table(brought_to(ids, table.weight))
         return embeddings
 
-    def read(self, embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The language model's states after its last norm, shape (batch, tokens, width).
-
-        ``mask`` is 1 for tokens and 0 for padding, which stands on the right.
-        """
+    def read(self, embeddings: Tensor) -> Tensor:
+        """The language model's states after its last norm, shape (batch, tokens, width)."""
         states: Tensor = self.language_model.model(
-            inputs_embeds=embeddings, attention_mask=mask, use_cache=False
+            inputs_embeds=embeddings, use_cache=False
         ).last_hidden_state
         return states
 

@@ -125,7 +125,10 @@ class Stages:
         try:
             with exact, reversed_image_tokens(self.model) if back else nullcontext():
                 for some in _pieces(numbers, self.batch):
-                    images = [open_image(self.records[number]["image"]) for number in some]
+                    images = [
+                        open_image(record["image"], record.get("image_sha256"))
+                        for record in (self.records[number] for number in some)
+                    ]
                     if self.operation == ROTATED:
                         images = [rotated(image) for image in images]
                     patches = self.model.patches(images)
@@ -159,11 +162,11 @@ class Stages:
             for some in _pieces(list(same), self.batch):
                 read = np.array([[*front, *ids[number]] for number in some])
                 text = self.model.embed(torch.from_numpy(read))
-                self.collection.add(H4, some, self.model.read(text, None)[:, first:])
+                self.collection.add(H4, some, self.model.read(text)[:, first:])
                 at = [number - numbers[0] for number in some]
                 image = torch.from_numpy(image_tokens[at]).to(text)
                 both = torch.cat([text[:, : len(front)], image, text[:, len(front) :]], dim=1)
-                states = self.model.read(both, None)
+                states = self.model.read(both)
                 self.collection.add(H3, some, states[:, first : len(front) + count])
                 self.collection.add(H5, some, states[:, first:])
 
@@ -190,7 +193,8 @@ def measure(
     Parameters
     ----------
     records : sequence of dict
-        ``id``, ``group``, ``text`` and ``image``, the path of a file.
+        ``id``, ``group``, ``text`` and ``image``, the path of a file; with ``image_sha256``, the
+        file's SHA-256 when the text was read, a file that has another one is refused.
     operation : str
         What is done to the images: one of `OPERATIONS`.
     provenance : dict

@@ -297,7 +297,7 @@ def _loss(pupil: Pupil, pictures: list[Image.Image], examples: Sequence[Example]
     text = model.embed(pad_sequence([example.ids for example in examples], batch_first=True))
     image = model.connect(model.patches(pictures))
     # The model is causal: what fills shorter texts up on the right changes nothing before it.
-    states = model.read(torch.cat([text[:, :front], image, text[:, front:]], dim=1), None)
+    states = model.read(torch.cat([text[:, :front], image, text[:, front:]], dim=1))
     labels = pad_sequence(
         [
             torch.where(torch.arange(len(example.ids)) < example.before, NOT_PREDICTED, example.ids)

@@ -8,7 +8,12 @@ import pandas as pd
 
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.model_tables import KEYS
-from matrix_entropy.multimodal_metrics import POSITIONS, image_reduction, image_text_alignment
+from matrix_entropy.multimodal_metrics import (
+    NONE,
+    POSITIONS,
+    image_reduction,
+    image_text_alignment,
+)
 from matrix_entropy.tables import TITLES, Layout
 
 Entry = dict[str, Any]
@@ -64,10 +69,10 @@ def operation_table(values: pd.DataFrame, changes: pd.DataFrame) -> tuple[pd.Dat
     `matrix_entropy.multimodal_values.paired_changes`.
     """
     values = values.merge(changes, how="left", on=["model", "dataset", "operation", "position"])
-    return (
-        _described(_long(values, MEASURES | CHANGES)),
-        Layout(("run", "measure", "quantity"), "variant"),
-    )
+    table = _long(values, MEASURES | CHANGES)
+    # What is not changed has no change.
+    table = table[~(table["measure"].isin(CHANGES) & (table["variant"] == VARIANTS[NONE]))]
+    return _described(table), Layout(("run", "measure", "quantity"), "variant")
 
 
 def _long(values: pd.DataFrame, measures: dict[str, str] = MEASURES) -> pd.DataFrame:

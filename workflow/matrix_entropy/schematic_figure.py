@@ -53,15 +53,23 @@ def schematic_captions(figure: dict[str, Any], models: dict[str, Entry]) -> tupl
         else ""
     )
     begun = [_title(name, entry) for name, entry in models.items() if entry.get("bos")]
-    special = (
-        "No row is a class token's; H3 to H5 have one more, of the token that begins a sequence, "
-        f"for {' and '.join(begun)}."
+    classed = [
+        _title(name, entry)
+        for name, entry in models.items()
+        if entry["vision"]["image_tokens"] > _patches(entry)
+    ]
+    special = [
+        f"A row of all but H4 is a class token's for {' and '.join(classed)}."
+        if classed
+        else "No row is a class token's.",
+        f"H3 to H5 have one more, of the token that begins a sequence, for {' and '.join(begun)}."
         if begun
-        else "No row is a class token's or that of a token that begins a sequence."
-    )
+        else "A token that begins a sequence has none.",
+    ]
     return figure.get("title", figure["name"]), (
         f"{warning}Rows × width of the hidden states whose entropy is measured at each place; "
-        f"{TEXT}: tokens of the text. {special}"
+        f"{TEXT}: tokens of the text. H1 is what the connector reads, H3 to H5 follow the last "
+        f"normalisation. {' '.join(special)}"
     )
 
 
@@ -70,8 +78,8 @@ def schematic_numbers(models: dict[str, Entry]) -> pd.DataFrame:
 
     Columns: ``model``, ``model_title``, ``stand_in``, ``position`` (of `POSITIONS`), ``rows`` (as
     written: "576", "T" or "576 + T", where T is the number of the text's tokens), ``width`` and
-    ``counted`` (what the rows are). Neither a class token nor one of the beginning of a sequence
-    is among them; with ``bos: true`` the caption says that H3 to H5 have a row more.
+    ``counted`` (what the rows are). The caption says whether a class token is among them, or with
+    ``bos: true`` one that begins a sequence, which is not in these numbers.
 
     Parameters
     ----------
@@ -83,9 +91,10 @@ def schematic_numbers(models: dict[str, Entry]) -> pd.DataFrame:
     for name, entry in models.items():
         vision, language = entry["vision"], entry["width"]
         tokens = str(vision["image_tokens"])
-        patches = (vision["image_size"] // vision["patch"]) ** 2
+        # More tokens than patches: the connector reads the class token as well.
+        seen = max(_patches(entry), vision["image_tokens"])
         shapes = (
-            (str(patches), vision["width"]),
+            (str(seen), vision["width"]),
             (tokens, language),
             (tokens, language),
             (TEXT, language),
@@ -104,6 +113,10 @@ def schematic_numbers(models: dict[str, Entry]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _patches(entry: Entry) -> int:
+    return int((entry["vision"]["image_size"] // entry["vision"]["patch"]) ** 2)
 
 
 def _title(name: str, entry: Entry) -> str:

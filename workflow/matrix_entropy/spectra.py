@@ -15,15 +15,18 @@ from scipy.linalg import blas
 Float64 = NDArray[np.float64]
 
 # Rounding leaves a row that equals the mean with a norm of a few units in the last place of what
-# was subtracted; eight of them is a wide margin that no real row comes near.
-ROUNDING_UNITS = 8
+# was subtracted; eight of them is a wide margin that no real row comes near. In half precision,
+# eight units are a few percent of a row, and neighbouring patches of an image differ by less: there
+# it is what storing a number alone does to it.
+ROUNDING_UNITS, HALF_PRECISION_UNITS = 8, 0.5
+HALF_PRECISION = 2.0**-11  # no type of 32 bits is as coarse
 
 
 def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tuple[Float64, int]:
     """Eigenvalues of the normalised covariance of one text's hidden states.
 
     Rows whose distance from the token mean is only rounding error
-    (``‖z − m‖ ≤ 8 ε (‖z‖ + ‖m‖)``) carry no direction and are dropped.
+    (``‖z − m‖ ≤ 8 ε (‖z‖ + ‖m‖)``; in half precision, ½ ε) carry no direction and are dropped.
 
     Parameters
     ----------
@@ -97,4 +100,5 @@ def _rows_with_direction(
     # ‖z‖² from what is at hand: z = (z − m) + m.
     squared_rows = squared_norms + 2.0 * (centred @ mean) + squared_mean
     scale = np.sqrt(np.maximum(squared_rows, 0.0)) + np.sqrt(squared_mean)
-    return np.sqrt(squared_norms) > ROUNDING_UNITS * precision * scale
+    units = HALF_PRECISION_UNITS if precision > HALF_PRECISION else ROUNDING_UNITS
+    return np.sqrt(squared_norms) > units * precision * scale

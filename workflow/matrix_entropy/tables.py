@@ -54,6 +54,8 @@ DECIMALS = {
     "ppl_windows": 2,
     "effective_rank": 1,
     "accuracy": 3,
+    "change": 5,
+    "change_sem": 5,
 }
 OTHER_DECIMALS = 4
 SOURCES = ("value", "published", "difference")

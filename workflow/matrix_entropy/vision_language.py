@@ -70,11 +70,10 @@ class VisionLanguage(Protocol):
         """(batch, tokens, width): embeddings of token ids, on the language model's device."""
         ...
 
-    def read(self, embeddings: Tensor, mask: Tensor | None) -> Tensor:
+    def read(self, embeddings: Tensor) -> Tensor:
         """(batch, tokens, width): states after the last norm, a row for each embedding.
 
-        The language model is causal: a row depends on the embeddings up to its own only. ``mask``
-        (batch, tokens) is zero where a shorter text is filled up on the right; None: nowhere.
+        The language model is causal: a row depends on the embeddings up to its own only.
         """
         ...
 
@@ -148,6 +147,16 @@ def check_room(
             f"({model.context}) has room for {room}; {len(too_long)} of {len(records)} texts are "
             f"too long: set `max_tokens: {room}` for the data set, which cuts them, or remove them."
         )
+
+
+def brought_to(inputs: Tensor, weight: Tensor) -> Tensor:
+    """Inputs on the device of the weight that reads them; numbers, not ids, in its type too.
+
+    An offloaded weight is on no device ("meta") until its module is called: accelerate's hooks then
+    bring both to where the module runs, so such inputs stay where they are.
+    """
+    dtype = weight.dtype if inputs.is_floating_point() else inputs.dtype
+    return inputs.to(inputs.device if weight.is_meta else weight.device, dtype)
 
 
 @contextmanager

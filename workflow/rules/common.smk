@@ -24,7 +24,13 @@ os.environ.update(
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
-from matrix_entropy import configuration, entries, experiments, multimodal_metrics
+from matrix_entropy import (
+    configuration,
+    entries,
+    experiments,
+    minigpt_v2_parts,
+    multimodal_metrics,
+)
 from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images
 
@@ -265,11 +271,20 @@ def pictures_of(wildcards):
     return [f"results/pictures/{wildcards.dataset}"] if wildcards.dataset in DRAWN else []
 
 
-def parts_of_minigpt(wildcards):
-    """What a MiniGPT-v2 is made of, as far as it is there; reading what is not says so."""
-    parts = MODELS[wildcards.model]["minigpt_v2"]
-    files = [parts["checkpoint"], parts["vision_encoder"]]
-    return [path for path in files if Path(path).is_file()]
+def vision_sizes(wildcards):
+    """A vision encoder's sizes; what it is called is for tables and figures."""
+    keys = ("layers", "width", "image_size", "patch", "image_tokens")
+    return only(MODELS[wildcards.model]["vision"], *keys)
+
+
+def part_marks(wildcards):
+    """Size and time of the files that a MiniGPT-v2 is made of, so that others are noticed.
+
+    Of those that are gone, what was recorded: once it is made, nobody has to keep them.
+    """
+    record = Path(f"results/models/{wildcards.model}.made_of.json")
+    recorded = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    return minigpt_v2_parts.marks(MODELS[wildcards.model]["minigpt_v2"], recorded)
 
 
 def image_metrics_of(wildcards):

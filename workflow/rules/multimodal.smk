@@ -67,7 +67,7 @@ rule read_image_texts:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
             *("bundled", "url", "path", "sha256", "hub", "revision", "files", "licence"),
-            *("images", "fetch_from", *OF_RECORDS),
+            *("images", *OF_RECORDS),
         ),
     message:
         "Reading the texts and images of {wildcards.dataset}"
@@ -75,13 +75,36 @@ rule read_image_texts:
         "../scripts/read_image_texts.py"
 
 
+rule find_minigpt_v2_parts:
+    """Look for the files that a MiniGPT-v2 is made of, and record their hashes."""
+    input:
+        code=code("find_minigpt_v2_parts"),
+    output:
+        "results/models/{model}.made_of.json",
+    log:
+        "results/logs/find_minigpt_v2_parts/{model}.log",
+    wildcard_constraints:
+        model=names(MODELS, "minigpt_v2"),
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        parts=lambda wildcards: only(
+            MODELS[wildcards.model]["minigpt_v2"], "checkpoint", "vision_encoder"
+        ),
+        marks=part_marks,
+    message:
+        "Looking for the parts of {wildcards.model}"
+    script:
+        "../scripts/find_minigpt_v2_parts.py"
+
+
 rule convert_minigpt_v2:
     """MiniGPT-v2 out of the authors' pickles and Llama-2-chat, once, as safetensors."""
     input:
+        parts="results/models/{model}.made_of.json",
         language=lambda wildcards: (
             f"results/models/{MODELS[wildcards.model]['minigpt_v2']['language_model']}.json"
         ),
-        parts=parts_of_minigpt,
         code=code("convert_minigpt_v2"),
     output:
         folder=directory("results/models/{model}"),
@@ -97,8 +120,10 @@ rule convert_minigpt_v2:
         mem_mb=lambda wildcards, attempt: attempt * (8000 + 4 * parameters(wildcards) // 2**20),
         runtime=minutes(120),
     params:
-        parts=lambda wildcards: MODELS[wildcards.model]["minigpt_v2"],
-        vision=lambda wildcards: MODELS[wildcards.model]["vision"],
+        parts=lambda wildcards: only(
+            MODELS[wildcards.model]["minigpt_v2"], "checkpoint", "vision_encoder"
+        ),
+        vision=vision_sizes,
     message:
         "Putting together {wildcards.model}"
     script:
@@ -163,9 +188,10 @@ rule measure_images:
         mem_mb=model_memory,
         runtime=minutes(720),
     params:
-        options=lambda wildcards: only(
-            MODELS[wildcards.model], "layers", "width", "vision", "bos", "dtype", "device_map"
-        ),
+        options=lambda wildcards: {
+            **only(MODELS[wildcards.model], "layers", "width", "bos", "dtype", "device_map"),
+            "vision": vision_sizes(wildcards),
+        },
         max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens"),
     message:
         "Entropies of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"

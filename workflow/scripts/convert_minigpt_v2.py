@@ -5,8 +5,9 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 from pathlib import Path
 
 from matrix_entropy.console import job
+from matrix_entropy.eva_vit import eva_vit
 from matrix_entropy.files import read_json, weights_sha256, write_json
-from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2, eva_vit
+from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
 from matrix_entropy.provenance import described
 
 with job(snakemake.log[0]) as log:
@@ -19,7 +20,6 @@ with job(snakemake.log[0]) as log:
         Path(language["folder"]),
         folder,
         eva_vit(*(vision[key] for key in ("layers", "width", "image_size", "patch"))),
-        fetch_from=parts.get("fetch_from"),
     )
     record = {
         "model": snakemake.wildcards.model,

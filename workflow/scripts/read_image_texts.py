@@ -10,7 +10,11 @@ from matrix_entropy.hub_texts import hub_file
 from matrix_entropy.image_records import read_image_texts
 
 with job(snakemake.log[0]) as log:
-    dataset = snakemake.params.dataset
+    dataset = dict(snakemake.params.dataset)
+    # For messages alone: as a parameter, another address would make all anew.
+    fetch_from = snakemake.config["datasets"][snakemake.wildcards.dataset].get("fetch_from")
+    if fetch_from is not None:
+        dataset["fetch_from"] = fetch_from
     if "hub" in dataset:
         source, came_from = hub_file(dataset, snakemake.wildcards.dataset)
         name = f"{dataset['hub']}/{dataset['files'][0]}"
