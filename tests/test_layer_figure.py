@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.figure_style import COLOURS, save_figure
+from matrix_entropy.figure_style import COLOURS, GREY, save_figure
 from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
 
 PANELS = {"Long": ["good long", "bad long"], "Short": ["good short", "bad short"]}
@@ -166,3 +166,52 @@ def test_all_texts_in_one_group_need_no_panel(metrics: pd.DataFrame) -> None:
     assert len(figure.axes) == 2
     assert figure.axes[0].get_legend().get_texts()[0].get_text().startswith("all texts")
     plt.close(figure)
+
+
+def grey_curves(groups: list[str], blocks: float = 1.0) -> pd.DataFrame:
+    """Published curves of five blocks, the last of which stands at four times ``blocks``."""
+    return pd.DataFrame(
+        {
+            "group": np.repeat(groups, 5),
+            "block": np.tile(np.arange(5) * blocks, len(groups)),
+            "mean": np.linspace(-0.5, 0.7, 5 * len(groups)),
+            "std": 0.1,
+            "published_blocks": 5,
+        }
+    )
+
+
+def test_a_published_curve_stands_in_grey_behind_ours(metrics: pd.DataFrame) -> None:
+    curves = layer_curves(metrics, PANELS)
+    published = grey_curves(["good long", "bad long", "another"])
+    figure = draw_layers(curves, "A title", "A subtitle", published)
+    axis = figure.axes[0]
+    grey = [line for line in axis.lines if line.get_color() == GREY and line.get_marker() == "None"]
+    theirs = published[published["group"] == "bad long"]
+    assert any(np.array_equal(line.get_ydata(), theirs["mean"]) for line in grey)
+    assert len(grey) == 2, "none of a group that is not drawn"
+    assert max(line.get_zorder() for line in grey) < axis.lines[0].get_zorder()
+    assert axis.get_ylim()[0] < -0.6, "its bars are on the page"
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names[3:] == ["published: good long (5 blocks)", "published: bad long (5 blocks)"]
+    condensed = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert not any(name.startswith("published") for name in condensed)
+    plt.close(figure)
+
+
+def test_a_curve_stretched_to_another_depth_is_said_to_be(metrics: pd.DataFrame) -> None:
+    published = grey_curves(["good long"], blocks=0.5)
+    figure = draw_layers(layer_curves(metrics, PANELS), "A title", "A subtitle", published)
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert names[-1] == "published: good long (5 blocks, stretched)"
+    plt.close(figure)
+
+
+def test_without_a_published_curve_the_figure_is_as_it_was(
+    metrics: pd.DataFrame, tmp_path: Path
+) -> None:
+    curves = layer_curves(metrics, PANELS)
+    for number, published in enumerate((None, grey_curves([]), grey_curves(["another"]))):
+        figure = draw_layers(curves, "A title", "A subtitle", published)
+        save_figure(figure, curves, [tmp_path / f"{number}.png"])
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1

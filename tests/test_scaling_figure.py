@@ -23,7 +23,7 @@ from figure_values import (
     words,
 )
 from matrix_entropy.errors import InputError
-from matrix_entropy.figure_style import COLOURS
+from matrix_entropy.figure_style import COLOURS, GREY, save_figure
 from matrix_entropy.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
 
 
@@ -224,3 +224,28 @@ def test_no_entropy_at_all_is_said() -> None:
 def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:
     values = made_values()
     check_same_bytes(lambda: draw(values), scaling_fits(scaling_numbers(values)), tmp_path)
+
+
+def test_published_points_stand_in_grey_behind_ours() -> None:
+    values = made_values(datasets=("dolly", "wiki"))
+    numbers = scaling_numbers(values)
+    columns = ["dataset", "family", "parameters", "entropy_a", "effective_rank_geometric", "loss"]
+    published = numbers[columns].assign(ppl_windows=12.5, entropy_a=numbers["entropy_a"] / 2)
+    figure = draw_scaling(numbers, scaling_fits(numbers), "A title", "A subtitle", published)
+    entropy, perplexity = figure.axes[1], figure.axes[7]
+    theirs = published[published["dataset"] == "wiki"]
+    np.testing.assert_array_equal(entropy.lines[0].get_ydata(), theirs["entropy_a"])
+    np.testing.assert_array_equal(perplexity.lines[0].get_ydata(), theirs["ppl_windows"])
+    assert entropy.lines[0].get_color() == GREY
+    assert entropy.lines[0].get_zorder() < entropy.lines[1].get_zorder()
+    assert legend_of(figure)[-1] == "published"
+    check_layout(figure)
+
+
+def test_without_published_points_the_figure_is_as_it_was(tmp_path: Path) -> None:
+    numbers = scaling_numbers(made_values())
+    nothing = numbers.iloc[:0]
+    for name, published in (("none", None), ("empty", nothing)):
+        figure = draw_scaling(numbers, scaling_fits(numbers), "A title", "A subtitle", published)
+        save_figure(figure, numbers, [tmp_path / f"{name}.png"])
+    assert (tmp_path / "none.png").read_bytes() == (tmp_path / "empty.png").read_bytes()

@@ -7,6 +7,7 @@ the same means under two controls, since length and the first token move them mo
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -27,6 +28,7 @@ CONTROLS = {
     f"{VALUE}_without_first_row": ("first row left out", (0, (4, 1.5)), "x"),
     f"{VALUE}_equal_length": ("texts cut to equal length", (0, (1, 1.2)), "+"),
 }
+PUBLISHED_DASHES = ("-", (0, (4, 1.5)))  # of the first and the second group of a panel
 
 
 def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.DataFrame:
@@ -71,11 +73,15 @@ def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
+def draw_layers(
+    curves: pd.DataFrame, title: str, subtitle: str, published: pd.DataFrame | None = None
+) -> Figure:
     """Draw the curves of `layer_curves`, each panel with its controls on the same scale.
 
     Several panels stand side by side with their controls below, a single one has them beside it.
     The bound is drawn where it is near enough to the curves, and its value stands in the legend.
+    ``published``, from `matrix_entropy.published_curves.published_layers`, stands in grey behind
+    the curves of the groups that it has.
     """
     styled()
     panels = list(dict.fromkeys(curves["panel"]))
@@ -85,6 +91,9 @@ def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
     # A legend of many groups takes its own room, not that of the curves.
     most_groups = int(curves.groupby("panel")["group"].nunique().max())
     legend = 0.16 * max(0, most_groups - 2)
+    if published is not None:
+        published = published[published["group"].isin(curves["group"])]
+        legend += 0.16 * most_groups * (len(published) > 0)
     figure, grid = plt.subplots(
         rows,
         columns,
@@ -95,11 +104,14 @@ def draw_layers(curves: pd.DataFrame, title: str, subtitle: str) -> Figure:
         layout="constrained",
     )
     axes = grid.reshape(parts, len(panels))
-    low, high = _limits(curves, list(controls.values()))
+    low, high = _limits(curves, list(controls.values()), published)
     for column, panel in enumerate(panels):
         part = curves[curves["panel"] == panel]
         groups = list(dict.fromkeys(part["group"]))
-        _legend(axes[0][column], panel, _draw_groups(axes[0][column], part, groups, high))
+        handles = _draw_groups(axes[0][column], part, groups, high)
+        if published is not None:
+            handles += _draw_published(axes[0][column], published, groups)
+        _legend(axes[0][column], panel, handles)
         if controls:
             handles = _draw_controls(axes[1][column], part, groups, controls)
             _legend(axes[1][column], f"{panel}: controls" if panel else "Controls", handles)
@@ -120,10 +132,14 @@ def _short(name: str) -> str:
     return name.removeprefix("matrix_entropy_")
 
 
-def _limits(curves: pd.DataFrame, controls: list[str]) -> tuple[float, float]:
+def _limits(
+    curves: pd.DataFrame, controls: list[str], published: pd.DataFrame | None
+) -> tuple[float, float]:
     """Limits of the ordinate: all curves and bars, and the bound unless it is far above them."""
     mean, std = curves["normalised_mean"], curves["normalised_std"]
     means = [curves[f"{name}_mean"] for name in controls]
+    if published is not None:
+        means += [published["mean"] - published["std"], published["mean"] + published["std"]]
     low = float(pd.concat([mean - std, *means]).min())
     high = float(pd.concat([mean + std, *means]).max())
     bound = float(curves["entropy_bound_mean"].max())
@@ -156,6 +172,30 @@ def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float)
     name = f"bound log min(N−1, d) / log d: {values}{beyond}"
     handles, _ = axis.get_legend_handles_labels()
     return [*handles, Line2D([], [], color=GREY, lw=0.8, label=name)]
+
+
+def _draw_published(axis: Axes, published: pd.DataFrame, groups: list[str]) -> list[Any]:
+    """The paper's means with bars of one standard deviation; gives the legend's entries."""
+    handles = []
+    for group, dashes in zip(groups, cycle(PUBLISHED_DASHES), strict=False):
+        curve = published[published["group"] == group]
+        if curve.empty:
+            continue
+        axis.errorbar(
+            curve["block"],
+            curve["mean"],
+            curve["std"],
+            color=GREY,
+            lw=1.1,
+            ls=dashes,
+            elinewidth=0.5,
+            zorder=1.5,  # behind all that is rebuilt
+        )
+        blocks = curve["published_blocks"].iloc[0]
+        stretched = "" if curve["block"].iloc[-1] == blocks - 1 else ", stretched"
+        name = f"published: {plain(group)} ({blocks} blocks{stretched})"
+        handles.append(Line2D([], [], color=GREY, lw=1.1, ls=dashes, label=name))
+    return handles
 
 
 def _draw_controls(

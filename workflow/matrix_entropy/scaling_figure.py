@@ -39,6 +39,7 @@ MARKS: dict[str, Any] = {"ls": "", "ms": 4}
 # Wider than the full marks, as the two perplexities of a model nearly agree.
 HOLLOW: dict[str, Any] = {"ls": "", "ms": 6.5, "mfc": "none", "mew": 0.9}
 MARKS_OF = {"ppl_windows": HOLLOW}
+PUBLISHED: dict[str, Any] = {"color": GREY, "lw": 0.9, "ms": 3, "zorder": 1.5, "alpha": 0.8}
 NULL_OF_ROW = {"entropy_a": "null_entropy_a", "effective_rank_geometric": "null_effective_rank"}
 DRAWN = (
     "model",
@@ -146,11 +147,18 @@ def _null(part: pd.DataFrame) -> Null | None:
     return null_of(shown["entropy_a"], shown["width"])
 
 
-def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle: str) -> Figure:
+def draw_scaling(
+    numbers: pd.DataFrame,
+    fits: pd.DataFrame,
+    title: str,
+    subtitle: str,
+    published: pd.DataFrame | None = None,
+) -> Figure:
     """Draw the numbers of `scaling_numbers` and the fits of `scaling_fits`.
 
     A column per data set and a row per indicator that was measured, each with one ordinate; one
-    logarithmic abscissa for all. Both perplexities, where measured, share a row.
+    logarithmic abscissa for all. Both perplexities, where measured, share a row. ``published``,
+    from `matrix_entropy.published_curves.published_sizes`, stands in grey behind them.
     """
     styled()
     shown = numbers[numbers["shown"]]
@@ -174,6 +182,9 @@ def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle
             if part[_columns(row)].isna().all(axis=None):
                 say(axis, "not measured")
             for family, look in families.items():
+                if published is not None:
+                    theirs = published[published["dataset"] == dataset]
+                    _draw_published(axis, theirs[theirs["family"] == family], row, look)
                 _draw(axis, part[part["family"] == family], row, look)
                 measured = part[(part["family"] == family) & part[row].notna()]
                 _draw_law(axis, measured, panel_fits, family, look)
@@ -189,9 +200,20 @@ def draw_scaling(numbers: pd.DataFrame, fits: pd.DataFrame, title: str, subtitle
             log_ordinate(line_of_axes[0])
     figure.align_ylabels(axes[:, 0])
     measures = [name for name in PERPLEXITIES if shown[name].notna().any()]
-    frame_figure(figure, title, subtitle, _handles(families, measures))
+    handles = _handles(families, measures)
+    if published is not None and len(published):
+        # At the places of the models of these names, also where those are stand-ins.
+        label = "published, by name" if numbers["stand_in"].any() else "published"
+        handles.append(Line2D([], [], label=label, **PUBLISHED, marker=MARKERS[0]))
+    frame_figure(figure, title, subtitle, handles)
     label_sizes(figure, list(axes[-1]), shown)
     return figure
+
+
+def _draw_published(axis: Axes, part: pd.DataFrame, row: str, look: dict[str, Any]) -> None:
+    # The paper's perplexity is held against that of windows.
+    column = "ppl_windows" if row in PERPLEXITIES else row
+    axis.plot(part["parameters"], part[column], **PUBLISHED, marker=look["marker"])
 
 
 def _columns(row: str) -> list[str]:

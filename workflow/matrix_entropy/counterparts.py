@@ -1,0 +1,50 @@
+"""Which figures and tables have a published counterpart, and in which file their numbers stand."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Entry = dict[str, Any]
+
+# Read without pandas, since every plan of the workflow asks for it.
+LAYERS = Path(__file__).parents[2] / "data" / "published" / "liang2024_figures.csv"
+
+
+def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Of the figures and tables that have a published counterpart, the file of their numbers.
+
+    Parameters
+    ----------
+    entries : mapping
+        ``figures:`` and ``tables:`` of the configuration, by name.
+
+    Returns
+    -------
+    dict
+        The path below the working folder that each is compared by.
+    """
+    files = {}
+    for name, entry in entries.items():
+        kind = entry.get("kind", "layers")
+        if "paper" not in entry:
+            continue
+        if kind == "published_entropy":
+            files[name] = f"figures/{name}.fits.csv"
+        elif "table" in entry:
+            files[name] = f"results/tables/{name}.csv"
+        elif kind in ("scaling", "token_selection") or (
+            kind == "layers" and (entry["model"], entry["dataset"]) in _drawn()
+        ):
+            files[name] = f"figures/{name}.csv"
+    return files
+
+
+@functools.cache
+def _drawn() -> frozenset[tuple[str, str]]:
+    """Models and data sets that Liang's figures show."""
+    with LAYERS.open(encoding="utf-8", newline="") as lines:
+        return frozenset((row["model"], row["dataset"]) for row in csv.DictReader(lines))

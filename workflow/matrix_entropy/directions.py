@@ -1,0 +1,207 @@
+"""Whether something rises or falls in the paper and here: what a stand-in can be compared in.
+
+Every row is of a number that has no scale to differ in, or of which only the sign is read: a rank
+correlation with size or depth, a change, a share of blocks. It stands on both sides, but for the
+likeness of two curves, which nobody published. Where a direction begins is a convention; of points
+that were read off a figure it is where the reading errors end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+# Both are conventions. A rank correlation nearer to zero than the first is no direction; the second
+# is what rounding to four decimals can do to the difference of two values.
+CLEAR = 0.5
+CHANGED = 1e-4
+LEAST_SIZES = 3
+DECIMALS = 9  # of what is told from a threshold, more than is printed anywhere
+
+# Which indicators are followed from the smallest model to the largest.
+WITH_SIZE = ("matrix_entropy", "effective_rank", "loss", "ppl", "accuracy")
+# Pairs that a table of Wei et al. 2024 sets against one another, in a column of it.
+PAIRS: dict[str, tuple[str, list[tuple[str, str]]]] = {
+    "2": ("variant", [("base", "lora")]),
+    "3": (
+        "variant",
+        [("empty", prompt) for prompt in ("prompt1", "prompt2", "prompt3", "average_1_to_3")],
+    ),
+    "5": (
+        "indicator",
+        [
+            ("h1_vision_encoder", "h2_connector"),
+            ("h3_llm_image", "h5_llm_image_text"),
+            ("h4_llm_text", "h5_llm_image_text"),
+        ],
+    ),
+    "6": ("variant", [("base", "rotate_image_clockwise"), ("base", "reverse_after_connector")]),
+}
+# The groups of a panel of Liang 2024, the blue one first.
+GROUPS = (
+    ("good long", "bad long"),
+    ("good condensed", "bad condensed"),
+    ("utopian", "dystopian"),
+)
+
+
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's rank correlation; 0 where one of the two does not vary.
+
+    Examples
+    --------
+    >>> rank_correlation([1, 2, 3], [0.5, 0.4, 0.1]), rank_correlation([1, 2], [7, 7])
+    (-1.0, 0.0)
+    """
+    ranks = [rankdata(values) for values in (x, y)]
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return 0.0
+    return float(np.round(np.corrcoef(*ranks)[0, 1], 12))
+
+
+def word(number: float, least: float, words: tuple[str, str, str]) -> str:
+    """The first word above ``least``, the second below ``−least``, else the third; "" of NaN."""
+    if np.isnan(number):
+        return ""
+    # A difference of just the last printed digit has no exact double.
+    number = round(number, DECIMALS)
+    return words[0] if number > least else words[1] if number < -least else words[2]
+
+
+def size_directions(numbers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rank correlation of every indicator of `WITH_SIZE` with the size of the models.
+
+    Parameters
+    ----------
+    numbers : DataFrame
+        ``model_family``, ``dataset``, ``indicator`` (published names), ``published``,
+        ``published_parameters``, ``rebuilt`` and ``rebuilt_parameters``; NaN where one is missing.
+        Sizes that are missing on one side are left out on the other.
+    """
+    rows = []
+    chosen = numbers[numbers["indicator"].isin(WITH_SIZE) & numbers["published"].notna()]
+    keys = ["model_family", "dataset", "indicator"]
+    for (family, dataset, indicator), part in chosen.groupby(keys, sort=False):
+        both = part.dropna(subset="rebuilt")
+        values = (np.nan, np.nan)
+        if len(both) >= LEAST_SIZES:
+            values = (
+                rank_correlation(both["published_parameters"], both["published"]),
+                rank_correlation(both["rebuilt_parameters"], both["rebuilt"]),
+            )
+        elif len(part) >= LEAST_SIZES:
+            values = (rank_correlation(part["published_parameters"], part["published"]), np.nan)
+        where = {"quantity": f"{indicator} with size", "model": family, "dataset": dataset}
+        reason = f"rank correlation with size; by convention flat between −{CLEAR:g} and {CLEAR:g}"
+        rows.append(_row(where, values, CLEAR, ("rises", "falls", "flat"), reason))
+    return rows
+
+
+def pair_directions(numbers: pd.DataFrame, table: str) -> list[dict[str, Any]]:
+    """Change from the first to the second of every pair that the table sets against each other.
+
+    ``numbers`` has ``model``, ``dataset``, ``indicator``, ``variant``, ``published`` and
+    ``rebuilt``, one row for each number that the table prints.
+    """
+    column, pairs = PAIRS[table]
+    (other,) = {"variant", "indicator"} - {column}
+    rows = []
+    for (model, dataset, named), part in numbers.groupby(["model", "dataset", other], sort=False):
+        values = part.set_index(column)[["published", "rebuilt"]]
+        for first, second in pairs:
+            change = values.loc[second] - values.loc[first]
+            quantity = f"{named}: {first} to {second}"
+            if column == "indicator":
+                quantity = f"{first} to {second}"
+            where = {"quantity": quantity, "model": model, "dataset": dataset}
+            rows.append(
+                _row(
+                    where,
+                    (change["published"], change["rebuilt"]),
+                    CHANGED,
+                    ("rises", "falls", "unchanged"),
+                    f"change; by convention unchanged within {CHANGED:g}",
+                )
+            )
+    return rows
+
+
+def layer_directions(
+    published: Mapping[str, np.ndarray],
+    errors: Mapping[str, np.ndarray],
+    rebuilt: Mapping[str, np.ndarray],
+) -> list[dict[str, Any]]:
+    """Order of the groups, change over depth and shape of curves of one figure of Liang 2024.
+
+    The order is the share of blocks in which the first group of a panel lies above the second,
+    less one half. The change is that from the first block to the last; it is none, on both sides,
+    within the sum of the reading errors of the two published points. The shape is the rank
+    correlation with the published curve at the same share of the depth: a number of the two curves
+    together, so that ``published`` is NaN.
+
+    Parameters
+    ----------
+    published, rebuilt : mapping
+        Means of every group, from the first block to the last; there may be fewer blocks here.
+    errors : mapping
+        Bounds of the reading errors of ``published``, block by block.
+    """
+    rows = []
+    for first, second in GROUPS:
+        if first in published:
+            shares = [
+                float(np.mean(side[first] > side[second])) - 0.5
+                if first in side and second in side
+                else np.nan
+                for side in (published, rebuilt)
+            ]
+            where = {"quantity": "share of blocks above, less 1/2", "group": f"{first}, {second}"}
+            reason = "in which the first group has the higher mean"
+            rows.append(_row(where, shares, 0.0, ("above", "below", "as often as not"), reason))
+    for group, curve in published.items():
+        ours = rebuilt.get(group)
+        changes = [np.nan if side is None else side[-1] - side[0] for side in (curve, ours)]
+        where = {"quantity": "change from the first block to the last", "group": group}
+        least = float(errors[group][0] + errors[group][-1])
+        reason = f"change; unchanged within the two reading errors, {least:.2g}"
+        rows.append(_row(where, changes, least, ("rises", "falls", "unchanged"), reason))
+        likeness = np.nan if ours is None else rank_correlation(ours, stretched(curve, len(ours)))
+        where = {"quantity": "shape over the depth", "group": group}
+        reason = f"rank correlation with the published curve; by convention alike above {CLEAR:g}"
+        shape = _row(where, (np.nan, likeness), CLEAR, ("alike", "opposite", "unlike"), reason)
+        rows.append({**shape, "published_direction": "alike"})
+    return rows
+
+
+def stretched(curve: Sequence[float] | np.ndarray, blocks: int) -> np.ndarray:
+    """A curve at the same shares of the depth of a model of so many blocks, linear between.
+
+    Examples
+    --------
+    >>> stretched([0.0, 1.0, 4.0], 5).tolist()
+    [0.0, 0.5, 1.0, 2.5, 4.0]
+    """
+    return np.interp(np.linspace(0, 1, blocks), np.linspace(0, 1, len(curve)), curve)
+
+
+def _row(
+    where: dict[str, Any],
+    values: Iterable[float],
+    least: float,
+    words: tuple[str, str, str],
+    reason: str,
+) -> dict[str, Any]:
+    published, rebuilt = values
+    return {
+        **where,
+        "published": published,
+        "rebuilt": rebuilt,
+        "published_direction": word(published, least, words),
+        "rebuilt_direction": word(rebuilt, least, words),
+        "reason": reason,
+    }
