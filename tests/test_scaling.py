@@ -320,7 +320,7 @@ RANKS = {
 
 @pytest.mark.parametrize(("table", "dataset"), SERIES)
 def test_published_entropies_as_effective_ranks_do_not_fall(table: int, dataset: str) -> None:
-    """At fixed texts the rank is flat or rises with size; the divisor log d makes the fall."""
+    """From the smallest to the largest model the rank is flat or rises; log d makes the fall."""
     _, width, entropy = series(table, dataset)
     rank = np.exp(entropy * np.log(width))
     np.testing.assert_allclose(rank, RANKS[table, dataset], atol=0.051)
