@@ -56,7 +56,6 @@ def spectra(groups: list[str], seed: int, **record: Any) -> Spectra:
         groups=np.array(groups),
         offsets=offsets,
         truncated=np.zeros(len(groups), dtype=bool),
-        token_ids=np.zeros(lengths.sum(), dtype=np.int64),
         token_losses=losses,
         window_groups=np.array(sorted(set(groups))),
         window_losses=random.random(len(set(groups))).astype(np.float32),

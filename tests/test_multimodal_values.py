@@ -49,7 +49,6 @@ def run(seed: int, **record: Any) -> dict[str, Spectra]:
             groups=np.array(["all"] * RECORDS),
             offsets=np.cumsum([0, *rows]),
             truncated=np.zeros(RECORDS, dtype=bool),
-            token_ids=np.full(texts, -1),
             token_losses=np.full(texts, np.nan, dtype=np.float32),
             window_groups=np.array([], dtype=str),
             window_losses=np.array([], dtype=np.float32),

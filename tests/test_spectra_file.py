@@ -50,7 +50,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         groups=np.array(GROUPS),
         offsets=offsets,
         truncated=np.array([False] * 5 + [True]),
-        token_ids=random.integers(0, 100, offsets[-1]),
         token_losses=token_losses,
         window_groups=np.array(["good", "good", "bad"]),
         window_losses=np.array([1.0, 2.0, 3.0], dtype=np.float32),

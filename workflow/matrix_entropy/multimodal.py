@@ -92,7 +92,6 @@ class Collection:
             groups=np.array([record["group"] for record in self.records]),
             offsets=offsets,
             truncated=truncated,
-            token_ids=np.empty(0, dtype=np.int64),
             # Of image tokens nothing is predicted.
             token_losses=np.full(offsets[-1], np.nan, dtype=np.float32),
             window_groups=np.empty(0, dtype=np.str_),

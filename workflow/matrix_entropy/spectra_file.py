@@ -44,7 +44,6 @@ class Spectra:
     groups: NDArray[np.str_]
     offsets: NDArray[np.int64]  # (T + 1,): where a text's tokens begin
     truncated: NDArray[np.bool_]
-    token_ids: NDArray[np.int64]
     token_losses: NDArray[np.float32]
     window_groups: NDArray[np.str_]  # (W,): of the corpus read in windows; empty if it was not
     window_losses: NDArray[np.float32]  # (W,): mean negative log-likelihood of a window's tokens
@@ -69,9 +68,10 @@ class Spectra:
     @staticmethod
     def load(path: str | Path) -> Spectra:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        values = load_npz(path, (field.name for field in fields(Spectra)))
+        known = [field.name for field in fields(Spectra)]
+        values = load_npz(path, known)
         names = {key: tuple(map(str, values[key])) for key in ("views", "layers")}
-        return Spectra(**values | names)
+        return Spectra(**{name: values[name] for name in known} | names)
 
 
 def equal_lengths(
@@ -158,6 +158,8 @@ def compute_spectra(
     """
     provenance, tokens = open_folder(folder)
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
+    # Spectra are published, and from its ids a text could be read.
+    tokens.pop("token_ids", None)
     if panels is None:
         panels = {"": sorted(set(tokens["groups"]))}
     kept = {

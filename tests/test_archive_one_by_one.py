@@ -1,0 +1,134 @@
+"""An archive as typed: packed from what a user built, rebuilt from it without torch."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import random_models
+from commands import snakemake_for
+from matrix_entropy.archive import manifest_of
+from matrix_entropy.genres import records
+from matrix_entropy.stand_ins import train_tokenizer
+
+FIGURE = "figures/layers_mine_texts"
+TABLE = "results/tables/numbers"
+FILES = [f"{FIGURE}{end}" for end in (".pdf", ".png", ".csv")]
+FILES += [f"{TABLE}{end}" for end in (".csv", ".md", ".tex")]
+TARGETS = [f"{FIGURE}.pdf", f"{TABLE}.csv"]
+
+
+def configuration() -> dict:
+    model = {"path": "model", "layers": 3, "width": 48, "parameters": 1.0e5}
+    dataset = {"path": "texts.jsonl", "shards": 2, "controls": ["without_first_row"]}
+    return {
+        "models": {"mine": model},
+        "datasets": {"texts": dataset},
+        "tables": {"numbers": {"kind": "indicators", "models": ["mine"], "dataset": "texts"}},
+    }
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """A folder with a figure, a table and their archive."""
+    folder = tmp_path_factory.mktemp("built")
+    shutil.copy(root / "config.yaml", folder)
+    texts = [record["text"] for record in records("wikipedia", 8, 1)]
+    pd.DataFrame({"text": texts}).to_json(folder / "texts.jsonl", orient="records", lines=True)
+    tokenizer = train_tokenizer(texts * 3, 400)
+    model = random_models.gpt_neox(vocabulary=len(tokenizer), context=512)
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(configuration()))
+    done = snakemake_for(root, folder, *TARGETS)
+    assert done.returncode == 0, done.stderr[-4000:]
+    done = snakemake_for(root, folder, "archive")
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def without_a_model(root: Path, built: Path, folder: Path) -> None:
+    """A folder with the configuration and the archive alone."""
+    shutil.copy(root / "config.yaml", folder)
+    shutil.copy(built / "results/archive.zip", folder / "published.zip")
+    mine = {**configuration(), "archive": "published.zip"}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
+
+
+def test_the_archive_holds_the_gathered_spectra_and_no_states(built: Path) -> None:
+    manifest = manifest_of(built / "results/archive.zip")
+    names = [entry["path"] for entry in manifest["files"]]
+    assert "results/spectra/mine/texts.npz" in names
+    assert "results/prompts/texts.origin.json" in names
+    assert not [name for name in names if "of2" in name or "hidden_states" in name]
+    assert not [name for name in names if name.startswith("results/models")]
+    assert manifest["configuration"]["models"]["mine"]["width"] == 48
+
+
+def test_a_rebuild_without_torch_is_the_same_bytes(
+    root: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_a_model(root, built, tmp_path)
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for module in ("torch", "transformers"):
+        (blocked / f"{module}.py").write_text("raise ImportError('not on this machine')\n")
+    monkeypatch.setenv("PYTHONPATH", str(blocked))
+    done = snakemake_for(root, tmp_path, *TARGETS)
+    assert done.returncode == 0, done.stderr[-4000:]
+    for file in FILES:
+        assert (tmp_path / file).read_bytes() == (built / file).read_bytes(), file
+    assert not (tmp_path / "results/models").exists()
+
+
+def test_new_results_are_packed_anew_and_old_ones_are_not(root: Path, built: Path) -> None:
+    done = snakemake_for(root, built, "-n", "archive")
+    assert "Nothing to be done" in done.stdout
+    origin = built / "results/prompts/other.origin.json"
+    origin.write_text("{}")
+    try:
+        done = snakemake_for(root, built, "-n", "archive")
+        assert "Packing what has been built" in done.stdout
+    finally:
+        origin.unlink()
+
+
+def test_no_text_can_be_read_from_the_archive(built: Path) -> None:
+    with np.load(built / "results/spectra/mine/texts.npz") as stored:
+        assert "token_ids" not in stored.files
+    words = (built / "texts.jsonl").read_text().split()[3:9]
+    packed = (built / "results/archive.zip").read_bytes()
+    assert " ".join(words).encode() not in packed
+
+
+def test_another_model_of_the_same_name_is_refused(root: Path, built: Path, tmp_path: Path) -> None:
+    without_a_model(root, built, tmp_path)
+    mine = {**configuration(), "archive": "published.zip"}
+    mine["models"]["mine"]["layers"] = 4
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    done = snakemake_for(root, tmp_path, "-n", *TARGETS)
+    assert done.returncode != 0
+    told = done.stderr + done.stdout
+    assert "published.zip was made with another 'models.mine.layers' (3)" in told
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("fault", ["damaged", "missing"])
+def test_an_archive_that_cannot_be_used_is_named(
+    root: Path, built: Path, tmp_path: Path, fault: str
+) -> None:
+    without_a_model(root, built, tmp_path)
+    archive = tmp_path / "published.zip"
+    whole = archive.read_bytes()
+    archive.unlink()
+    if fault == "damaged":
+        archive.write_bytes(whole[:-200])
+    done = snakemake_for(root, tmp_path, "-n", *TARGETS)
+    assert done.returncode != 0
+    assert "published.zip" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,22 @@
+"""An archive in the place of models and texts.
+
+Needs: the file that `archive:` of the configuration names. Makes: the spectra, information gains,
+sentences, accuracies and origins of texts that it holds; all other rules start from them.
+"""
+
+
+rule unpack_archive:
+    """What was computed elsewhere, compared with its hashes."""
+    input:
+        archive=config["archive"],
+        code=code("unpack_archive"),
+    output:
+        ARCHIVED,
+    log:
+        "results/logs/unpack_archive.log",
+    conda:
+        "../../envs/analysis.yaml"
+    message:
+        "Unpacking {input.archive}"
+    script:
+        "../scripts/unpack_archive.py"

@@ -1,0 +1,16 @@
+"""Pack what has been built into an archive."""
+
+from pathlib import Path
+
+from matrix_entropy.archive import pack
+from matrix_entropy.archived_results import files_to_archive
+from matrix_entropy.console import job
+from matrix_entropy.errors import InputError
+
+with job(snakemake.log[0]) as log:
+    names = files_to_archive(Path())  # perhaps more by now than when the run was planned
+    if not names:
+        raise InputError(f"nothing has been built in {Path().absolute()}; build something first.")
+    pack(names, Path(), snakemake.output[0], snakemake.params.configuration)
+    megabytes = Path(snakemake.output[0]).stat().st_size / 2**20
+    log.info("%d files, %.1f MiB", len(names), megabytes)

@@ -1,0 +1,10 @@
+"""Unpack an archive."""
+
+from pathlib import Path
+
+from matrix_entropy.archive import unpack
+from matrix_entropy.console import job
+
+with job(snakemake.log[0]) as log:
+    unpack(snakemake.input.archive, list(snakemake.output), Path())
+    log.info("%d files from %s", len(snakemake.output), snakemake.input.archive)
