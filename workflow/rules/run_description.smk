@@ -1,0 +1,35 @@
+"""The run itself.
+
+Needs: the configuration as checked, and requirements.txt. Makes: results/configuration.yaml and
+results/versions.csv, which the report shows beside the figures and tables.
+"""
+
+
+rule describe_run:
+    """The configuration that a run had, defaults filled in, and the versions of its packages."""
+    input:
+        requirements=str(ROOT / "requirements.txt"),
+        code=code("describe_run"),
+    output:
+        configuration=report(
+            "results/configuration.yaml",
+            "../report/configuration.rst",
+            category="Configuration",
+            labels={"file": "The configuration, with defaults"},
+        ),
+        versions=report(
+            "results/versions.csv",
+            "../report/versions.rst",
+            category="Configuration",
+            labels={"file": "Versions of packages"},
+        ),
+    log:
+        "results/logs/describe_run.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        configuration=config,
+    message:
+        "Describing the run"
+    script:
+        "../scripts/describe_run.py"
