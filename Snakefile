@@ -8,24 +8,45 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/texts.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/hidden_states.smk"
-include: "workflow/rules/spectra.smk"
-include: "workflow/rules/information_gain.smk"
-include: "workflow/rules/sentences.smk"
-include: "workflow/rules/multimodal.smk"
+
+
+# From texts and models to spectra, or spectra from an archive.
+if "archive" in config:
+
+    include: "workflow/rules/from_archive.smk"
+
+else:
+
+    include: "workflow/rules/texts.smk"
+    include: "workflow/rules/models.smk"
+    include: "workflow/rules/hidden_states.smk"
+    include: "workflow/rules/spectra.smk"
+    include: "workflow/rules/information_gain.smk"
+    include: "workflow/rules/sentences.smk"
+    include: "workflow/rules/multimodal.smk"
+    include: "workflow/rules/to_archive.smk"
+
+
+# From spectra to pages.
+include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/liang2024.smk"
 include: "workflow/rules/wei2024.smk"
 include: "workflow/rules/tan2024.smk"
+include: "workflow/rules/paper.smk"
+include: "workflow/rules/run_description.smk"
+
+
+report: "workflow/report/workflow.rst"
 
 
 rule all:
-    """Every figure and table of every paper."""
+    """Every figure, table and page of every paper."""
     default_target: True
     input:
         rules.liang2024.input,
         rules.wei2024.input,
         rules.tan2024.input,
+        rules.paper.input,
+        rules.describe_run.output,

@@ -113,6 +113,10 @@ figures:
   graph: {kind: skill_graph, skill_graph: {skills: 100, texts: 400}}
   theory: {kind: skill_scaling, skill_scaling: {alphas: [0.5], skills: [100000]}}
   places: {kind: schematic, models: [my_llava, my_minigpt]}
+  divided_by_width: {kind: log_d_null}
+  by_length: {kind: length_control, models: [my_model], datasets: [my_texts]}
+  first: {kind: first_token, models: [my_model], datasets: [my_texts]}
+  weights: {kind: untrained_blocks, models: [my_model], dataset: my_texts, seeds: [1]}
 tables:
   my_table: {kind: indicators, models: [pythia_70m, pythia_1b], dataset: drawn}
   tuned: {kind: lora, models: [pythia_70m], dataset: joined, lora: {targets: [c_attn]}}
@@ -174,6 +178,7 @@ PLACES = {
         "": "figures.my_figure",
         "models": "figures.sizes",
         "leave_out": "figures.sizes",
+        "datasets": "figures.by_length",
         "group": "figures.fresh",
         "seeds": "figures.fresh",
         "information_gain": "figures.gains",

@@ -34,6 +34,7 @@ FIGURES = [
     "fig09_gpt2_medium_world",
     "fig10_gpt2_large_world",
 ]
+LIANG_CONTROLS = ["control_length", "control_first_token", "control_untrained"]
 WEI_FIGURES = [
     "wei_fig1_cerebras_scaling",
     "wei_fig2_context_length",
@@ -42,6 +43,7 @@ WEI_FIGURES = [
     "wei_fig5_normalisations",
     "wei_fig6_pythia_scaling",
     "wei_fig_diff_erank",
+    "control_log_d_null",
 ]
 WEI_TABLES = [
     "wei_table1_benchmarks",
@@ -101,7 +103,7 @@ def test_a_dry_run_of_everything_is_quick(root: Path, tmp_path: Path, scale: str
     done = snakemake(root, "-n", "--directory", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 30
-    for figure in [*FIGURES, *WEI_FIGURES, *TAN_FIGURES]:
+    for figure in [*FIGURES, *LIANG_CONTROLS, *WEI_FIGURES, *TAN_FIGURES]:
         assert f"figures/{figure}.pdf" in done.stdout
     for table in [*WEI_TABLES, *TAN_TABLES]:
         assert f"results/tables/{table}.csv" in done.stdout
@@ -120,16 +122,18 @@ def test_target_rules_are_documented(root: Path) -> None:
     done = snakemake(root, "--list-target-rules")
     assert done.returncode == 0
     rules = dict(re.findall(r"^(\w+) \((.+)\)$", done.stdout, re.MULTILINE))
-    assert rules.keys() == {"all", "liang2024", "wei2024", "tan2024"}
+    assert rules.keys() >= {"all", "liang2024", "wei2024", "tan2024", "paper", "archive"}
     assert rules["liang2024"].startswith("Liang 2024: Figures 1 to 10")
 
 
 def test_the_readme_lists_every_figure_and_table_and_no_other(root: Path) -> None:
     listed = re.findall(r"^\| `(\w+)` \|", (root / "README.md").read_text(), re.MULTILINE)
     config = yaml.safe_load((root / "config.yaml").read_text())
-    assert list(config["figures"]) == [*FIGURES, *WEI_FIGURES, *TAN_FIGURES]
+    figures = [*FIGURES, *LIANG_CONTROLS, *WEI_FIGURES, *TAN_FIGURES]
+    assert list(config["figures"]) == figures
     assert list(config["tables"]) == [*WEI_TABLES, *TAN_TABLES]
-    assert listed == [*FIGURES, *WEI_FIGURES, *WEI_TABLES, *TAN_FIGURES, *TAN_TABLES]
+    of_liang = [*FIGURES, *LIANG_CONTROLS]
+    assert listed == [*of_liang, *WEI_FIGURES, *WEI_TABLES, *TAN_FIGURES, *TAN_TABLES]
 
 
 def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from matrix_entropy.yaml_examples import resolve, to_write
 # What every figure and table may say, and what one of a kind must and may say beside it.
 ALWAYS = ("paper", "kind", "title")
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "layers": (("model", "dataset"), ()),
-    "scaling": (("models", "dataset"), ("leave_out",)),
+    "layers": (("model", "dataset"), ("overlay",)),
+    "scaling": (("models", "dataset"), ("leave_out", "overlay")),
     "normalisations": (("models", "dataset"), ()),
     "context_length": (("models", "dataset"), ()),
     "operations": (("models", "dataset"), ()),
@@ -30,6 +30,10 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "skill_graph": (("skill_graph",), ()),
     "skill_scaling": (("skill_scaling",), ()),
     "schematic": (("models",), ()),
+    "log_d_null": ((), ()),
+    "length_control": (("models", "datasets"), ()),
+    "first_token": (("models", "datasets"), ()),
+    "untrained_blocks": (("models", "dataset", "seeds"), ()),
     "indicators": (("models", "dataset"), ("table", "perplexity")),
     "lora": (("models", "dataset", "lora"), ("table",)),
     "variants": (("models", "dataset"), ("table",)),
@@ -43,6 +47,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 # Kinds that look at sentences one by one.
 OF_SENTENCES = ("sentence_map", "token_selection")
+# Kinds that draw curves across the blocks of models.
+ACROSS_BLOCKS = ("layers", "length_control", "first_token", "untrained_blocks")
 # Kinds that run vision-language models over images, and all that show such models.
 ON_IMAGES = ("multimodal", "image_operations")
 MULTIMODAL = ("schematic", "architecture", *ON_IMAGES)
@@ -240,7 +246,7 @@ def _suits(
                 f"looks at all tokens of a text, but those of a `prefix:` of '{name}' are not "
                 "kept; change the texts instead.",
             )
-    elif kind != "layers" and not union and is_divided(dataset):
+    elif kind not in ACROSS_BLOCKS and not union and is_divided(dataset):
         yield (
             where,
             f"would mix the groups of '{name}'; give it a data set with `union: [{name}]`, in "
@@ -256,6 +262,11 @@ def _suits(
                 f"compares lengths up to {longest} of the same texts; set `min_tokens: {longest}` "
                 f"or more in its data set '{name}', or remove the longest there.",
             )
+    if kind == "untrained_blocks" and len(entry["models"]) > 1:
+        yield (
+            where,
+            "compares one model with itself, but `models:` names several; remove all but one.",
+        )
     if "group" in entry and union:
         yield from known(f"{where[:-1]}.group'", entry["group"], dict.fromkeys(union), "group")
     elif "group" in entry:
@@ -299,7 +310,7 @@ def _can_be_shown(
         )
     if kind in ("schematic", "architecture"):
         return
-    if kind == "layers":
+    if kind in ACROSS_BLOCKS:
         if set(layers) <= {0, "final"}:
             yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
         return

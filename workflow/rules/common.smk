@@ -25,7 +25,9 @@ os.environ.update(
 )
 
 from matrix_entropy import (
+    archived_results,
     configuration,
+    counterparts,
     entries,
     experiments,
     minigpt_v2_parts,
@@ -36,6 +38,9 @@ from matrix_entropy.shared_checks import has_images
 
 try:
     config.update(configuration.checked(config))
+    ARCHIVED = (
+        archived_results.archived_sources(config["archive"], config) if "archive" in config else []
+    )
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -48,6 +53,17 @@ OF_IMAGES = {name: dataset for name, dataset in DATASETS.items() if has_images(d
 OF_TEXTS = {name: dataset for name, dataset in DATASETS.items() if not has_images(dataset)}
 DRAWN = {name: dataset for name, dataset in OF_IMAGES.items() if "generate" in dataset}
 SHARDED = {name: dataset for name, dataset in DATASETS.items() if dataset["shards"] > 1}
+
+# Spectra of a vision-language model at every place, in the paper's order.
+IMAGE_SPECTRA = [
+    f"results/spectra/{{model}}/{{dataset}}.{{operation}}.{position}.npz"
+    for position in multimodal_metrics.POSITIONS
+]
+PAPERS = {
+    "liang2024": "Liang 2024",
+    "wei2024": "Wei et al. 2024",
+    "tan2024": "Tan et al. 2024",
+}
 
 # Above this many parameters in its blocks a model gains from more than one thread.
 SMALL_MODEL = 10_000_000
@@ -74,6 +90,7 @@ wildcard_constraints:
     dataset=names(DATASETS),
     figure=names(FIGURES),
     table=names(TABLES),
+    operation=one_of(multimodal_metrics.OPERATIONS),
     part=one_of(
         part
         for name, dataset in DATASETS.items()
@@ -98,7 +115,12 @@ def code(script):
 
     They are inputs of the rules, since Snakemake sees edits of scripts only.
     """
-    found, waiting = set(), {"__init__", *imports(ROOT / "workflow/scripts" / f"{script}.py")}
+    return code_of(*imports(ROOT / "workflow/scripts" / f"{script}.py"))
+
+
+def code_of(*modules):
+    """Files of some modules of the library, with all that they import from it."""
+    found, waiting = set(), {"__init__", *modules}
     while waiting:
         path = LIBRARY / f"{waiting.pop()}.py"
         if path not in found and path.exists():
@@ -251,14 +273,52 @@ def shown_models(entry):
     return {model: only(MODELS[model], *keys) for model in found}
 
 
+def of_paper(wildcards):
+    """The part of the report that a figure or table belongs to."""
+    entry = TABLES[wildcards.table] if hasattr(wildcards, "table") else FIGURES[wildcards.figure]
+    return PAPERS.get(entry.get("paper"), "Others")
+
+
+def called(wildcards):
+    """What the report's list calls a figure or table."""
+    if hasattr(wildcards, "table"):
+        return {"table": TABLES[wildcards.table].get("title", wildcards.table)}
+    return {"figure": FIGURES[wildcards.figure].get("title", wildcards.figure)}
+
+
+def in_report(path, caption, kind):
+    """A file as part of `snakemake --report`, below its paper."""
+    described = str(ROOT / "workflow/report" / f"{caption}.rst")
+    return report(path, described, of_paper, subcategory=kind, labels=called)
+
+
+def figure_files(caption, *more):
+    """What drawing a figure makes; the report shows the PNG."""
+    png = in_report("figures/{figure}.png", caption, "Figures")
+    return ["figures/{figure}.pdf", png, "figures/{figure}.csv", *more]
+
+
+def table_files(caption):
+    """What writing a table makes; the report shows the CSV."""
+    csv = in_report("results/tables/{table}.csv", caption, "Tables")
+    return [csv, "results/tables/{table}.md", "results/tables/{table}.tex"]
+
+
+def datasets_in(entry):
+    """The data sets of a figure or table, with those that they are made of."""
+    found = {dataset for _, dataset in experiments.runs(entry, DATASETS)}
+    found |= {entry["dataset"]} if "dataset" in entry else set(entry.get("datasets", []))
+    found |= {inner for name in found for inner in experiments.members_of(name, DATASETS)}
+    return found | {
+        DATASETS[name]["variants"]["of"] for name in found if "variants" in DATASETS[name]
+    }
+
+
 def shown_datasets(entry):
     """Of the data sets in a figure or table, what labels and the published tables need."""
-    found = {dataset for _, dataset in experiments.runs(entry, DATASETS)}
-    found |= {entry["dataset"]} if "dataset" in entry else set(entry["datasets"])
-    found |= {inner for name in found for inner in experiments.members_of(name, DATASETS)}
-    found |= {DATASETS[name]["variants"]["of"] for name in found if "variants" in DATASETS[name]}
-    keys = ("title", "published", "union", "variants", "separator", "licence", "substitute_for")
-    return {name: only(DATASETS[name], *keys) for name in sorted(found)}
+    keys = ("title", "published", "panels", "union", "variants", "separator", "licence")
+    keys += ("substitute_for",)
+    return {name: only(DATASETS[name], *keys) for name in sorted(datasets_in(entry))}
 
 
 def metrics_of_figure(wildcards):
@@ -333,7 +393,7 @@ def gains_of(wildcards):
 
 def with_settings(name, entries):
     """An entry with its name and the settings of its kind, which stand under the kind's name."""
-    return {"name": name, **entries[name], **entries[name][entries[name]["kind"]]}
+    return {"name": name, **entries[name], **entries[name].get(entries[name]["kind"], {})}
 
 
 def targets_of(paper):

@@ -2,8 +2,7 @@
 
 Needs: models with `vision:`, data sets whose records are about images. Makes: pictures and their
 texts, MiniGPT-v2 out of its parts, stand-ins; for every operation on the images
-results/spectra/{model}/{dataset}.{operation}.{position}.npz (kept for good) and
-results/metrics/{model}/{dataset}.{operation}.parquet; the tables and the schematic figure of them.
+results/spectra/{model}/{dataset}.{operation}.{position}.npz, kept for good.
 """
 
 # Keys of a data set that say how records about images become texts.
@@ -15,10 +14,6 @@ OF_RECORDS = (
     "instruction_seed",
     "missing_images",
 )
-
-
-wildcard_constraints:
-    operation=one_of(multimodal_metrics.OPERATIONS),
 
 
 rule write_pictures:
@@ -168,10 +163,7 @@ rule measure_images:
         pictures=pictures_of,
         code=code("measure_images"),
     output:
-        expand(
-            "results/spectra/{{model}}/{{dataset}}.{{operation}}.{position}.npz",
-            position=multimodal_metrics.POSITIONS,
-        ),
+        IMAGE_SPECTRA,
     log:
         "results/logs/measure_images/{model}/{dataset}.{operation}.log",
     benchmark:
@@ -197,67 +189,3 @@ rule measure_images:
         "Entropies of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
     script:
         "../scripts/measure_images.py"
-
-
-use rule compute_metrics as compute_image_metrics with:
-    input:
-        spectra=rules.measure_images.output,
-        code=code("compute_metrics"),
-    output:
-        metrics="results/metrics/{model}/{dataset}.{operation}.parquet",
-        summary="results/metrics/{model}/{dataset}.{operation}.summary.csv",
-    log:
-        "results/logs/compute_image_metrics/{model}/{dataset}.{operation}.log",
-    message:
-        "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
-
-
-rule write_multimodal_tables:
-    """A table of vision-language models: their parts, or entropies at five places."""
-    input:
-        unpack(image_metrics_of),
-        published=str(ROOT / "data/published/wei2024_tables.csv"),
-        code=code("write_multimodal_tables"),
-    output:
-        multiext("results/tables/{table}", ".csv", ".md", ".tex"),
-    log:
-        "results/logs/write_multimodal_tables/{table}.log",
-    wildcard_constraints:
-        table=of_kind(TABLES, "multimodal", "image_operations", "architecture"),
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
-    params:
-        table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
-        models=lambda wildcards: architectures_of(TABLES[wildcards.table]),
-        datasets=lambda wildcards: {
-            name: only(DATASETS[name], "title", "published")
-            for _, name in experiments.runs(TABLES[wildcards.table], DATASETS)
-        },
-    message:
-        "Writing {wildcards.table}"
-    script:
-        "../scripts/write_multimodal_tables.py"
-
-
-rule plot_schematic:
-    """Where the entropies of vision-language models are measured."""
-    input:
-        code=code("plot_schematic"),
-    output:
-        multiext("figures/{figure}", ".pdf", ".png", ".csv"),
-    log:
-        "results/logs/plot_schematic/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "schematic"),
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
-        models=lambda wildcards: architectures_of(FIGURES[wildcards.figure]),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_schematic.py"

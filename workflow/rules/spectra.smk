@@ -1,7 +1,7 @@
-"""Spectra and metrics.
+"""Spectra.
 
-Needs: results/hidden_states/{model}/{part}. Makes: results/spectra/{model}/{dataset}.npz (kept for
-good) and results/metrics/{model}/{dataset}.parquet with {dataset}.summary.csv beside it.
+Needs: results/hidden_states/{model}/{part}. Makes: results/spectra/{model}/{dataset}.npz, kept for
+good.
 """
 
 
@@ -55,24 +55,3 @@ rule gather_spectra:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:
         "../scripts/gather_spectra.py"
-
-
-rule compute_metrics:
-    """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
-    input:
-        spectra=["results/spectra/{model}/{dataset}.npz"],
-        code=code("compute_metrics"),
-    output:
-        metrics="results/metrics/{model}/{dataset}.parquet",
-        summary="results/metrics/{model}/{dataset}.summary.csv",
-    log:
-        "results/logs/compute_metrics/{model}/{dataset}.log",
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
-    message:
-        "Metrics of {wildcards.model} on {wildcards.dataset}"
-    script:
-        "../scripts/compute_metrics.py"

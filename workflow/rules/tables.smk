@@ -14,7 +14,7 @@ rule write_tables:
         published=str(ROOT / "data/published/wei2024_tables.csv"),
         code=code("write_tables"),
     output:
-        multiext("results/tables/{table}", ".csv", ".md", ".tex"),
+        *table_files("table"),
     log:
         "results/logs/write_tables/{table}.log",
     wildcard_constraints:
@@ -32,3 +32,62 @@ rule write_tables:
         "Writing {wildcards.table}"
     script:
         "../scripts/write_tables.py"
+
+
+rule write_token_table:
+    """Tokens that a model attends to and tokens that Lasso picks, as a table and a strip of heat."""
+    input:
+        sentences=sentences_of(TABLES, "table"),
+        published=str(ROOT / "data/published/tan2024_tokens.csv"),
+        code=code("write_token_table"),
+    output:
+        *table_files("token_table"),
+        "figures/{table}.pdf",
+        in_report("figures/{table}.png", "token_table", "Figures"),
+        "figures/{table}.csv",
+    log:
+        "results/logs/write_token_table/{table}.log",
+    wildcard_constraints:
+        table=of_kind(TABLES, "token_selection"),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
+    params:
+        table=lambda wildcards: with_settings(wildcards.table, TABLES),
+        models=lambda wildcards: shown_models(TABLES[wildcards.table]),
+    message:
+        "Writing {wildcards.table}"
+    script:
+        "../scripts/write_token_table.py"
+
+
+rule write_multimodal_tables:
+    """A table of vision-language models: their parts, or entropies at five places."""
+    input:
+        unpack(image_metrics_of),
+        published=str(ROOT / "data/published/wei2024_tables.csv"),
+        code=code("write_multimodal_tables"),
+    output:
+        *table_files("multimodal_table"),
+    log:
+        "results/logs/write_multimodal_tables/{table}.log",
+    wildcard_constraints:
+        table=of_kind(TABLES, "multimodal", "image_operations", "architecture"),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
+    params:
+        table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
+        models=lambda wildcards: architectures_of(TABLES[wildcards.table]),
+        datasets=lambda wildcards: {
+            name: only(DATASETS[name], "title", "published")
+            for _, name in experiments.runs(TABLES[wildcards.table], DATASETS)
+        },
+    message:
+        "Writing {wildcards.table}"
+    script:
+        "../scripts/write_multimodal_tables.py"

@@ -11,7 +11,7 @@ rule plot_theory:
         published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
         code=code("plot_theory"),
     output:
-        multiext("figures/{figure}", ".pdf", ".png", ".csv"),
+        *figure_files("theory"),
     log:
         "results/logs/plot_theory/{figure}.log",
     wildcard_constraints:
@@ -31,11 +31,20 @@ rule plot_theory:
 
 use rule plot_theory as plot_fitted_theory with:
     output:
-        multiext("figures/{figure}", ".pdf", ".png", ".csv", ".fits.csv"),
+        *figure_files("theory", "figures/{figure}.fits.csv"),
     log:
         "results/logs/plot_fitted_theory/{figure}.log",
     wildcard_constraints:
         figure=of_kind(FIGURES, "published_entropy", "skill_scaling"),
+
+
+use rule plot_theory as plot_shares with:
+    output:
+        *figure_files("theory", "figures/{figure}.shares.csv"),
+    log:
+        "results/logs/plot_shares/{figure}.log",
+    wildcard_constraints:
+        figure=of_kind(FIGURES, "log_d_null"),
 
 
 rule tan2024:

@@ -5,6 +5,7 @@ from matrix_entropy.entries import panels_of
 from matrix_entropy.figure_style import save_figure
 from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
 from matrix_entropy.metrics import read_metrics
+from matrix_entropy.published_curves import published_layers
 
 with job(snakemake.log[0]):
     metrics, provenance = read_metrics(snakemake.input.metrics)
@@ -13,4 +14,8 @@ with job(snakemake.log[0]):
     title, subtitle = captions(
         snakemake.params.title, snakemake.params.model, snakemake.params.dataset, provenance
     )
-    save_figure(draw_layers(curves, title, subtitle), curves, snakemake.output)
+    overlay, published = snakemake.params.overlay, None
+    if overlay:
+        layers = snakemake.params.model["layers"]
+        published = published_layers(overlay["model"], overlay["dataset"], layers)
+    save_figure(draw_layers(curves, title, subtitle, published), curves, snakemake.output)

@@ -13,6 +13,7 @@ from matrix_entropy.model_values import (
 )
 from matrix_entropy.normalisations_figure import draw_normalisations, normalisations_numbers
 from matrix_entropy.operations_figure import draw_operations, operations_numbers
+from matrix_entropy.published_curves import published_sizes
 from matrix_entropy.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
 from matrix_entropy.untrained_figure import draw_untrained, untrained_numbers
 
@@ -42,8 +43,11 @@ with job(snakemake.log[0]):
     captions = model_captions(figure.get("title", figure["name"]), values)
     numbers_of, draw = KINDS[kind]
     numbers = numbers_of(values)
-    paths, extra = snakemake.output[:3], []
+    paths, extra, behind = snakemake.output[:3], [], {}
     if kind == "scaling":
         extra = [scaling_fits(numbers)]
         write_csv(snakemake.output[3], extra[0])
-    save_figure(draw(numbers, *extra, *captions), numbers, paths)
+        if figure["overlay"]:
+            names = dict(zip(values["dataset"], values["published_dataset"], strict=True))
+            behind = {"published": published_sizes(numbers, names)}
+    save_figure(draw(numbers, *extra, *captions, **behind), numbers, paths)

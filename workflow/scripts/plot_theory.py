@@ -3,6 +3,12 @@
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
 from matrix_entropy.files import write_csv
+from matrix_entropy.log_d_null_figure import (
+    draw_log_d_null,
+    log_d_null_captions,
+    log_d_null_numbers,
+    log_d_null_shares,
+)
 from matrix_entropy.published_entropy_figure import (
     draw_published_entropy,
     published_entropy_captions,
@@ -18,7 +24,13 @@ from matrix_entropy.skill_scaling_figure import (
 
 with job(snakemake.log[0]):
     figure, paths = snakemake.params.figure, snakemake.output[:3]
-    if figure["kind"] == "skill_graph":
+    if figure["kind"] == "log_d_null":
+        numbers = log_d_null_numbers()
+        shares = log_d_null_shares(numbers)
+        captions = log_d_null_captions(figure.get("title", figure["name"]))
+        drawn = draw_log_d_null(numbers, shares, *captions)
+        write_csv(snakemake.output[3], shares)
+    elif figure["kind"] == "skill_graph":
         numbers = graph_numbers(figure)
         drawn = draw_skill_graph(numbers, *graph_captions(figure))
     else:

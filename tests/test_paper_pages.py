@@ -1,0 +1,87 @@
+"""The pages of the miniature scale: all there, each one file that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from matrix_entropy.comparison import NOT_BUILT
+from matrix_entropy.counterparts import counterparts
+from matrix_entropy.errata import read_errata
+from matrix_entropy.page_checks import check_page
+
+PAPERS = ("liang2024", "wei2024", "tan2024")
+PAGES = ("index", *PAPERS, "errata", "comparison")
+
+
+@pytest.fixture(scope="module")
+def pages(miniature: Path) -> dict[str, str]:
+    folder = miniature / "paper" / "build"
+    return {name: (folder / f"{name}.html").read_text(encoding="utf-8") for name in PAGES}
+
+
+@pytest.fixture(scope="module")
+def configuration(root: Path) -> dict:
+    return yaml.safe_load((root / "miniature" / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_needs_nothing_from_elsewhere(pages: dict[str, str], name: str) -> None:
+    check_page(name, pages[name])
+    for other in PAGES:
+        assert f'href="{other}.html"' in pages[name]
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_paper_s_page_has_all_its_figures_and_tables(
+    pages: dict[str, str], configuration: dict, paper: str
+) -> None:
+    for section, kind in (("figures", "figure"), ("tables", "table")):
+        for name, entry in configuration[section].items():
+            if entry.get("paper") == paper:
+                assert f'id="{kind}-{name}"' in pages[paper], name
+                assert name in pages["index"]
+
+
+def test_links_between_pages_lead_somewhere(miniature: Path, pages: dict[str, str]) -> None:
+    folder = miniature / "paper" / "build"
+    for name, page in pages.items():
+        for link in re.findall(r'href="([^"#]+)(?:#([^"]*))?"', page):
+            path, anchor = link
+            if path.startswith(("https://", "http://")):
+                continue
+            target = folder / path
+            assert target.exists(), f"{name}: {path}"
+            if anchor and target.suffix == ".html":
+                assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), f"{name}: {link}"
+
+
+def test_everything_published_is_compared(miniature: Path, configuration: dict) -> None:
+    compared = pd.read_csv(miniature / "results/comparison.csv", dtype=str)
+    entries = configuration["figures"] | configuration["tables"]
+    assert set(compared["item"]) == set(counterparts(entries))
+    assert NOT_BUILT not in set(compared["verdict"])
+    # What needs no model is judged at this scale too, and passes.
+    judged = compared[compared["verdict"].isin(["pass", "fail"])]
+    assert set(judged["item"]) == {"tan_fig1_entropy_power_law"}
+    assert set(judged["verdict"]) == {"pass"}
+    assert {"same direction", "stand-in, not comparable"} <= set(compared["verdict"])
+
+
+def test_every_erratum_is_on_the_page(root: Path, pages: dict[str, str]) -> None:
+    errata = read_errata(root / "paper" / "errata.md").errata
+    assert pages["errata"].count("<h3") == len(errata)
+    assert not re.search(r"\{[^}]*;[^}]*\}", pages["errata"].partition("<body>")[2])
+
+
+def test_pages_are_printed_or_it_is_said_why_not(miniature: Path) -> None:
+    told = (miniature / "paper/build/printed.txt").read_text().splitlines()
+    if told[0].endswith(".pdf"):
+        assert [Path(line).stem for line in told] == list(PAGES)
+        assert all((miniature / line).stat().st_size > 5_000 for line in told)
+    else:
+        assert "Chromium" in told[0]

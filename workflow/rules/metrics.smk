@@ -1,0 +1,39 @@
+"""Metrics.
+
+Needs: spectra, wherever they come from. Makes: results/metrics/{model}/{dataset}.parquet with
+{dataset}.summary.csv beside it; of vision-language models, {dataset}.{operation}.parquet.
+"""
+
+
+rule compute_metrics:
+    """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
+    input:
+        spectra=["results/spectra/{model}/{dataset}.npz"],
+        code=code("compute_metrics"),
+    output:
+        metrics="results/metrics/{model}/{dataset}.parquet",
+        summary="results/metrics/{model}/{dataset}.summary.csv",
+    log:
+        "results/logs/compute_metrics/{model}/{dataset}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
+    message:
+        "Metrics of {wildcards.model} on {wildcards.dataset}"
+    script:
+        "../scripts/compute_metrics.py"
+
+
+use rule compute_metrics as compute_image_metrics with:
+    input:
+        spectra=IMAGE_SPECTRA,
+        code=code("compute_metrics"),
+    output:
+        metrics="results/metrics/{model}/{dataset}.{operation}.parquet",
+        summary="results/metrics/{model}/{dataset}.{operation}.summary.csv",
+    log:
+        "results/logs/compute_image_metrics/{model}/{dataset}.{operation}.log",
+    message:
+        "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"

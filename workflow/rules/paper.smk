@@ -1,0 +1,177 @@
+"""The pages of the papers.
+
+Needs: all figures and tables, and what is published of them. Makes: results/comparison.csv, every
+rebuilt number beside the published one, and paper/build/*.html with a PDF of each where something is
+installed that can print one.
+"""
+
+COUNTERPARTS = counterparts.counterparts(FIGURES | TABLES)
+COMPARED = {name: (FIGURES | TABLES)[name] for name in COUNTERPARTS}
+NOTEBOOKS = [paper for paper in PAPERS if targets_of(paper)]
+PAGES = ["index", *NOTEBOOKS, "errata", "comparison"]
+
+
+wildcard_constraints:
+    paper=one_of(NOTEBOOKS),
+    page=one_of(PAGES),
+
+
+rule compare_with_published:
+    """Every rebuilt number beside the published one, with the tolerance that it should meet."""
+    input:
+        built=list(COUNTERPARTS.values()),
+        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
+        code=code("compare_with_published"),
+    output:
+        numbers="results/comparison.csv",
+        summary="results/comparison.summary.csv",
+        page="paper/build/comparison.md",
+    log:
+        "results/logs/compare_with_published.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=memory_of_input,
+        runtime=minutes(30),
+    params:
+        entries=COMPARED,
+        others={
+            name: only(entry, "title", "kind")
+            for name, entry in (FIGURES | TABLES).items()
+            if "paper" in entry and name not in COUNTERPARTS
+        },
+        models={
+            name: only(MODELS[name], "title", "family", "size", "train")
+            for name in sorted({m for e in COMPARED.values() for m in experiments.models_of(e)})
+        },
+        datasets={
+            name: only(
+                DATASETS[name], "title", "published", "substitute_for", "bundled", "generate"
+            )
+            for name in sorted(set().union(*map(datasets_in, COMPARED.values())))
+        },
+    message:
+        "Comparing with what is published"
+    script:
+        "../scripts/compare_with_published.py"
+
+
+rule run_notebook:
+    """Walk through a paper: its figures and tables as rebuilt, what is published, the controls."""
+    input:
+        notebook=str(ROOT / "paper/{paper}.py"),
+        comparison="results/comparison.csv",
+        built=lambda wildcards: targets_of(wildcards.paper),
+        code=[*code("run_notebook"), *code_of("notebook", "readings")],
+    output:
+        "paper/build/{paper}.ipynb",
+    log:
+        "results/logs/run_notebook/{paper}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=minutes(30),
+    params:
+        stand_in=lambda wildcards: any(
+            "train" in MODELS[model]
+            for entry in (FIGURES | TABLES).values()
+            if entry.get("paper") == wildcards.paper
+            for model in experiments.models_of(entry)
+        ),
+    message:
+        "Walking through {wildcards.paper}"
+    script:
+        "../scripts/run_notebook.py"
+
+
+rule write_index:
+    """What there is, by paper."""
+    input:
+        code=code("write_index"),
+    output:
+        "paper/build/index.md",
+    log:
+        "results/logs/write_index.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figures=FIGURES,
+        tables=TABLES,
+        models={name: only(model, "title", "train") for name, model in config["models"].items()},
+        pages=PAGES,
+    message:
+        "Writing the first page"
+    script:
+        "../scripts/write_index.py"
+
+
+rule write_errata:
+    """The errata, with their numbers filled in and every proof looked up."""
+    input:
+        errata=str(ROOT / "paper/errata.md"),
+        numbers="figures/tan_fig1_entropy_power_law.fits.csv",
+        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
+        tests=[str(path) for path in sorted((ROOT / "tests").glob("test_*.py"))],
+        code=code("write_errata"),
+    output:
+        "paper/build/errata.md",
+    log:
+        "results/logs/write_errata.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figures=list(FIGURES),
+        tables=list(TABLES),
+    message:
+        "Writing the errata"
+    script:
+        "../scripts/write_errata.py"
+
+
+rule write_page:
+    """A page that needs nothing from elsewhere: figures, formulas and style are inside."""
+    input:
+        source=lambda wildcards: (
+            f"paper/build/{wildcards.page}.{'ipynb' if wildcards.page in NOTEBOOKS else 'md'}"
+        ),
+        code=code("write_page"),
+    output:
+        "paper/build/{page}.html",
+    log:
+        "results/logs/write_page/{page}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        pages=PAGES,
+    message:
+        "Writing the page {wildcards.page}"
+    script:
+        "../scripts/write_page.py"
+
+
+rule print_pages:
+    """A PDF of every page, where Chromium or LaTeX is installed; else a list that says why not."""
+    input:
+        pages=expand("paper/build/{page}.html", page=PAGES),
+        code=code("print_pages"),
+    output:
+        "paper/build/printed.txt",
+    log:
+        "results/logs/print_pages.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=minutes(30),
+    message:
+        "Printing the pages"
+    script:
+        "../scripts/print_pages.py"
+
+
+rule paper:
+    """The pages to read: papers walked through, rebuilt beside published, errata."""
+    input:
+        rules.print_pages.output,
+        expand("paper/build/{page}.html", page=PAGES),

@@ -1,0 +1,41 @@
+"""Draw a control of Liang's figures."""
+
+from matrix_entropy.console import job
+from matrix_entropy.figure_style import save_figure
+from matrix_entropy.files import write_csv
+from matrix_entropy.first_token_figure import (
+    draw_first_token,
+    first_token_captions,
+    first_token_gaps,
+    first_token_numbers,
+)
+from matrix_entropy.length_control_figure import (
+    draw_length_control,
+    length_control_captions,
+    length_control_gaps,
+    length_control_numbers,
+)
+from matrix_entropy.run_curves import run_curves
+from matrix_entropy.untrained_blocks_figure import (
+    draw_untrained_blocks,
+    untrained_block_captions,
+    untrained_block_numbers,
+)
+
+with job(snakemake.log[0]):
+    figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))
+    runs, kind = (snakemake.input.metrics, models, datasets), figure["kind"]
+    title = figure.get("title", figure["name"])
+    if kind == "length_control":
+        numbers = length_control_numbers(*runs)
+        gaps = length_control_gaps(numbers)
+        drawn = draw_length_control(numbers, gaps, *length_control_captions(title, *runs))
+    elif kind == "first_token":
+        numbers = first_token_numbers(run_curves(*runs))
+        gaps = first_token_gaps(numbers)
+        drawn = draw_first_token(numbers, gaps, *first_token_captions(title, numbers))
+    else:
+        numbers, gaps = untrained_block_numbers(run_curves(*runs), models)
+        drawn = draw_untrained_blocks(numbers, gaps, *untrained_block_captions(title, numbers))
+    write_csv(snakemake.output[3], gaps)
+    save_figure(drawn, numbers, snakemake.output[:3])

@@ -1,0 +1,17 @@
+"""Fill in the numbers of the errata and see that every proof exists."""
+
+import os
+from pathlib import Path
+
+from matrix_entropy.console import job
+from matrix_entropy.errata import check_proofs, read_errata, rendered_errata
+from matrix_entropy.files import writing
+
+with job(snakemake.log[0]) as log:
+    repository, output = Path(snakemake.input.errata).parents[1], Path(snakemake.output[0])
+    found = read_errata(snakemake.input.errata)
+    check_proofs(found.errata, repository, snakemake.params.figures, snakemake.params.tables)
+    link = os.path.relpath(repository, output.parent)
+    with writing(output) as temporary:
+        temporary.write_text(rendered_errata(found, repository, ".", link), encoding="utf-8")
+    log.info("%d errata", len(found.errata))
