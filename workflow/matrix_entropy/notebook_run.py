@@ -57,6 +57,8 @@ def run_notebook(
     for part in (done, *done.cells):  # when each cell ran, which is no result
         part.metadata.pop("papermill", None)
         part.metadata.pop("execution", None)
+    for number, cell in enumerate(done.cells):  # papermill draws one for the cell that it adds
+        cell["id"] = f"cell-{number}"
     with writing(executed) as temporary:
         nbformat.write(done, temporary)
 
