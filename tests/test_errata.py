@@ -11,6 +11,7 @@ import yaml
 
 from matrix_entropy.errata import (
     Errata,
+    built_files,
     check_proofs,
     number_files,
     read_errata,
@@ -298,3 +299,9 @@ def test_text_cells_stay_as_they_are(made: Path) -> None:
     pd.DataFrame({"key": ["a"], "value": ["one-two"]}).to_csv(made / "data" / "t.csv", index=False)
     path = changed(made, "nowhere", "at {data/t.csv; value; key=a}")
     assert "at one-two\n" in rendered_errata(read_errata(path), made, made / "work")
+
+
+def test_files_to_be_built_are_told_from_those_that_are_shipped(root: Path) -> None:
+    assert built_files(root / "paper" / "errata.md") == [
+        "figures/tan_fig1_entropy_power_law.fits.csv"
+    ]

@@ -160,6 +160,12 @@ def number_files(errata: Errata) -> list[str]:
     return list(dict.fromkeys(_parts(number)[0] for number in found))
 
 
+def built_files(path: str | Path) -> list[str]:
+    """Of `number_files`, those that have to be built before the page; the others are shipped."""
+    files = number_files(read_errata(path))
+    return [file for file in files if not file.startswith(SHIPPED)]
+
+
 def rendered_errata(
     errata: Errata,
     repository: str | Path,

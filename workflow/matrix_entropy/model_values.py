@@ -58,19 +58,32 @@ def model_values(
             )
         if view is not None:
             values = values[values["view"] == view]
-        record = read_provenance(path)["model"]
-        entry = models[model]
-        title = entry.get("title", model)
-        described = values.assign(
-            model=model,
-            model_title=title,
-            family=entry.get("family", title),
-            size=entry.get("size", title),
-            parameters=parameters_of(model, entry, record),
-            stand_in=bool(record["stand_in"]),
-        )
+        described = values.assign(**described_model(path, models[model]))
         rows.append(_placed(described, run, datasets))
     return pd.concat(rows, ignore_index=True)
+
+
+def described_model(metrics: str, entry: Entry) -> Entry:
+    """What figures and tables say of the model of some metrics, ``{model}/....parquet``.
+
+    ``model``, ``model_title``, ``family``, ``size``, ``parameters`` and ``stand_in``; ``entry`` is
+    the model's in the configuration.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or the model's number of parameters is unknown.
+    """
+    model, record = Path(metrics).parent.name, read_provenance(metrics)["model"]
+    title = entry.get("title", model)
+    return {
+        "model": model,
+        "model_title": title,
+        "family": entry.get("family", title),
+        "size": entry.get("size", title),
+        "parameters": parameters_of(model, entry, record),
+        "stand_in": bool(record["stand_in"]),
+    }
 
 
 def parameters_of(model: str, entry: Entry, record: Entry) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from matrix_entropy.metrics import read_metrics, read_provenance, read_summary
-from matrix_entropy.model_values import parameters_of
+from matrix_entropy.metrics import read_metrics, read_summary
+from matrix_entropy.model_values import described_model
 from matrix_entropy.multimodal_metrics import NONE
 
 Entry = dict[str, Any]
@@ -43,21 +43,13 @@ def multimodal_values(
     """
     rows = []
     for path, summary in zip(metrics, summaries, strict=True):
-        model = Path(path).parent.name
         dataset, operation = Path(path).stem.split(".")
-        record = read_provenance(path)["model"]
-        entry, texts = models[model], datasets[dataset]
-        title = entry.get("title", model)
+        texts = datasets[dataset]
         rows.append(
             read_summary(summary)
             .rename(columns={"layer": "position"})
             .assign(
-                model=model,
-                model_title=title,
-                family=entry.get("family", title),
-                size=entry.get("size", title),
-                parameters=parameters_of(model, entry, record),
-                stand_in=bool(record["stand_in"]),
+                **described_model(path, models[Path(path).parent.name]),
                 dataset=dataset,
                 dataset_title=texts.get("title", dataset),
                 published_dataset=texts.get("published", dataset.replace("_", "-")),

@@ -29,6 +29,7 @@ from matrix_entropy import (
     configuration,
     counterparts,
     entries,
+    errata,
     experiments,
     minigpt_v2_parts,
     multimodal_metrics,

@@ -110,7 +110,7 @@ rule write_errata:
     """The errata, with their numbers filled in and every proof looked up."""
     input:
         errata=str(ROOT / "paper/errata.md"),
-        numbers="figures/tan_fig1_entropy_power_law.fits.csv",
+        numbers=errata.built_files(ROOT / "paper/errata.md"),
         published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
         tests=[str(path) for path in sorted((ROOT / "tests").glob("test_*.py"))],
         code=code("write_errata"),
