@@ -1,0 +1,58 @@
+"""What targets need, from the two configurations of the repository."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from matrix_entropy import targets
+from matrix_entropy.configuration import checked
+from matrix_entropy.errors import InputError
+
+
+@pytest.fixture(scope="module", params=["config.yaml", "miniature/config.yaml"])
+def config(request: pytest.FixtureRequest, root: Path) -> dict[str, Any]:
+    return checked(yaml.safe_load((root / request.param).read_text()))
+
+
+def test_without_targets_everything_is_meant(config: dict[str, Any]) -> None:
+    assert targets.chosen(config) == config["figures"] | config["tables"]
+
+
+def test_papers_names_and_files(config: dict[str, Any]) -> None:
+    name = "fig10_gpt2_large_world"
+    for target in (name, f"figures/{name}.pdf", f"figures/{name}.png"):
+        assert targets.chosen(config | {"targets": [target]}) == {name: config["figures"][name]}
+    table = "wei_table8_cerebras"
+    chosen = targets.chosen(config | {"targets": [f"results/tables/{table}.csv", "tan2024"]})
+    assert set(chosen) == {table} | {
+        key
+        for key, entry in (config["figures"] | config["tables"]).items()
+        if entry.get("paper") == "tan2024"
+    }
+
+
+def test_layers_of_any_model_and_data_set(config: dict[str, Any]) -> None:
+    chosen = targets.chosen(config | {"targets": ["figures/layers_gpt2_small_child_matched.pdf"]})
+    (entry,) = chosen.values()
+    assert targets.needed_runs(entry, config) == [("gpt2_small", "child_matched")]
+
+
+def test_an_unknown_target_is_named(config: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=re.escape("figures/fig99.pdf")):
+        targets.chosen(config | {"targets": ["figures/fig99.pdf"]})
+
+
+def test_needs_of_an_entry(config: dict[str, Any]) -> None:
+    table = config["tables"]["wei_table1_benchmarks"]
+    runs = targets.needed_runs(table, config)
+    assert {model for model, _ in runs} == set(table["models"])
+    needed = targets.needed_datasets(table, config)
+    assert set(config["datasets"][table["dataset"]]["union"]) < set(needed)
+    assert targets.needed_models(table, config) == table["models"]
+    written = {"model": "gpt2_small", "dataset": "child_written"}
+    assert targets.needed_models(written, config) == ["gpt2_small", "gpt2_large"]

@@ -1,0 +1,93 @@
+"""What a set of targets asks for: their entries, and the models and data sets that these need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from matrix_entropy import experiments
+from matrix_entropy.errors import InputError
+
+Entry = dict[str, Any]
+
+FILE = re.compile(r"(?:figures|results/tables)/(?P<name>\w+)\.\w+(?:\.\w+)?\Z")
+
+
+def chosen(config: Entry) -> dict[str, Entry]:
+    """Entries of the figures and tables that ``targets:`` names, all without it, by name.
+
+    A target is the name of a paper (``wei2024``), of a figure or table, or one of their files as
+    they are given to Snakemake (``figures/fig10_gpt2_large_world.pdf``).
+
+    Raises
+    ------
+    InputError
+        If a target is none of these.
+    """
+    entries = config["figures"] | config["tables"]
+    if not config.get("targets"):
+        return dict(entries)
+    found: dict[str, Entry] = {}
+    for target in config["targets"]:
+        file = FILE.match(target)
+        name = file["name"] if file else target
+        of_paper = {key: entry for key, entry in entries.items() if entry.get("paper") == name}
+        if name in entries:
+            found[name] = entries[name]
+        elif of_paper:
+            found |= of_paper
+        else:
+            found[name] = _layers_of_any(name, config, target)
+    return found
+
+
+def _layers_of_any(name: str, config: Entry, target: str) -> Entry:
+    """The entry of a figure ``layers_{model}_{dataset}``."""
+    for model in config["models"]:
+        dataset = name.removeprefix(f"layers_{model}_")
+        if name != dataset and dataset in config["datasets"]:
+            return {"kind": "layers", "model": model, "dataset": dataset}
+    raise InputError(
+        f"`targets:` names '{target}', which is no paper, figure or table of the configuration; "
+        "write names or files as you would give them to snakemake, as in "
+        "`targets: [wei2024, figures/fig10_gpt2_large_world.pdf]`."
+    )
+
+
+def needed_runs(entry: Entry, config: Entry) -> list[tuple[str, str]]:
+    """Pairs of model and data set that an entry's numbers come from, each once."""
+    return list(dict.fromkeys(experiments.runs(entry, config["datasets"])))
+
+
+def needed_models(entry: Entry, config: Entry) -> list[str]:
+    """The models of the configuration that an entry needs, those that write its texts included."""
+    return list(dict.fromkeys(_models(entry, config)))
+
+
+def needed_datasets(entry: Entry, config: Entry) -> list[str]:
+    """The data sets that an entry needs, with those that unions and variants are made of."""
+    return list(dict.fromkeys(_datasets(entry, config)))
+
+
+def _models(entry: Entry, config: Entry) -> Iterator[str]:
+    yield from experiments.models_of(entry)
+    for dataset in needed_datasets(entry, config):
+        generate = config["datasets"][dataset].get("generate", {})
+        if "model" in generate:
+            yield generate["model"]
+
+
+def _datasets(entry: Entry, config: Entry) -> Iterator[str]:
+    named = entry.get("datasets", [entry["dataset"]] if "dataset" in entry else [])
+    waiting = [*named, *(dataset for _, dataset in needed_runs(entry, config))]
+    # What the models learn from is needed as well, where they are trained here.
+    for model in experiments.models_of(entry):
+        if "train" in config["models"][model]:
+            waiting.append(config["models"][model]["train"]["corpus"])
+    while waiting:
+        name = waiting.pop(0)
+        yield name
+        dataset = config["datasets"][name]
+        waiting += dataset.get("union", [])
+        waiting += [dataset["variants"]["of"]] if "variants" in dataset else []
