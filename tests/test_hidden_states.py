@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 import random_models
-from matrix_entropy import hidden_states
+from matrix_entropy import extraction
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json, write_jsonl
 from matrix_entropy.hidden_states import dump_hidden_states
@@ -217,7 +217,7 @@ def test_out_of_memory_halves_the_batch(
     record = save("gpt2", tmp_path / "model", tokenizer)
     alike = [{**TEXTS[6], "id": str(number)} for number in range(40)]
     expected = dump(record, tmp_path / "expected", texts=alike)
-    run, sizes = hidden_states.Extraction.run, []
+    run, sizes = extraction.Extraction.run, []
 
     def run_with_little_memory(self: Any, batch: list[int], device: torch.device) -> None:
         padded = len(batch) * int(self.tokens.lengths[batch].max())
@@ -226,7 +226,7 @@ def test_out_of_memory_halves_the_batch(
             raise torch.OutOfMemoryError("CUDA out of memory.")
         run(self, batch, device)
 
-    monkeypatch.setattr(hidden_states.Extraction, "run", run_with_little_memory)
+    monkeypatch.setattr(extraction.Extraction, "run", run_with_little_memory)
     assert_same(dump(record, tmp_path / "little", texts=alike), expected)
     assert sizes[0] > 100
     assert any(50 < size <= 100 for size in sizes), "halved no further than needed"
@@ -240,7 +240,7 @@ def test_memory_too_small_for_one_text_says_so(
     def run(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(hidden_states.Extraction, "run", run)
+    monkeypatch.setattr(extraction.Extraction, "run", run)
     with pytest.raises(InputError, match="memory runs out even for a single text"):
         dump(record, tmp_path / "none")
     assert not list(tmp_path.glob("*none*"))
@@ -254,7 +254,7 @@ def test_other_errors_are_not_taken_for_memory(
     def run(*_: Any) -> None:
         raise RuntimeError("shape mismatch")
 
-    monkeypatch.setattr(hidden_states.Extraction, "run", run)
+    monkeypatch.setattr(extraction.Extraction, "run", run)
     with pytest.raises(RuntimeError, match="shape mismatch"):
         dump(record, tmp_path / "none")
 

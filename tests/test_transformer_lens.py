@@ -11,7 +11,7 @@ import torch
 
 import random_models
 from matrix_entropy.entropy import entropy_of
-from matrix_entropy.hidden_states import Extraction
+from matrix_entropy.extraction import Extraction
 from matrix_entropy.token_losses import Decoder
 from matrix_entropy.tokens import Tokens
 
@@ -30,7 +30,7 @@ def states_of(name: str, text: str) -> dict[int, np.ndarray]:
         tokens,
         list(layers),
         True,
-        lambda layer, _, rows: states.update({int(layer): rows}),
+        lambda layer, _, rows: states.update({int(layer): rows.numpy()}),
         name,
         [text],
     )

@@ -28,6 +28,11 @@ def writing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def beside(path: Path) -> Path:
+    """Where the folder is made that becomes ``path`` when everything in it is complete."""
+    return path.with_name(f".{path.name}.part")
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as indented UTF-8 JSON, whole or not at all."""
     with writing(path) as temporary:

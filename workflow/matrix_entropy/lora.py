@@ -24,7 +24,7 @@ from transformers.pytorch_utils import Conv1D
 
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256
+from matrix_entropy.files import beside, sha256
 from matrix_entropy.models import blocks_and_norm, context_window, load_model, load_tokenizer
 from matrix_entropy.training import write_curve
 
@@ -93,7 +93,7 @@ def train_lora(
         tuned = get_peft_model(model, adapter)
         curve = _train(name, tuned, ids, options, accelerator)
 
-    part = folder.with_name(f".{folder.name}.part")
+    part = beside(folder)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:

@@ -34,7 +34,7 @@ from transformers import (
 )
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, write_json
+from matrix_entropy.files import beside, read_json, write_json
 from matrix_entropy.models import load_tokenizer
 from matrix_entropy.vision_language import brought_to
 
@@ -203,7 +203,7 @@ def write_minigpt_v2(
     """
     if config["language"]["tie_word_embeddings"]:  # then one matrix goes by two names
         weights = {key: weights[key] for key in weights if key != OUTPUT_MATRIX}
-    part = folder.with_name(f".{folder.name}.part")
+    part = beside(folder)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:

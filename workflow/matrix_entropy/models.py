@@ -28,6 +28,7 @@ from transformers.utils import logging
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, weights_sha256
 from matrix_entropy.hub import snapshot
+from matrix_entropy.placement import is_spread
 
 # Jobs have bars of their own.
 logging.disable_progress_bar()
@@ -231,15 +232,18 @@ def load_placed(
 ) -> tuple[nn.Module, torch.device]:
     """A model where it is to run, and the device that its inputs go to.
 
-    ``options`` are the model's entry in the configuration: with ``device_map: auto`` it is spread
-    over all devices, else it goes to ``device``.
+    ``options`` are the model's entry in the configuration: with ``device_map: auto``, or ``fit``
+    and not enough memory on ``device``, it is spread over all devices, else it goes to ``device``.
 
     Raises
     ------
     InputError
         See `load_model`.
     """
-    spread = options["device_map"] == "auto"
+    memory = (
+        torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+    )
+    spread = is_spread(Path(record["folder"]), options, memory)
     model = load_model(
         record,
         options["layers"],

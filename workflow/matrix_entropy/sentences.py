@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.hidden_states import Extraction
+from matrix_entropy.extraction import Extraction
 from matrix_entropy.models import context_window, load_placed, load_tokenizer
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.sentences_file import Sentences
@@ -94,8 +94,8 @@ def read_sentences(
         (model_options["layers"], int((np.diff(offsets) ** 2).sum())), dtype=np.float32
     )
 
-    def write(layer: Layer, first_row: int, rows: np.ndarray) -> None:
-        states[layers.index(layer), first_row : first_row + len(rows)] = rows
+    def take(layer: Layer, text: int, rows: torch.Tensor) -> None:
+        states[layers.index(layer), offsets[text] : offsets[text + 1]] = rows.numpy()
 
     decoder = WatchedDecoder(model, with_losses=False)
     extraction = Extraction(
@@ -103,7 +103,7 @@ def read_sentences(
         tokens,
         layers,
         model_options["center_features"],
-        write,
+        take,
         record["model"],
         [text["id"] for text in texts],
     )

@@ -87,9 +87,15 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
         unit = centred if rows == len(valid) else centred[valid]
         unit *= inverse_norms[:, None]
         matrix = blas.dsyrk(1.0, unit.T, trans=0, lower=1)
+    return eigenvalues_of(matrix), rows
+
+
+def eigenvalues_of(matrix: Float64) -> Float64:
+    """Eigenvalues of a Gram or covariance matrix, ascending, with sum one; only the lower half is
+    read."""
     eigenvalues = np.linalg.eigvalsh(matrix, UPLO="L")
     np.maximum(eigenvalues, 0.0, out=eigenvalues)
-    return eigenvalues / eigenvalues.sum(), rows
+    return eigenvalues / eigenvalues.sum()
 
 
 def _rows_with_direction(
@@ -100,5 +106,10 @@ def _rows_with_direction(
     # ‖z‖² from what is at hand: z = (z − m) + m.
     squared_rows = squared_norms + 2.0 * (centred @ mean) + squared_mean
     scale = np.sqrt(np.maximum(squared_rows, 0.0)) + np.sqrt(squared_mean)
+    return np.sqrt(squared_norms) > tolerance(precision) * scale
+
+
+def tolerance(precision: float) -> float:
+    """Below this share of ``‖z‖ + ‖m‖`` a row's distance from the mean is only rounding error."""
     units = HALF_PRECISION_UNITS if precision > HALF_PRECISION else ROUNDING_UNITS
-    return np.sqrt(squared_norms) > units * precision * scale
+    return units * precision

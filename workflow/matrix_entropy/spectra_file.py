@@ -126,6 +126,73 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
     )
 
 
+def kept_rows(
+    groups: Sequence[str] | NDArray[np.str_],
+    lengths: NDArray[np.int64],
+    controls: Sequence[str],
+    panels: dict[str, list[str]] | None,
+    cuts: Sequence[int] = (),
+) -> dict[str, list[slice]]:
+    """The rows of every text that each view counts: all, those of the controls, the first so many.
+
+    Parameters
+    ----------
+    groups, lengths
+        Of every text.
+    controls : sequence of str
+        ``without_first_row`` and ``equal_length``.
+    panels : dict of str to list of str, optional
+        Groups compared with each other; None compares all.
+    cuts : sequence of int
+        Numbers of first rows; a shorter text has no such view.
+    """
+    if panels is None:
+        panels = {"": sorted(set(groups))}
+    equal = equal_lengths(groups, lengths, panels)
+    kept = {
+        ALL_ROWS: [slice(0, int(length)) for length in lengths],
+        "without_first_row": [slice(1, int(length)) for length in lengths],
+        "equal_length": [slice(0, int(length)) for length in equal],
+    }
+    views = {view: kept[view] for view in (ALL_ROWS, *controls)}
+    for cut in cuts:
+        views[f"{FIRST}{cut}"] = [slice(0, cut if length >= cut else 0) for length in lengths]
+    return views
+
+
+# Eigenvalues and counted rows of one text at one layer, view by view.
+Found = list[tuple[NDArray[np.float64], int]]
+
+
+def assembled(
+    found: Sequence[Sequence[Found]],
+    views: Sequence[str],
+    layers: Sequence[int | str],
+    width: int,
+    tokens: dict[str, NDArray[Any]],
+    provenance: dict[str, Any],
+) -> Spectra:
+    """The spectra of all texts out of what was ``found`` layer by layer and text by text.
+
+    ``tokens`` is what `matrix_entropy.tokens.token_arrays` knows of the texts; ids are left out,
+    since spectra are published, and from them a text could be read.
+    """
+    in_order = [
+        of_text[view] for view in range(len(views)) for of_layer in found for of_text in of_layer
+    ]
+    shape = (len(views), len(layers), len(tokens["ids"]))
+    return Spectra(
+        eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in in_order)]),
+        counts=np.array([len(values) for values, _ in in_order], dtype=np.int64).reshape(shape),
+        rows=np.array([rows for _, rows in in_order], dtype=np.int64).reshape(shape),
+        views=tuple(views),
+        layers=tuple(map(str, layers)),
+        width=width,
+        provenance=provenance,
+        **{name: values for name, values in tokens.items() if name != "token_ids"},
+    )
+
+
 def compute_spectra(
     folder: Path,
     layers: Sequence[int | str],
@@ -142,14 +209,10 @@ def compute_spectra(
         As `matrix_entropy.hidden_states.dump_hidden_states` writes it.
     layers : sequence
         Layers to read.
-    controls : sequence of str
-        ``without_first_row`` and ``equal_length``, computed beside all rows.
-    panels : dict of str to list of str, optional
-        Groups compared with each other; None compares all.
+    controls, panels, cuts
+        See `kept_rows`.
     threads : int
         Texts worked on at a time, each by one thread: small matrices gain nothing from more.
-    cuts : sequence of int
-        Further spectra of the first so many rows; undefined for a shorter text.
 
     Raises
     ------
@@ -158,46 +221,18 @@ def compute_spectra(
     """
     provenance, tokens = open_folder(folder)
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
-    # Spectra are published, and from its ids a text could be read.
-    tokens.pop("token_ids", None)
-    if panels is None:
-        panels = {"": sorted(set(tokens["groups"]))}
-    kept = {
-        ALL_ROWS: [slice(0, int(length)) for length in lengths],
-        "without_first_row": [slice(1, int(length)) for length in lengths],
-        "equal_length": [
-            slice(0, int(length)) for length in equal_lengths(tokens["groups"], lengths, panels)
-        ],
-    }
-    for cut in cuts:
-        kept[f"{FIRST}{cut}"] = [slice(0, cut if length >= cut else 0) for length in lengths]
-    views = [ALL_ROWS, *controls, *(f"{FIRST}{cut}" for cut in cuts)]
+    views = kept_rows(tokens["groups"], lengths, controls, panels, cuts)
     precision = EPSILON[provenance["options"]["dtype"]]
-    shape = (len(views), len(layers), len(lengths))
-    results: list[list[list[NDArray[np.float64]]]] = [[] for _ in views]
-    rows = np.zeros(shape, dtype=np.int64)
+    found: list[list[Found]] = []
     width = 0
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        for at, layer in enumerate(layers):
+        for layer in layers:
             states = open_states(folder, layer, int(offsets[-1]))
             width = states.shape[1]
 
-            def of_text(text: int, states: NDArray[np.floating] = states) -> list[Any]:
+            def of_text(text: int, states: NDArray[np.floating] = states) -> Found:
                 whole = states[offsets[text] : offsets[text + 1]]
-                return [spectrum(whole[kept[view][text]], precision) for view in views]
+                return [spectrum(whole[kept[text]], precision) for kept in views.values()]
 
-            found = list(pool.map(of_text, range(len(lengths))))
-            for number in range(len(views)):
-                results[number].append([views_of_text[number][0] for views_of_text in found])
-                rows[number, at] = [views_of_text[number][1] for views_of_text in found]
-    flat = [values for view in results for layer_values in view for values in layer_values]
-    return Spectra(
-        eigenvalues=np.concatenate([np.empty(0), *flat]),
-        counts=np.array([len(values) for values in flat], dtype=np.int64).reshape(shape),
-        rows=rows,
-        views=tuple(views),
-        layers=tuple(map(str, layers)),
-        width=width,
-        provenance=provenance,
-        **tokens,
-    )
+            found.append(list(pool.map(of_text, range(len(lengths)))))
+    return assembled(found, list(views), layers, width, tokens, provenance)

@@ -239,19 +239,18 @@ def batches_by_length(
     return batches
 
 
-def save_tokens(
-    path: Path,
+def token_arrays(
     tokens: Tokens,
     losses: NDArray[np.float32],
     texts: Sequence[dict[str, str]],
     windows: dict[str, NDArray[Any]],
-) -> None:
-    """Write what is known of all texts: per text ids, groups and offsets, per token id and loss.
+) -> dict[str, NDArray[Any]]:
+    """What is known of all texts: per text ids, groups and offsets, per token id and loss.
 
     ``windows`` holds, for the corpus read in windows, each window's group, mean loss and number of
     predicted tokens; empty arrays if it was not read so.
     """
-    arrays: dict[str, Any] = {
+    return {
         "ids": np.array([text["id"] for text in texts]),
         "groups": np.array([text["group"] for text in texts]),
         "offsets": tokens.kept_offsets,
@@ -260,5 +259,9 @@ def save_tokens(
         "token_losses": losses,
         **windows,
     }
+
+
+def save_tokens(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write what `token_arrays` gave."""
     with writing(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]

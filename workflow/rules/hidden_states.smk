@@ -4,6 +4,9 @@ Needs: results/models/{model}.json and results/prompts/{dataset}.jsonl. Makes th
 results/hidden_states/{model}/{part} with layer_{layer}.npy, tokens.npz and provenance.json.
 """
 
+# Keys of a data set that say what a model reads of its texts, and what is kept beside the states.
+READ_OF = ("max_tokens", "min_tokens", "token_losses", "window_perplexity")
+
 
 rule dump_hidden_states:
     """Run a model once over a data set, or a shard of it, and write every layer's hidden states."""
@@ -16,9 +19,9 @@ rule dump_hidden_states:
         code=code("dump_hidden_states"),
     output:
         (
-            temp(directory("results/hidden_states/{model}/{part}"))
-            if config["hidden_states"] == "temp"
-            else directory("results/hidden_states/{model}/{part}")
+            directory("results/hidden_states/{model}/{part}")
+            if config["hidden_states"] == "keep"
+            else temp(directory("results/hidden_states/{model}/{part}"))
         ),
     log:
         "results/logs/dump_hidden_states/{model}/{part}.log",
@@ -31,8 +34,9 @@ rule dump_hidden_states:
     threads: model_threads
     # What a machine decides and no result depends on: --set-resources dump_hidden_states:gpu=4
     resources:
-        gpu=0,  # one process each; without any, as many processes on the CPU as the next line says
-        processes=1,
+        gpu=0,  # one process each, or one for all (device_map); 0: a GPU if one is seen
+        gpu_mb=0,  # memory of one, by which `device_map: fit` decides; 0: what it says
+        processes=1,  # on the CPU
         batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
         mem_mb=model_memory,
         runtime=minutes(240),
@@ -43,12 +47,7 @@ rule dump_hidden_states:
                 *("layers", "width", "bos", "center_features", "dtype", "device_map", "extract"),
             )
         ),
-        dataset=lambda wildcards: json.dumps(
-            only(
-                DATASETS[dataset_of(wildcards)],
-                *("max_tokens", "min_tokens", "token_losses", "window_perplexity"),
-            )
-        ),
+        dataset=lambda wildcards: json.dumps(only(DATASETS[dataset_of(wildcards)], *READ_OF)),
         shard=shard_of,
     message:
         "Hidden states of {wildcards.model} on {wildcards.part}"
@@ -56,5 +55,5 @@ rule dump_hidden_states:
         "python {input.script:q} --model {input.model:q} --options {params.options:q}"
         " --prompts {input.prompts:q} --origin {input.origin:q} --dataset {params.dataset:q}"
         " --shard {params.shard}"
-        " --gpus {resources.gpu} --processes {resources.processes} --threads {threads}"
-        " --batch-tokens {resources.batch_tokens} --output {output:q} --log {log:q}"
+        " --gpus {resources.gpu} --gpu-mb {resources.gpu_mb} --processes {resources.processes}"
+        " --threads {threads} --batch-tokens {resources.batch_tokens} --output {output:q} --log {log:q}"

@@ -1,38 +1,74 @@
 """Spectra.
 
-Needs: results/hidden_states/{model}/{part}. Makes: results/spectra/{model}/{dataset}.npz, kept for
-good.
+Needs: results/hidden_states/{model}/{part}; with `hidden_states: stream` what these need. Makes:
+results/spectra/{model}/{dataset}.npz, kept for good.
 """
 
+# Keys of a data set that say which rows of a text its spectra are of.
+VIEWS_OF = ("controls", "panels", "lengths")
 
-rule compute_spectra:
-    """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
-    input:
-        states="results/hidden_states/{model}/{part}",
-        code=code("compute_spectra"),
-    output:
-        "results/spectra/{model}/{part}.npz",
-    log:
-        "results/logs/compute_spectra/{model}/{part}.log",
-    benchmark:
-        "results/benchmarks/compute_spectra/{model}/{part}.tsv"
-    # Before further hidden states are written, so that few are on disk at a time.
-    priority: 1
-    conda:
-        "../../envs/analysis.yaml"
-    threads: model_threads
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(120),
-    params:
-        layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
-        controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
-        panels=lambda wildcards: DATASETS[dataset_of(wildcards)].get("panels"),
-        lengths=lambda wildcards: DATASETS[dataset_of(wildcards)].get("lengths", []),
-    message:
-        "Spectra of {wildcards.model} on {wildcards.part}"
-    script:
-        "../scripts/compute_spectra.py"
+
+if config["hidden_states"] == "stream":
+
+    use rule dump_hidden_states as stream_spectra with:
+        input:
+            model="results/models/{model}.json",
+            adapter=adapter_of,
+            prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
+            origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
+            script=str(ROOT / "workflow/scripts/stream_spectra.py"),
+            code=code("stream_spectra"),
+        output:
+            "results/spectra/{model}/{part}.npz",
+        log:
+            "results/logs/stream_spectra/{model}/{part}.log",
+        benchmark:
+            "results/benchmarks/stream_spectra/{model}/{part}.tsv"
+        params:
+            options=lambda wildcards: json.dumps(
+                only(
+                    MODELS[wildcards.model],
+                    *("layers", "width", "bos", "center_features", "dtype", "device_map"),
+                    "extract",
+                )
+            ),
+            dataset=lambda wildcards: json.dumps(
+                only(DATASETS[dataset_of(wildcards)], *READ_OF, *VIEWS_OF)
+            ),
+            shard=shard_of,
+        message:
+            "Spectra of {wildcards.model} on {wildcards.part}, from its hidden states as they appear"
+
+else:
+
+    rule compute_spectra:
+        """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
+        input:
+            states="results/hidden_states/{model}/{part}",
+            code=code("compute_spectra"),
+        output:
+            "results/spectra/{model}/{part}.npz",
+        log:
+            "results/logs/compute_spectra/{model}/{part}.log",
+        benchmark:
+            "results/benchmarks/compute_spectra/{model}/{part}.tsv"
+        # Before further hidden states are written, so that few are on disk at a time.
+        priority: 1
+        conda:
+            "../../envs/analysis.yaml"
+        threads: model_threads
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=minutes(120),
+        params:
+            layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
+            controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
+            panels=lambda wildcards: DATASETS[dataset_of(wildcards)].get("panels"),
+            lengths=lambda wildcards: DATASETS[dataset_of(wildcards)].get("lengths", []),
+        message:
+            "Spectra of {wildcards.model} on {wildcards.part}"
+        script:
+            "../scripts/compute_spectra.py"
 
 
 rule gather_spectra:

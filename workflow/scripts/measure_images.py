@@ -20,7 +20,7 @@ with job(snakemake.log[0]) as log:
     operation = snakemake.wildcards.operation
     model = load_vision_language(record, options)
     # A model that is spread over all devices stays where it is, one without any on the CPU.
-    moves = torch.cuda.is_available() and options["device_map"] == "single"
+    moves = torch.cuda.is_available() and options["device_map"] != "auto"
     found = measure(
         model,
         read_jsonl(snakemake.input.prompts),

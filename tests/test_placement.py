@@ -1,0 +1,101 @@
+"""Where a model runs: by its size and a device's memory, and on GPUs that no other job has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import random_models
+from matrix_entropy import gpus
+from matrix_entropy.errors import InputError
+from matrix_entropy.placement import is_spread, needed_bytes, parameter_count, shared_out
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    random_models.llama(vocabulary=300, context=64).save_pretrained(tmp_path, max_shard_size="50kB")
+    return tmp_path
+
+
+def test_parameters_are_counted_over_all_files(folder: Path) -> None:
+    model = random_models.llama(vocabulary=300, context=64)
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    assert parameter_count(folder) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_model_is_spread_where_it_does_not_fit(folder: Path, dtype: str) -> None:
+    needed = needed_bytes(parameter_count(folder), dtype)
+    fit = {"dtype": dtype, "device_map": "fit"}
+    assert not is_spread(folder, fit, needed)
+    assert is_spread(folder, fit, needed - 1)
+    assert not is_spread(folder, fit, None), "there is nothing to spread over"
+    # What the configuration says goes before.
+    assert is_spread(folder, fit | {"device_map": "auto"}, needed)
+    assert not is_spread(folder, fit | {"device_map": "single"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "dtype", "gibibytes", "spread"),
+    [(13e9, "float16", 40, False), (13e9, "float16", 24, True), (13e9, "float32", 40, True)],
+)
+def test_real_sizes(parameters: float, dtype: str, gibibytes: int, spread: bool) -> None:
+    assert (needed_bytes(int(parameters), dtype) > gibibytes * 2**30) == spread
+
+
+def test_processes() -> None:
+    assert shared_out(False, 4, 1) == 4
+    assert shared_out(True, 4, 1) == 1
+    assert shared_out(False, 0, 3) == 3
+
+
+TAKE = """
+import os, sys, time
+from pathlib import Path
+from matrix_entropy import gpus
+gpus.take(int(sys.argv[1]), 4, Path(sys.argv[2]))
+print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+sys.stdin.read()
+"""
+
+
+def holder(count: int, folder: Path, root: Path) -> subprocess.Popen[str]:
+    """A job that holds GPUs until its input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", TAKE, str(count), str(folder)],
+        env=os.environ | {"PYTHONPATH": str(root / "workflow"), "CUDA_VISIBLE_DEVICES": "0,1,2"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_jobs_on_one_machine_have_gpus_of_their_own(tmp_path: Path, root: Path) -> None:
+    with holder(1, tmp_path, root) as first, holder(2, tmp_path, root) as second:
+        given = [job.stdout.readline().strip() for job in (first, second)]  # type: ignore[union-attr]
+        assert sorted(",".join(given).split(",")) == ["0", "1", "2"]
+        # Killed, a job gives its own back, for which the third has been waiting.
+        with holder(1, tmp_path, root) as third:
+            first.kill()
+            assert third.stdout.readline().strip() == given[0]  # type: ignore[union-attr]
+            third.communicate()
+        second.communicate()
+
+
+def test_fewer_gpus_than_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    with pytest.raises(InputError, match=r"asks for 4 GPUs.* shows 2"):
+        gpus.take(4, 8, tmp_path)
+
+
+def test_without_any_a_job_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    gpus.take(2, 2, tmp_path)
+    assert "none is seen" in caplog.text
+    assert not list(tmp_path.iterdir())

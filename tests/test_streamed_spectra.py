@@ -1,0 +1,199 @@
+"""Streamed spectra are those of hidden states on disk, in every way of running the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedTokenizerFast
+
+import random_models
+from matrix_entropy.device_spectra import normalised_matrix, spectrum_of
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import write_json, write_jsonl
+from matrix_entropy.hidden_states import dump_hidden_states
+from matrix_entropy.spectra import spectrum
+from matrix_entropy.spectra_file import Spectra, compute_spectra
+from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.streamed_spectra import stream_spectra
+
+LAYERS = [0, 1, 2, 3, "final"]
+OPTIONS = {
+    "layers": 3,
+    "width": 48,
+    "bos": True,
+    "center_features": False,
+    "dtype": "float32",
+    "device_map": "single",
+    "extract": "all",
+}
+CONTROLS, CUTS = ["without_first_row", "equal_length"], [4, 30]
+WORDS = ["a fox", "the old lighthouse", "sang", "all night long", "and", "nobody knew why", "."]
+# From a single token to more tokens than the model is wide, where the covariance is smaller.
+TEXTS = [
+    {"id": str(i), "group": "odd" if i % 2 else "even", "text": " ".join((WORDS * 9)[: 1 + 5 * i])}
+    for i in range(9)
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer([text["text"] for text in TEXTS], 300)
+
+
+def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """A random model in a folder, as its record."""
+    model = getattr(random_models, name)(vocabulary=len(tokenizer), context=256)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
+
+
+def from_disk(record: dict[str, Any], folder: Path, **changes: Any) -> Spectra:
+    """The spectra by way of hidden states on disk."""
+    options = OPTIONS | changes
+    dump_hidden_states(record, options, READING, TEXTS, LAYERS, folder, {"options": options})
+    return compute_spectra(folder, LAYERS, CONTROLS, None, 1, CUTS)
+
+
+READING = {"window_perplexity": True, "max_tokens": 120}
+VIEWS = {"controls": CONTROLS, "lengths": CUTS}
+
+
+def streamed(
+    record: dict[str, Any], path: Path, extra: dict[str, Any] | None = None, **changes: Any
+) -> Spectra:
+    options = OPTIONS | changes
+    stream_spectra(
+        record,
+        options,
+        READING | VIEWS,
+        TEXTS,
+        LAYERS,
+        path,
+        {"options": options},
+        **(extra or {}),
+    )
+    return Spectra.load(path)
+
+
+def assert_same(found: Spectra, expected: Spectra, tolerance: float) -> None:
+    """The same in everything; eigenvalues within a tolerance."""
+    for name, values in vars(expected).items():
+        if name in ("eigenvalues", "token_losses", "window_losses"):
+            np.testing.assert_allclose(getattr(found, name), values, rtol=0, atol=tolerance)
+        elif isinstance(values, np.ndarray):
+            np.testing.assert_array_equal(getattr(found, name), values)
+        else:
+            assert getattr(found, name) == values
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gpt_neo", "gpt_neox", "llama", "opt"])
+def test_streaming_changes_no_bit(
+    name: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    record = save(name, tmp_path / "model", tokenizer)
+    expected = from_disk(record, tmp_path / "states", center_features=True)
+    found = streamed(record, tmp_path / "spectra.npz", center_features=True)
+    assert_same(found, expected, tolerance=0)
+    assert expected.counts.max() == 48, "a text with more tokens than the model is wide"
+    assert (expected.counts[-1] == 0).any(), "a text too short for its view"
+    assert not list(tmp_path.glob(".*")), "nothing beside the file"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(dtype: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    record = save("gpt2", tmp_path / "model", tokenizer)
+    expected = from_disk(record, tmp_path / "states", dtype=dtype)
+    assert_same(streamed(record, tmp_path / "spectra.npz", dtype=dtype), expected, tolerance=0)
+    on_device = streamed(record, tmp_path / "device.npz", {"on_device": True}, dtype=dtype)
+    assert_same(on_device, expected, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+@pytest.mark.parametrize("on_device", [False, True])
+def test_threads_and_matrices_made_on_the_device(
+    threads: int, on_device: bool, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    record = save("gpt_neox", tmp_path / "model", tokenizer)
+    expected = from_disk(record, tmp_path / "states")
+    found = streamed(record, tmp_path / "spectra.npz", {"threads": threads, "on_device": on_device})
+    assert_same(found, expected, tolerance=1e-12 if on_device else 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (2, 8), (7, 40), (40, 40), (90, 40)])
+def test_matrices_on_the_device_have_the_same_spectrum(shape: tuple[int, int]) -> None:
+    states = np.random.default_rng(5).normal(size=shape).astype(np.float32) + 3
+    states[shape[0] // 2] = states.mean(axis=0)
+    if shape[0] > 6:
+        # A row that is the mean of the others has no direction and is not counted.
+        others = np.delete(states, 3, axis=0).astype(np.float64)
+        states[3] = others.mean(axis=0).astype(np.float32)
+    matrix, valid = normalised_matrix(torch.from_numpy(states), 2.0**-23)
+    values, rows = spectrum_of(matrix.numpy(), valid.numpy())
+    expected, expected_rows = spectrum(states)
+    assert rows == expected_rows
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("extra", [{}, {"threads": 4}, {"on_device": True}])
+def test_states_that_are_not_finite_leave_nothing(
+    extra: dict[str, Any], tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = random_models.gpt2(vocabulary=len(tokenizer), context=256)
+    with torch.no_grad():
+        model.transformer.h[1].mlp.c_proj.bias[0] = float("inf")
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    record = {"model": "broken", "folder": str(tmp_path / "model")}
+    with pytest.raises(InputError, match=r"'broken'.* text '\d+' at layer 2 are not finite"):
+        streamed(record, tmp_path / "spectra.npz", extra)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_find_the_same(
+    processes: int, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, root: Path
+) -> None:
+    record = save("gpt2", tmp_path / "model", tokenizer)
+    expected = from_disk(record, tmp_path / "states")
+    write_json(tmp_path / "model.json", record)
+    write_json(tmp_path / "origin.json", {})
+    write_jsonl(tmp_path / "prompts.jsonl", TEXTS)
+    arguments = {
+        "--model": tmp_path / "model.json",
+        "--options": json.dumps(OPTIONS | {"device_map": "fit"}),
+        "--prompts": tmp_path / "prompts.jsonl",
+        "--origin": tmp_path / "origin.json",
+        "--dataset": json.dumps(READING | VIEWS),
+        "--processes": processes,
+        "--batch-tokens": 200,
+        "--output": tmp_path / "spectra.npz",
+        "--log": tmp_path / "log",
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(root / "workflow/scripts/stream_spectra.py"),
+            *(str(part) for pair in arguments.items() for part in pair),
+        ],
+        env=os.environ | {"PYTHONPATH": str(root / "workflow")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{processes} processes" in (tmp_path / "log").read_text()
+    found = Spectra.load(tmp_path / "spectra.npz")
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.token_losses, expected.token_losses, rtol=1e-5)
+    np.testing.assert_allclose(found.window_losses, expected.window_losses, rtol=1e-5)
+    assert not list(tmp_path.glob(".*"))

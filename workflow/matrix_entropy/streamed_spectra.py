@@ -1,0 +1,241 @@
+"""Spectra computed as the rows appear, beside the forward pass; no hidden states are written.
+
+On a GPU the matrices are made where the layers ran (`matrix_entropy.device_spectra`), and the job's
+threads find their eigenvalues while the device goes on. Without one, a job of several threads keeps
+some of them for spectra, and a job of a single thread computes them in between.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from threadpoolctl import threadpool_limits
+
+from matrix_entropy.device_spectra import normalised_matrix, spectrum_of
+from matrix_entropy.extraction import extract, not_finite
+from matrix_entropy.files import beside
+from matrix_entropy.residual_stream import Layer
+from matrix_entropy.spectra import spectrum
+from matrix_entropy.spectra_file import EPSILON, Found, assembled, kept_rows
+from matrix_entropy.tokens import Tokens
+
+# Rows that wait for a thread, per thread; beyond that the forward pass waits, which bounds memory.
+WAITING = 16
+
+
+def spectra_threads(threads: int, on_device: bool) -> int:
+    """Threads that only compute spectra, of those of a job: a quarter, beside a GPU all.
+
+    Examples
+    --------
+    >>> [spectra_threads(threads, False) for threads in (1, 2, 8)], spectra_threads(8, True)
+    ([0, 1, 2], 8)
+    """
+    if on_device:
+        return threads
+    return 0 if threads == 1 else max(1, threads // 4)
+
+
+class ToSpectra:
+    """Sends rows into spectra.
+
+    Parameters
+    ----------
+    part : Path
+        Folder in which several processes leave what they found.
+    layers : sequence
+        The layers that will come.
+    precision : float
+        Machine epsilon of the type in which the model computes.
+    views_of : callable
+        From groups and lengths of the texts to the rows that each view counts.
+    model_name : str
+        For messages.
+    threads : int
+        Of this process.
+    on_device : bool, optional
+        Make the matrices where the rows are; by default, if that is a GPU.
+    """
+
+    def __init__(
+        self,
+        part: Path,
+        layers: Sequence[Layer],
+        precision: float,
+        views_of: Callable[[Sequence[str], np.ndarray], dict[str, list[slice]]],
+        model_name: str,
+        threads: int = 1,
+        on_device: bool | None = None,
+    ) -> None:
+        self.part, self.layers, self.precision = part, list(layers), precision
+        self.views_of, self.model_name, self.threads = views_of, model_name, threads
+        self.on_device = on_device
+        self.found: dict[tuple[int, int], Found] = {}
+        self.failure: BaseException | None = None
+        self.width = 0
+        self.pool: ThreadPoolExecutor | None = None
+        self.limits: threadpool_limits | None = None
+
+    def prepare(self, tokens: Tokens) -> None:
+        """Nothing has to be there beforehand."""
+
+    def open(self, tokens: Tokens, texts: Sequence[dict[str, str]], device: torch.device) -> bool:
+        self.ids = [text["id"] for text in texts]
+        self.views = self.views_of([text["group"] for text in texts], np.diff(tokens.kept_offsets))
+        if self.on_device is None:
+            self.on_device = device.type == "cuda"
+        count = spectra_threads(self.threads, self.on_device)
+        self.pool = ThreadPoolExecutor(count) if count else None
+        self.room = threading.Semaphore(WAITING * count)
+        # NumPy's library only: the forward pass keeps torch's threads.
+        self.limits = threadpool_limits(1, user_api="blas")
+        return self.on_device
+
+    def take(self, layer: Layer, text: int, rows: torch.Tensor) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.width = rows.shape[1]
+        parts = [rows[kept[text]] for kept in self.views.values()]
+        find: Callable[[], Found]
+        if self.on_device:
+            made = [normalised_matrix(part, self.precision) for part in parts]
+            find = functools.partial(_from_matrices, made)
+        else:
+            find = functools.partial(_from_rows, parts, self.precision)
+        if self.pool is not None and self.room.acquire(blocking=False):
+            self.pool.submit(self._find, layer, text, find).add_done_callback(self._done)
+        else:  # no thread is free, so this one does it
+            self._find(layer, text, find)
+
+    def close(self, complete: bool) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=not complete)
+        if self.limits is not None:
+            self.limits.restore_original_limits()
+        if not complete:
+            return
+        if self.failure is not None:
+            raise self.failure
+        state = PartialState()
+        if state.num_processes > 1:
+            _save(self.part / f"spectra_{state.process_index}.npz", self.found)
+
+    def in_order(self) -> list[list[Found]]:
+        """By layer and text, what all processes found; for the first, when all have closed."""
+        for path in self.part.glob("spectra_*.npz"):
+            self.found |= _load(path)
+        texts = range(len(self.ids))
+        return [[self.found[at, text] for text in texts] for at in range(len(self.layers))]
+
+    def _find(self, layer: Layer, text: int, find: Callable[[], Found]) -> None:
+        try:
+            self.found[self.layers.index(layer), text] = find()
+        except ValueError:
+            self.failure = not_finite(self.model_name, self.ids[text], layer)
+        except BaseException as error:  # told to the thread that runs the model
+            self.failure = error
+
+    def _done(self, _: Future) -> None:
+        self.room.release()
+
+
+def _from_rows(parts: Sequence[torch.Tensor], precision: float) -> Found:
+    return [spectrum(part.numpy(), precision) for part in parts]
+
+
+def _from_matrices(made: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Found:
+    return [spectrum_of(matrix.cpu().numpy(), valid.cpu().numpy()) for matrix, valid in made]
+
+
+def _save(path: Path, found: dict[tuple[int, int], Found]) -> None:
+    spectra = [spectrum for of_text in found.values() for spectrum in of_text]
+    np.savez(
+        path,
+        places=np.array(list(found), dtype=np.int64).reshape(-1, 2),
+        counts=np.array([len(values) for values, _ in spectra], dtype=np.int64),
+        rows=np.array([rows for _, rows in spectra], dtype=np.int64),
+        eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in spectra)]),
+    )
+
+
+def _load(path: Path) -> dict[tuple[int, int], Found]:
+    with np.load(path, allow_pickle=False) as stored:
+        values = np.split(stored["eigenvalues"], np.cumsum(stored["counts"])[:-1])
+        spectra = list(zip(values, map(int, stored["rows"]), strict=True))
+        places = stored["places"].tolist()
+    views = len(spectra) // max(1, len(places))
+    return {
+        (layer, text): spectra[number * views : (number + 1) * views]
+        for number, (layer, text) in enumerate(places)
+    }
+
+
+def stream_spectra(
+    record: dict[str, Any],
+    model_options: dict[str, Any],
+    dataset_options: dict[str, Any],
+    texts: Sequence[dict[str, str]],
+    layers: Sequence[Layer],
+    path: Path,
+    provenance: dict[str, Any],
+    batch_tokens: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    threads: int = 1,
+    on_device: bool | None = None,
+) -> None:
+    """Write the file of spectra that hidden states on disk would have given, without these.
+
+    ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
+    `matrix_entropy.spectra_file.kept_rows`), ``threads`` are those of this process, ``on_device``
+    is for `ToSpectra`. For the other parameters, and for running in several processes, see
+    `matrix_entropy.extraction.extract`.
+
+    Raises
+    ------
+    InputError
+        As `extract` does.
+    """
+    part = beside(path)
+    sink = ToSpectra(
+        part,
+        layers,
+        EPSILON[model_options["dtype"]],
+        lambda groups, lengths: kept_rows(
+            groups,
+            lengths,
+            dataset_options.get("controls", []),
+            dataset_options.get("panels"),
+            dataset_options.get("lengths", []),
+        ),
+        record["model"],
+        threads,
+        on_device,
+    )
+
+    def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
+        assembled(
+            sink.in_order(), list(sink.views), layers, sink.width, arrays, provenance | counts
+        ).save(path)
+        shutil.rmtree(part)
+
+    extract(
+        record,
+        model_options,
+        dataset_options,
+        texts,
+        layers,
+        part,
+        sink,
+        finish,
+        batch_tokens,
+        shard,
+    )

@@ -1,0 +1,21 @@
+"""Run a model over texts and write the spectra of its hidden states, but not the states."""
+
+from matrix_entropy import launch
+from matrix_entropy.console import job
+
+arguments = launch.parsed(__doc__)
+with job(arguments.log):
+    launch.in_processes(arguments)
+
+# Not in the process that only launches the others.
+from matrix_entropy import start  # noqa: E402, F401  # isort: skip
+import torch  # noqa: E402
+
+from matrix_entropy.streamed_spectra import spectra_threads, stream_spectra  # noqa: E402
+
+with job(arguments.log):
+    threads = max(1, arguments.threads // arguments.processes)
+    # Beside a GPU all threads are free for spectra.
+    taken = 0 if torch.cuda.is_available() else spectra_threads(threads, False)
+    torch.set_num_threads(threads - taken)
+    stream_spectra(**launch.work(arguments), path=arguments.output, threads=threads)
