@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from matrix_entropy import hidden_states
+from matrix_entropy import extraction
 from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.metrics import metrics_table
 from matrix_entropy.released import released_entropy
@@ -92,8 +92,8 @@ def main() -> int:
     tokens, _ = tokenise(tokenizer, texts, True)
     ids = [torch.from_numpy(tokens.of(text)) for text in range(len(texts))]
     # Both sides start from the loaded model, so that neither pays for reading 500 MB.
-    hidden_states.load_model = lambda *_: model  # type: ignore[assignment]
-    hidden_states.load_tokenizer = lambda *_: tokenizer  # type: ignore[assignment]
+    extraction.load_placed = lambda *_: (model, torch.device("cpu"))  # type: ignore[assignment]
+    extraction.load_tokenizer = lambda *_: tokenizer  # type: ignore[assignment]
     print(f"{len(texts)} texts, {len(tokens.ids)} tokens, 13 layers of width 768, one thread")
     print("| | published way (s) | ours (s) | hidden states | spectra | metrics | ratio |")
     print("|---|---|---|---|---|---|---|")

@@ -26,7 +26,7 @@ import logging, sys
 import torch
 from pathlib import Path
 from transformers import GPT2Config, GPT2LMHeadModel
-from matrix_entropy import hidden_states
+from matrix_entropy import extraction, hidden_states
 from matrix_entropy.grammar import stories
 from matrix_entropy.stand_ins import train_tokenizer
 
@@ -38,8 +38,8 @@ texts = list(stories(count))
 tokenizer = train_tokenizer([text["text"] for text in texts[:200]], 1024)
 config = GPT2Config(n_embd=128, n_head=4, n_layer=blocks, vocab_size=1024, bos_token_id=0)
 model = GPT2LMHeadModel(config).eval()
-hidden_states.load_model = lambda *_: model
-hidden_states.load_tokenizer = lambda *_: tokenizer
+extraction.load_placed = lambda *_: (model, torch.device("cpu"))
+extraction.load_tokenizer = lambda *_: tokenizer
 options = {"layers": blocks, "width": 128, "bos": True, "center_features": False,
            "dtype": "float32", "device_map": "single"}
 layers = [*range(blocks + 1), "final"]

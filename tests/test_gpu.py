@@ -1,0 +1,88 @@
+"""What only a machine with GPUs can tell; elsewhere these tests are skipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import random_models
+from commands import snakemake_for
+from matrix_entropy.entropy import matrix_entropy
+from matrix_entropy.files import write_jsonl
+from matrix_entropy.spectra_file import Spectra
+from matrix_entropy.stand_ins import train_tokenizer
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+
+WORDS = ["a fox", "the old lighthouse", "sang", "all night long", "and", "nobody knew why", "."]
+TEXTS = [{"text": " ".join((WORDS * 9)[i % 5 : 4 + 5 * i])} for i in range(12)]
+TARGET = "results/spectra/mine/texts.npz"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gpu")
+    tokenizer = train_tokenizer([text["text"] for text in TEXTS], 300)
+    random_models.gpt_neox(vocabulary=len(tokenizer), context=256).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    write_jsonl(folder / "texts.jsonl", TEXTS)
+    return folder
+
+
+def spectra(root: Path, folder: Path, dtype: str, *options: str, **keys: Any) -> Spectra:
+    """Spectra by the typed command, made anew."""
+    model = {"path": "model", "layers": 3, "width": 48, "dtype": dtype}
+    config = {
+        "models": {"mine": model},
+        "datasets": {"texts": {"path": "texts.jsonl", "field": "text"}},
+        "figures": {},
+        **keys,
+    }
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    (folder / TARGET).unlink(missing_ok=True)
+    done = snakemake_for(root, folder, TARGET, *options)
+    assert done.returncode == 0, done.stderr
+    return Spectra.load(folder / TARGET)
+
+
+def entropies(found: Spectra) -> np.ndarray:
+    layers, texts = found.counts.shape[1:]
+    places = ((layer, text) for layer in range(layers) for text in range(texts))
+    return np.array([matrix_entropy(found.of(0, *place)) for place in places])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_matrices_made_on_the_gpu_have_the_spectra_of_files(
+    dtype: str, folder: Path, root: Path
+) -> None:
+    streamed = spectra(root, folder, dtype, hidden_states="stream")
+    by_files = spectra(root, folder, dtype, hidden_states="temp")
+    np.testing.assert_allclose(streamed.eigenvalues, by_files.eigenvalues, rtol=0, atol=1e-6)
+
+
+def test_types_agree(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        dtype: entropies(spectra(root, folder, dtype, hidden_states="stream"))
+        for dtype in ("float32", "float16", "bfloat16")
+    }
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    on_cpu = entropies(spectra(root, folder, "float32"))
+    np.testing.assert_allclose(found["float32"], on_cpu, atol=1e-4)
+    np.testing.assert_allclose(found["float16"], on_cpu, atol=0.01)
+    np.testing.assert_allclose(found["bfloat16"], on_cpu, atol=0.1)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two GPUs on this machine")
+@pytest.mark.parametrize("device_map", ["single", "auto"])
+def test_two_gpus_are_one(device_map: str, folder: Path, root: Path) -> None:
+    expected = spectra(root, folder, "float32", hidden_states="stream")
+    options = ["--resources", "gpu=2", "--set-resources", "stream_spectra:gpu=2"]
+    if device_map == "auto":
+        options += ["stream_spectra:gpu_mb=1"]
+    found = spectra(root, folder, "float32", *options, hidden_states="stream")
+    np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=0, atol=1e-5)
