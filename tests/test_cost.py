@@ -101,7 +101,7 @@ def test_devices_are_those_of_the_schema(root: Path) -> None:
     assert list(known) == schema["properties"]["device"]["anyOf"][0]["enum"]
     assert all(device_of(name).source for name in known)
     own = device_of({"float32": 1e13, "bfloat16": 1e14})
-    assert own.rates == {"float32": 1e13, "float16": 1e13, "bfloat16": 1e14}
+    assert own.rates == dict.fromkeys(("float64", "float32", "float16"), 1e13) | {"bfloat16": 1e14}
     assert device_of("h100").rates["float32"] < known["h100"]["peak"]["float32"]
 
 
@@ -173,7 +173,9 @@ def test_hidden_states_kept_temporary_or_streamed(long_texts: Config) -> None:
     assert found["keep"]["kept"] == pytest.approx(size + found["temp"]["kept"])
     assert found["stream"]["temporary"] == found["keep"]["temporary"] == 0
     assert found["stream"]["kept"] == found["temp"]["kept"]
-    assert found["stream"]["hours"] < found["temp"]["hours"] == found["keep"]["hours"]
+    assert found["temp"]["hours"] == pytest.approx(found["keep"]["hours"])
+    # Without the disk, and with the matrices on the device, by far.
+    assert found["stream"]["hours"] < found["temp"]["hours"] / 2
     assert found["stream"]["flops"] == found["temp"]["flops"]
     # In shards, two of them are on disk at a time.
     long_texts["datasets"]["long_texts"]["shards"] = 16

@@ -9,7 +9,12 @@ memory traffic.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = float | NDArray[np.float64]  # of one text, or of each of several
 
 # Numbers read or written by all that is no product of matrices: per token, block and unit of width
 # (norms, activations, residual sums, what goes into the products and comes out of them), and per
@@ -26,7 +31,7 @@ TRAINING, ADAPTER_TRAINING = 3, 2
 GRAM_RATE, EIGENVALUE_RATE = 50e9, 20e9  # FLOP a second
 ELEMENT_SECONDS, SPECTRUM_SECONDS = 8e-9, 1.5e-4
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
 class Work(NamedTuple):
@@ -77,31 +82,42 @@ class Transformer:
         return Work(2 * weights * tokens, weights * tokens)
 
 
-def spectrum_flops(rows: float, width: float) -> float:
+def spectrum_flops(rows: Rows, width: int) -> Rows:
     """``k² m + 4/3 k³`` with ``k`` the smaller and ``m`` the larger of rows and width.
 
     Half a Gram matrix (the other half mirrors it), then its reduction to a tridiagonal one.
     """
-    small, large = sorted((rows, width))
+    small, large = np.minimum(rows, width), np.maximum(rows, width)
     return small**2 * large + 4 / 3 * small**3
 
 
-def spectrum_seconds(rows: float, width: float) -> float:
-    """Seconds for one spectrum on one core.
+def spectrum_seconds(rows: Rows, width: int) -> Rows:
+    """Seconds for one spectrum on one core: what `eigenvalue_seconds` says, and its matrix.
 
-    ``1.5e-4 + 8e-9 rows · width + k² m / 50e9 + 4/3 k³ / 20e9``: the calls, centring and
-    normalising, the Gram matrix, its eigenvalues.
+    The latter is ``8e-9 rows · width + k² m / 50e9``: centring and normalising, and the product.
     """
-    small, large = sorted((rows, width))
-    return (
-        SPECTRUM_SECONDS
-        + ELEMENT_SECONDS * rows * width
-        + small**2 * large / GRAM_RATE
-        + 4 / 3 * small**3 / EIGENVALUE_RATE
-    )
+    small, large = np.minimum(rows, width), np.maximum(rows, width)
+    matrix = ELEMENT_SECONDS * rows * width + small**2 * large / GRAM_RATE
+    return matrix + eigenvalue_seconds(rows, width)
 
 
-def gain_flops(rows: float, width: float) -> float:
+def eigenvalue_seconds(rows: Rows, width: int) -> Rows:
+    """``1.5e-4 + 4/3 k³ / 20e9`` on one core: the calls, and the eigenvalues of the matrix."""
+    return SPECTRUM_SECONDS + 4 / 3 * np.minimum(rows, width) ** 3 / EIGENVALUE_RATE
+
+
+def matrix_flops(rows: Rows, width: int) -> Rows:
+    """``2 k² m``, all of a spectrum's matrix, as a GPU makes it."""
+    small, large = np.minimum(rows, width), np.maximum(rows, width)
+    return 2 * small**2 * large
+
+
+def matrix_moved(rows: Rows, width: int) -> Rows:
+    """The rows, read or written four times for their matrix."""
+    return 4 * rows * width
+
+
+def gain_flops(rows: Rows, width: int) -> Rows:
     """``2 n² d + n³ / 3``: a Gram matrix between n tokens and its Cholesky factor."""
     return 2 * rows**2 * width + rows**3 / 3
 

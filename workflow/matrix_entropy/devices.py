@@ -24,6 +24,7 @@ class Device:
     memory: float  # bytes
     disk: float  # bytes a second
     cores: int
+    gpu: bool
     source: str
 
     def seconds(self, work: Work, dtype: str) -> float:
@@ -44,8 +45,8 @@ def known_devices() -> dict[str, dict[str, Any]]:
 def device_of(chosen: str | dict[str, Any]) -> Device:
     """The device that the configuration's ``device:`` names, or whose rates it gives.
 
-    Of a device's own numbers ``float32`` (FLOP a second that are sustained) is needed; 16 bits are
-    as fast unless said, and the rest is that of the H100's node.
+    Of a device's own numbers ``float32`` (FLOP a second that are sustained) is needed; the other
+    types are as fast unless said, and the rest is that of the H100's node.
     """
     if isinstance(chosen, str):
         entry = known_devices()[chosen]
@@ -56,5 +57,5 @@ def device_of(chosen: str | dict[str, Any]) -> Device:
         entry = known_devices()["h100"] | chosen
         rates = {dtype: chosen.get(dtype, chosen["float32"]) for dtype in BYTES}
         bandwidth, name, source = entry["bandwidth"], "own", OWN
-    rest = {key: entry[key] for key in ("memory", "disk", "cores")}
+    rest = {key: entry[key] for key in ("memory", "disk", "cores", "gpu")}
     return Device(name=name, rates=rates, bandwidth=bandwidth, source=source, **rest)

@@ -108,8 +108,8 @@ def _notes(config: Entry, device: Device) -> list[str]:
     if too_large:
         notes.append(
             f"Larger than the device's memory of {_short(device.memory, 'B')}: "
-            f"{', '.join(too_large)}; `dtype: bfloat16` halves a model, `device_map: auto` spreads "
-            "it over several devices."
+            f"{', '.join(too_large)}; they need several of it, or `dtype: bfloat16`, which halves "
+            "them."
         )
     return notes
 

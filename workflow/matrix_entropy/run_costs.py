@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from matrix_entropy.job_costs import (
 )
 from matrix_entropy.multimodal_metrics import NONE, OPERATIONS
 from matrix_entropy.targets import needed_runs
-from matrix_entropy.text_sizes import Float64, Texts, as_read, context_of, uncut
+from matrix_entropy.text_sizes import Texts, as_read, context_of, uncut
 
 Entry = dict[str, Any]
 
@@ -109,7 +110,7 @@ class Run:
     def transformer(self) -> Transformer:
         return transformer_of(self.origin)
 
-    @property
+    @cached_property
     def texts(self) -> Texts:
         return as_read(self.dataset, self.config, self.origin)
 
@@ -123,14 +124,14 @@ class Run:
 
         ``keep`` leaves them there; with ``temp`` the largest shards of two jobs are on disk.
         """
-        texts, shards, layers = self.texts, self.entry["shards"], layers_of(self.model)
+        texts, shards = self.texts, self.entry["shards"]
         work = self.transformer.forward(
             texts.read, texts.squares, with_logits=self.entry["token_losses"]
         )
         if self.entry["window_perplexity"]:
             work = work.plus(self._windows())
-        size = cost.state_bytes(texts.kept, self.model["width"], len(layers), self.model["dtype"])
-        handling = TEXT_SECONDS + ROWS_SECONDS * len(layers)
+        size = self._state_bytes()
+        handling = TEXT_SECONDS + ROWS_SECONDS * len(layers_of(self.model))
         seconds = self.device.seconds(work, self.model["dtype"]) + size / self.device.disk
         kept = self.config["hidden_states"] == "keep"
         return Cost(
@@ -153,44 +154,58 @@ class Run:
 
     def spectra(self) -> Cost:
         """Spectra of every text, layer and view on the CPU's cores, read from disk."""
-        texts, width = self.texts, self.model["width"]
-        rows = [texts.lengths] * (1 + len(self.entry["controls"]))
-        # A text shorter than a cut has no spectrum there.
-        rows += [np.where(texts.lengths >= cut, cut, 0) for cut in self.entry.get("lengths", [])]
-        layers, shards = len(layers_of(self.model)), self.entry["shards"]
-        flops, seconds, eigenvalues = (
-            layers * sum(_sum(of, texts, view, width) for view in rows)
-            for of in (cost.spectrum_flops, cost.spectrum_seconds, min)
-        )
-        size = cost.state_bytes(texts.kept, width, layers, self.model["dtype"])
+        shards = self.entry["shards"]
+        seconds = self._of_views(cost.spectrum_seconds) / self.device.cores
         return Cost(
             "compute_spectra",
-            spectra_flops=flops,
-            kept=cost.eigenvalue_bytes(eigenvalues) + 4 * texts.kept,
+            spectra_flops=self._of_views(cost.spectrum_flops),
+            kept=cost.eigenvalue_bytes(self._of_views(np.minimum)) + 4 * self.texts.kept,
             start_up=PLAIN * (shards + (shards > 1)),  # more than one are gathered
-            work=seconds / self.device.cores + size / self.device.disk,
+            work=seconds + self._state_bytes() / self.device.disk,
         )
 
     def streamed(self) -> Cost:
-        """Both in one job, which writes no states: the cores work while the device does."""
+        """Both in one job, which writes no states.
+
+        A GPU makes the matrices, and the cores find the eigenvalues of some while it goes on; so
+        the slower of the two counts. Without one, the same cores do all of it.
+        """
         states, spectra = self.states(), self.spectra()
-        size = cost.state_bytes(
-            self.texts.kept, self.model["width"], len(layers_of(self.model)), self.model["dtype"]
-        )
-        on_disk = size / self.device.disk
+        on_disk = self._state_bytes() / self.device.disk
+        if self.device.gpu:
+            work = Work(self._of_views(cost.matrix_flops), self._of_views(cost.matrix_moved))
+            model = states.work - on_disk + self.device.seconds(work, "float64")
+            eigenvalues = self._of_views(cost.eigenvalue_seconds) / self.device.cores
+            seconds = max(model, eigenvalues)
+        else:
+            seconds = states.work + spectra.work - 2 * on_disk
         return replace(
             states,
             rule="stream_spectra",
             spectra_flops=spectra.spectra_flops,
             kept=spectra.kept,
             temporary=0.0,
-            work=max(states.work, spectra.work) - on_disk,
+            work=seconds,
         )
+
+    def _of_views(self, of: Callable[[Any, int], Any]) -> float:
+        """What all spectra take together: of every layer, and of every view of every text."""
+        texts = self.texts
+        views = [texts.lengths] * (1 + len(self.entry["controls"]))
+        # A text shorter than a cut has no spectrum there.
+        for cut in self.entry.get("lengths", []):
+            views.append(np.where(texts.lengths >= cut, cut, 0))
+        each = sum(float(texts.counts @ of(rows, self.model["width"])) for rows in views)
+        return each * len(layers_of(self.model))
+
+    def _state_bytes(self) -> float:
+        layers = len(layers_of(self.model))
+        return cost.state_bytes(self.texts.kept, self.model["width"], layers, self.model["dtype"])
 
     def gain(self) -> Cost:
         """One Cholesky factor a text, of the states that are read from disk."""
         texts, width = self.texts, self.model["width"]
-        flops = _sum(cost.gain_flops, texts, texts.lengths, width)
+        flops = float(texts.counts @ cost.gain_flops(texts.lengths, width))
         size = cost.state_bytes(texts.kept, width, 1, self.model["dtype"])
         return Cost(
             "compute_information_gain",
@@ -231,13 +246,13 @@ class Run:
             ((vision["image_size"] // vision["patch"]) ** 2, vision["width"]),
             *((rows, width) for rows in (image, image, mean, image + mean)),
         ]
-        seconds = sum(cost.spectrum_seconds(*place) for place in places)
+        seconds = sum(float(cost.spectrum_seconds(*place)) for place in places)
         return Cost(
             "measure_images",
             count,
             texts.read + behind.read,
             work.flops,
-            count * sum(cost.spectrum_flops(*place) for place in places),
+            count * sum(float(cost.spectrum_flops(*place)) for place in places),
             kept=count * sum(cost.eigenvalue_bytes(min(place)) for place in places),
             start_up=WITH_TORCH + PLAIN,
             work=self.device.seconds(work, self.model["dtype"])
@@ -284,8 +299,3 @@ class Run:
             + asked * ANSWER_SECONDS
             + self.loading,
         )
-
-
-def _sum(of: Callable[..., float], texts: Texts, rows: Float64, width: int) -> float:
-    """What all texts take together, of so many rows of each."""
-    return float(sum(n * of(row, width) for n, row in zip(texts.counts, rows, strict=True)))
