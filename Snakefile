@@ -25,6 +25,7 @@ else:
     include: "workflow/rules/sentences.smk"
     include: "workflow/rules/multimodal.smk"
     include: "workflow/rules/to_archive.smk"
+    include: "workflow/rules/estimate.smk"
 
 
 # From spectra to pages.

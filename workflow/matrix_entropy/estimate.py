@@ -1,0 +1,128 @@
+"""The cost of figures and tables before anything is built, as a table with totals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from matrix_entropy.devices import Device
+from matrix_entropy.job_costs import WITH_PANDAS, Cost, memory_of
+from matrix_entropy.run_costs import costs_of
+from matrix_entropy.targets import chosen, needed_datasets, needed_models
+from matrix_entropy.text_sizes import sources
+
+Entry = dict[str, Any]
+Jobs = dict[str, Cost]
+
+SUMMED = ("texts", "tokens", "flops", "spectra_flops", "weights", "kept")
+EVERYTHING = "everything"
+
+
+def estimate(config: Entry, device: Device) -> pd.DataFrame:
+    """The cost of what ``targets:`` names, of each paper among it and of everything together.
+
+    Work that several targets share is counted in each of them, and once in a paper and in
+    everything. Hours are those of all jobs one after another on one device.
+
+    Returns
+    -------
+    DataFrame
+        One row per figure or table, paper, and ``everything``: ``target``, ``paper``, ``texts`` and
+        ``tokens`` (that models read, once for each model; those of windows are in the operations
+        alone), ``flops`` (of models),
+        ``spectra_flops``, ``weights``, ``kept`` and ``temporary`` (bytes on disk), ``jobs``,
+        ``hours``, ``device``, ``hidden_states``.
+    """
+    entries = chosen(config)
+    jobs = {
+        name: costs_of(entry, config, device)
+        | {f"drawing {name}": Cost("drawing", start_up=WITH_PANDAS)}
+        for name, entry in entries.items()
+    }
+    rows = [_row(name, entries[name].get("paper", ""), jobs[name]) for name in entries]
+    papers = dict.fromkeys(row["paper"] for row in rows if row["paper"])
+    for paper in papers:
+        of_paper = (jobs[name] for name in entries if entries[name].get("paper") == paper)
+        rows.append(_row(paper, paper, _together(of_paper)))
+    rows.append(_row(EVERYTHING, "", _together(jobs.values())))
+    table = pd.DataFrame(rows)
+    return table.assign(device=device.name, hidden_states=config["hidden_states"])
+
+
+def _together(several: Iterable[Jobs]) -> Jobs:
+    return {name: cost for jobs in several for name, cost in jobs.items()}
+
+
+def _row(target: str, paper: str, jobs: Jobs) -> dict[str, Any]:
+    costs = jobs.values()
+    seconds = sum(cost.start_up + cost.work for cost in costs)
+    return {
+        "target": target,
+        "paper": paper,
+        **{key: sum(getattr(cost, key) for cost in costs) for key in SUMMED},
+        # Jobs follow one another, and so do their temporary files.
+        "temporary": max(cost.temporary for cost in costs),
+        "jobs": len(jobs),
+        "hours": seconds / 3600,
+    }
+
+
+def described(table: pd.DataFrame, config: Entry, device: Device) -> str:
+    """The table as a person reads it, and under it what it rests on."""
+    shown = pd.DataFrame(
+        {
+            "target": table["target"],
+            "texts": table["texts"].map(lambda number: _short(number, "")),
+            "tokens": table["tokens"].map(lambda number: _short(number, "")),
+            "FLOP": table["flops"].add(table["spectra_flops"]).map("{:.1e}".format),
+            "weights": table["weights"].map(lambda number: _short(number, "B")),
+            "kept": table["kept"].map(lambda number: _short(number, "B")),
+            "temporary": table["temporary"].map(lambda number: _short(number, "B")),
+            "hours": table["hours"].map("{:.2f}".format),
+        }
+    )
+    return "\n".join([shown.to_string(index=False), "", *_notes(config, device)])
+
+
+def _notes(config: Entry, device: Device) -> list[str]:
+    entries = chosen(config).values()
+    datasets = {name: None for entry in entries for name in needed_datasets(entry, config)}
+    models = {name: None for entry in entries for name in needed_models(entry, config)}
+    notes = [
+        f"Device {device.name}: {device.source}.",
+        f"Hours are those of all jobs one after another on one device and {device.cores} of its "
+        "node's CPU cores, work that targets share counted once in the totals; downloads are not "
+        f"in them. hidden_states: {config['hidden_states']}.",
+    ]
+    by_source: dict[str, list[str]] = {}
+    for name, source in sources(datasets, config).items():
+        by_source.setdefault(source, []).append(name)
+    notes += [
+        f"Sizes of {', '.join(names)}: {source}."
+        for source, names in by_source.items()
+        if "assumed" in source
+    ]
+    too_large = [name for name in models if memory_of(config["models"][name]) > device.memory]
+    if too_large:
+        notes.append(
+            f"Larger than the device's memory of {_short(device.memory, 'B')}: "
+            f"{', '.join(too_large)}; they need several of it, or `dtype: bfloat16`, which halves "
+            "them."
+        )
+    return notes
+
+
+def _short(number: float, unit: str) -> str:
+    """A number in thousands, millions, ... with three digits.
+
+    Examples
+    --------
+    >>> _short(20_480_000, ""), _short(1.7e13, "B"), _short(40, "")
+    ('20.5 M', '17 TB', '40')
+    """
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if number >= 10**power:
+            return f"{number / 10**power:.3g} {letter}{unit}"
+    return f"{number:.3g} {unit}".strip()
