@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,7 +22,9 @@ from huggingface_hub.utils import disable_progress_bars, filter_repo_objects
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.hub_hashes import check_files, stated
-from matrix_entropy.lock_file import COMMIT, LOCK, Kind, locked
+from matrix_entropy.lock_file import COMMIT, LOCK, Kind, locked, revisions_of
+
+log = logging.getLogger("matrix_entropy")
 
 # Jobs have bars of their own.
 disable_progress_bars()
@@ -60,11 +64,25 @@ def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]
     """
     lock = locked(kind, hub, revision)
     asked = lock["commit"] if lock else revision
+    if lock is None:
+        _say_what_is_held(kind, hub, revision)
     held = f", commit {asked} by {LOCK}" if lock else ""
     where = f"{CALLED[kind]} '{name}' ({hub}, revision {revision}{held})"
     folder = _downloaded(kind, hub, asked, patterns, where)
     check_files(where, folder, patterns, lock["sha256"] if lock else {})
     return folder
+
+
+@functools.cache  # once is enough
+def _say_what_is_held(kind: Kind, hub: str, revision: str) -> None:
+    """Say so if the lock file holds the repository at other revisions only."""
+    others = revisions_of(kind, hub)
+    if others:
+        log.warning(
+            "%s has no entry for revision %s of %s, only for %s, which does not count: what the "
+            "revision leads to now is taken; `snakemake prefetch` writes its entry.",
+            LOCK, revision, hub, ", ".join(others),
+        )  # fmt: skip
 
 
 def _downloaded(kind: Kind, hub: str, revision: str, patterns: list[str], where: str) -> Path:

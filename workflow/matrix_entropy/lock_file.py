@@ -78,7 +78,18 @@ def locked(kind: Kind, hub: str, revision: str) -> Locked | None:
     InputError
         See `read_lock`.
     """
-    return read_lock().get(SECTIONS[kind], {}).get(hub, {}).get(revision)
+    return revisions_of(kind, hub).get(revision)
+
+
+def revisions_of(kind: Kind, hub: str) -> dict[str, Locked]:
+    """What the lock file says of all revisions of a repository.
+
+    Raises
+    ------
+    InputError
+        See `read_lock`.
+    """
+    return read_lock().get(SECTIONS[kind], {}).get(hub, {})
 
 
 def write_lock(found: dict[tuple[Kind, str, str], Locked], path: Path = LOCK) -> None:

@@ -42,6 +42,7 @@ WEIGHTS = (".safetensors", ".bin")
 MOST_LISTED = 10
 
 Key = tuple[Kind, str, str]
+Use = Literal["model", "texts", "image records", "benchmark"]
 
 
 class Need(NamedTuple):
@@ -50,7 +51,7 @@ class Need(NamedTuple):
     key: Key
     name: str
     entry: dict[str, Any]
-    use: Literal["model", "texts", "image records", "benchmark"]
+    use: Use
 
 
 @dataclass
@@ -98,7 +99,7 @@ def needs(config: dict[str, Any]) -> list[Need]:
         dataset = config["datasets"][name]
         if "hub" in dataset:
             key = _key("dataset", dataset)
-            use = "image records" if has_images(dataset) else "texts"
+            use: Use = "image records" if has_images(dataset) else "texts"
             found.append(Need(key, name, dataset, use))
             if name in measured:
                 found.append(Need(key, name, dataset, "benchmark"))
