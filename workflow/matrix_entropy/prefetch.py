@@ -119,7 +119,7 @@ def _key(kind: Kind, entry: dict[str, Any]) -> Key:
 
 
 def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
-    """The repositories with all that is needed of each, and a sentence for each that is refused.
+    """The repositories with all that is needed of each, and a sentence for each that cannot be had.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
         If the hub does not answer and the cache does not hold what has to be known.
     """
     repositories: dict[Key, Repository] = {}
-    refused: list[str] = []
+    refused: dict[Key, str] = {}
     for need in found:
         kind, hub, revision = need.key
         try:
@@ -137,7 +137,7 @@ def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
         except OutOfReach:
             raise
         except InputError as error:
-            refused.append(str(error))
+            refused.setdefault(need.key, str(error))
             continue
         repository = repositories.setdefault(
             need.key, Repository(need.key, need.name, folder, [], {})
@@ -145,7 +145,7 @@ def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
         repository.patterns += [one for one in patterns if one not in repository.patterns]
         wanted = filter_repo_objects(files, allow_patterns=patterns)
         repository.files |= {path: files[path] for path in wanted}
-    return list(repositories.values()), list(dict.fromkeys(refused))
+    return list(repositories.values()), list(refused.values())
 
 
 def _files(folder: Path) -> dict[str, Stated]:
@@ -202,10 +202,10 @@ def size_of(count: float) -> str:
     return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
 
 
-def fetch(repositories: list[Repository]) -> list[str]:
+def fetch(repositories: list[Repository]) -> int:
     """Fetch what is missing, compare it with the hub's hashes, and hold it in the lock file.
 
-    Returns a sentence for each repository that could not be had.
+    Says of each repository that cannot be had why, and returns their number.
 
     Raises
     ------
@@ -214,14 +214,15 @@ def fetch(repositories: list[Repository]) -> list[str]:
     """
     to_come = sum(sum(repository.missing().values()) for repository in repositories)
     _check_room(to_come)
-    started, failed = time.monotonic(), []
+    started, failed = time.monotonic(), 0
     with _watched(repositories, to_come):
         for repository in repositories:
             kind, hub, revision = repository.key
             try:
                 folder = snapshot(kind, repository.name, hub, revision, repository.patterns)
             except InputError as error:
-                failed.append(str(error))
+                log.error("error: %s", error)
+                failed += 1
             else:
                 hashes = measure(folder, dict.fromkeys(_held(repository), "sha256"))
                 write_lock({repository.key: {"commit": folder.name, "sha256": hashes}})
@@ -330,18 +331,20 @@ def prefetch(config: dict[str, Any]) -> None:
         If something could not be had (all else is fetched), or see `needs` and `fetch`.
     """
     repositories, refused = planned(needs(config))
+    for sentence in refused:
+        log.error("error: %s", sentence)
     to_come = announce(repositories)
     if to_come:
         log.info("to come: %s, into %s", size_of(to_come), constants.HF_HUB_CACHE)
     else:
         log.info("nothing to download")
-    failed = [*refused, *fetch(repositories)]
+    failed = len(refused) + fetch(repositories)
     for line in by_hand(config):
         log.warning("to be fetched by hand: %s", line)
     for line in other_commits(config, repositories):
         log.warning("%s", line)
     if failed:
-        others = f" ({len(failed) - 1} more, above)" if len(failed) > 1 else ""
-        for line in failed[1:]:
-            log.error("error: %s", line)
-        raise InputError(f"{failed[0]}{others}")
+        raise InputError(
+            f"{failed} of {len(repositories) + len(refused)} repositories could not be had, for "
+            "the reasons above; all others are there. See to these and run again."
+        )

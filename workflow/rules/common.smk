@@ -40,6 +40,7 @@ from matrix_entropy.shared_checks import has_images
 
 try:
     config.update(configuration.checked(config))
+    targets.chosen(config)
     ARCHIVED = (
         archived_results.archived_sources(config["archive"], config) if "archive" in config else []
     )
@@ -400,10 +401,7 @@ def with_settings(name, entries):
 
 def downloads_of_targets(wildcards):
     """Files of addresses that the targets of the configuration need."""
-    try:
-        entries = targets.chosen(config).values()
-    except InputError as error:
-        raise WorkflowError(str(error))
+    entries = targets.chosen(config).values()
     needed = {name for entry in entries for name in targets.needed_datasets(entry, config)}
     return [f"results/downloads/{name}" for name in sorted(needed) if "url" in DATASETS[name]]
 
