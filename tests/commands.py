@@ -14,11 +14,17 @@ def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return _called(root, arguments, {})
 
 
-def snakemake_for(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call it for a user's folder, which has a mine.yaml and perhaps a hub cache of its own."""
+def snakemake_for(
+    root: Path, folder: Path, *arguments: str, hub: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Call it for a user's folder, which has a mine.yaml and perhaps a hub cache of its own.
+
+    With the address of a hub it may be asked, otherwise there is no network.
+    """
     mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
     caches = {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
-    return _called(root, (*arguments, *mine), caches)
+    online = {} if hub is None else {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
+    return _called(root, (*arguments, *mine), caches | online)
 
 
 def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -56,3 +56,18 @@ def test_needs_of_an_entry(config: dict[str, Any]) -> None:
     assert targets.needed_models(table, config) == table["models"]
     written = {"model": "gpt2_small", "dataset": "child_written"}
     assert targets.needed_models(written, config) == ["gpt2_small", "gpt2_large"]
+
+
+def test_a_drawing_of_models_needs_none_of_them(config: dict[str, Any]) -> None:
+    for entry in (
+        config["figures"]["wei_fig4_mllm_schematic"],
+        config["tables"]["wei_table4_mllm"],
+    ):
+        assert targets.needed_models(entry, config) == []
+
+
+def test_a_model_put_together_needs_its_language_model() -> None:
+    parts = {"minigpt_v2": {"language_model": "llama"}}
+    config = {"models": {"made": parts, "llama": {}}, "datasets": {"pictures": {}}}
+    entry = {"models": ["made"], "dataset": "pictures"}
+    assert targets.needed_models(entry, config) == ["made", "llama"]

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Literal
 
+from httpx2 import HTTPError
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
+    HfHubHTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import disable_progress_bars, filter_repo_objects
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.hub_hashes import check_files, stated
+from matrix_entropy.lock_file import COMMIT, LOCK, Kind, locked, revisions_of
+
+log = logging.getLogger("matrix_entropy")
 
 # Jobs have bars of their own.
 disable_progress_bars()
 
-Kind = Literal["model", "dataset"]
-
 CALLED: dict[Kind, str] = {"model": "model", "dataset": "data set"}
+
+
+class OutOfReach(InputError):
+    """The hub does not answer, and the cache does not hold what is asked for."""
 
 
 def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]) -> Path:
     """Folder with the files of a revision that match ``patterns``; its name is the commit.
 
-    Without a network, or with ``HF_HUB_OFFLINE=1``, it is the folder in the cache with whatever
-    files it has.
+    The commit is the one that the lock file holds, else the one that the revision leads to. Nothing
+    is asked if a known commit's files are all in the cache. Without a network, or with
+    ``HF_HUB_OFFLINE=1``, it is the folder in the cache with whatever files it has. Every file is
+    compared with the hash that the hub stated.
 
     Parameters
     ----------
@@ -45,12 +57,42 @@ def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]
     Raises
     ------
     InputError
-        If the hub cannot be reached and the revision is not in the cache, or if the repository or
-        the revision does not exist or may not be read.
+        If the repository or the revision does not exist or may not be read, if the download breaks
+        off, or if a file is not what the hub or the lock file states.
+    OutOfReach
+        If the hub cannot be reached and the revision is not in the cache.
     """
-    offline = constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)
+    lock = locked(kind, hub, revision)
+    asked = lock["commit"] if lock else revision
+    if lock is None:
+        _say_what_is_held(kind, hub, revision)
+    held = f", commit {asked} by {LOCK}" if lock else ""
+    where = f"{CALLED[kind]} '{name}' ({hub}, revision {revision}{held})"
+    folder = _downloaded(kind, hub, asked, patterns, where)
+    check_files(where, folder, patterns, lock["sha256"] if lock else {})
+    return folder
+
+
+@functools.cache  # once is enough
+def _say_what_is_held(kind: Kind, hub: str, revision: str) -> None:
+    """Say so if the lock file holds the repository at other revisions only."""
+    others = revisions_of(kind, hub)
+    if others:
+        log.warning(
+            "%s has no entry for revision %s of %s, only for %s, which does not count: what the "
+            "revision leads to now is taken; `snakemake prefetch` writes its entry.",
+            LOCK, revision, hub, ", ".join(others),
+        )  # fmt: skip
+
+
+def _downloaded(kind: Kind, hub: str, revision: str, patterns: list[str], where: str) -> Path:
+    """The folder, its files not yet compared with anything; ``where`` is for messages."""
+    offline = (
+        constants.HF_HUB_OFFLINE
+        or _whole(kind, hub, revision, patterns)
+        or not _answers(constants.ENDPOINT)
+    )
     called = CALLED[kind]
-    where = f"{called} '{name}' ({hub}, revision {revision})"
     try:
         return Path(
             snapshot_download(
@@ -68,7 +110,9 @@ def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]
         ) from None
     except RevisionNotFoundError:
         raise InputError(
-            f"{where}: the hub has no such revision; correct `revision:` (a branch, tag or commit)."
+            f"{where}: the hub has no such revision; correct `revision:` (a branch, tag or "
+            f"commit), or, if the commit is that of {LOCK}, delete the entry there and run "
+            "`snakemake prefetch`."
         ) from None
     except RepositoryNotFoundError:
         raise InputError(
@@ -77,15 +121,32 @@ def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]
         ) from None
     except (LocalEntryNotFoundError, FileNotFoundError):
         options = "" if kind == "model" else " --repo-type dataset"
-        raise InputError(
+        raise OutOfReach(
             f"{where}: the hub ({constants.ENDPOINT}) cannot be reached and this revision is not, "
             f"or not whole, in the cache ({constants.HF_HUB_CACHE}); where there is a network, run "
-            f"`hf download {hub}{options} --revision {revision}`, copy the cache here and set "
-            "HF_HUB_CACHE to it and HF_HUB_OFFLINE=1."
+            f"`snakemake prefetch` (or `hf download {hub}{options} --revision {revision}`), copy "
+            f"the cache and {LOCK} here and set HF_HUB_CACHE to it and HF_HUB_OFFLINE=1."
         ) from None
-    except OSError as error:
+    except (OSError, HTTPError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise InputError(
+                f"{where}: the hub does not accept the token in the environment variable HF_TOKEN "
+                f"(or in your login); make another at {constants.ENDPOINT}/settings/tokens."
+            ) from None
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise InputError(f"{where} could not be downloaded: {first_line}") from None
+        raise InputError(
+            f"{where} could not be downloaded ({first_line.rstrip('.')}); run again, files that "
+            "are whole are kept."
+        ) from None
+
+
+def _whole(kind: Kind, hub: str, revision: str, patterns: list[str]) -> bool:
+    """True if a commit's files are in the cache for certain, all that match."""
+    repository = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub, repo_type=kind)
+    folder = repository / "snapshots" / revision
+    said = stated(folder) if COMMIT.fullmatch(revision) else {}
+    needed = filter_repo_objects(said, allow_patterns=patterns)
+    return bool(said) and all((folder / path).is_file() for path in needed)
 
 
 def page(kind: Kind, hub: str) -> str:

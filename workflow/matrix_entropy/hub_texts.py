@@ -66,21 +66,14 @@ def read_hub_dataset(
         If the revision cannot be had, has no such subset, split or file, cannot be read, or as
         `matrix_entropy.texts.select_texts` does.
     """
-    revision, split = dataset.get("revision", "main"), dataset["split"]
-    where = f"data set '{name}' ({dataset['hub']}, revision {revision})"
-
-    def fetched(patterns: list[str]) -> Path:
-        return snapshot("dataset", name, dataset["hub"], revision, [CARD, *patterns])
-
-    card = fetched([]) / CARD
-    patterns = dataset.get("files") or _card_files(card, dataset, where)
+    split, where = dataset["split"], _where(dataset, name)
+    patterns = _stated_patterns(dataset, name)
+    folder = _fetched(dataset, name, patterns or _likely_patterns(dataset))
     if patterns:
-        folder = fetched(patterns)
         paths = _matching(folder, patterns, dataset, where)
         file_format = dataset.get("format") or format_of(paths[0])
         builder, files = BUILDERS.get(file_format, file_format), {split: paths}
     else:
-        folder = fetched([f"{dataset['subset']}/*"] if "subset" in dataset else DATA_FILES)
         builder, files = str(_subset_folder(folder, dataset, where)), None
     splits = _loaded(builder, files, where)
     _check_split(dataset, splits, where)
@@ -88,12 +81,42 @@ def read_hub_dataset(
     kept = ("split", "subset", "files", "licence")
     origin = {
         "source": dataset["hub"],
-        "revision": revision,
+        "revision": dataset.get("revision", "main"),
         "commit": folder.name,
         **{key: dataset[key] for key in kept if key in dataset},
         **counts,
     }
     return texts, origin
+
+
+def needed_patterns(dataset: dict[str, Any], name: str) -> list[str]:
+    """Shell patterns of the files that `read_hub_dataset` reads; only the card is fetched for it.
+
+    Raises
+    ------
+    InputError
+        If the revision cannot be had, or its card has no such subset or split.
+    """
+    return [CARD, *(_stated_patterns(dataset, name) or _likely_patterns(dataset))]
+
+
+def _where(dataset: dict[str, Any], name: str) -> str:
+    return f"data set '{name}' ({dataset['hub']}, revision {dataset.get('revision', 'main')})"
+
+
+def _fetched(dataset: dict[str, Any], name: str, patterns: list[str]) -> Path:
+    revision = dataset.get("revision", "main")
+    return snapshot("dataset", name, dataset["hub"], revision, [CARD, *patterns])
+
+
+def _stated_patterns(dataset: dict[str, Any], name: str) -> list[str]:
+    """Of the files that the entry, or else the data set's card, names; none if both are silent."""
+    card = _fetched(dataset, name, []) / CARD
+    return dataset.get("files") or _card_files(card, dataset, _where(dataset, name))
+
+
+def _likely_patterns(dataset: dict[str, Any]) -> list[str]:
+    return [f"{dataset['subset']}/*"] if "subset" in dataset else DATA_FILES
 
 
 def hub_file(dataset: dict[str, Any], name: str) -> tuple[Path, dict[str, Any]]:
@@ -114,7 +137,7 @@ def hub_file(dataset: dict[str, Any], name: str) -> tuple[Path, dict[str, Any]]:
     """
     revision, files = dataset.get("revision", "main"), dataset["files"]
     folder = snapshot("dataset", name, dataset["hub"], revision, files)
-    where = f"data set '{name}' ({dataset['hub']}, revision {revision})"
+    where = _where(dataset, name)
     paths = [Path(path) for path in _matching(folder, files, dataset, where)]
     if len(paths) > 1:
         names = _listed(path.relative_to(folder).as_posix() for path in paths)

@@ -28,13 +28,14 @@ from transformers.utils import logging
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, weights_sha256
 from matrix_entropy.hub import snapshot
+from matrix_entropy.hub_hashes import measure
+from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
 from matrix_entropy.placement import is_spread
 
 # Jobs have bars of their own.
 logging.disable_progress_bar()
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 BLOCK_NAMES = ("h", "layers", "blocks")
 NORM_NAMES = ("ln_f", "final_layer_norm", "final_layernorm", "norm", "final_norm", "norm_f")
 
@@ -82,19 +83,13 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
     revision = model.get("revision", "main")
     folder = snapshot("model", name, model["hub"], revision, WANTED)
     commit = folder.name
-    if not list(folder.glob("*.safetensors")) and model["convert_weights"]:
-        folder = snapshot("model", name, model["hub"], revision, [*WANTED, "*.bin"])
-        _convert(name, folder, converted)
-        folder = converted
-    advice = (
-        "name a revision that has model.safetensors (often refs/pr/1), or set "
-        "`convert_weights: true` to convert it once with a reader that runs no code"
-    )
-    if not list(folder.glob("*.safetensors")):
-        raise InputError(
-            f"model '{name}' ({model['hub']}, revision {revision}) has no safetensors weights, "
-            f"perhaps only a pickle, which could run code: {advice}."
-        )
+    patterns = needed_patterns(name, model, (path.name for path in folder.iterdir()))
+    if patterns == WANTED:
+        found = sorted(path.name for path in folder.glob("*.safetensors"))
+        weights = measure(folder, dict.fromkeys(found, "sha256"))
+    else:
+        _convert(name, snapshot("model", name, model["hub"], revision, patterns), converted)
+        folder, weights = converted, weights_sha256(converted)
     return {
         "model": name,
         "source": "hub",
@@ -103,6 +98,7 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         "commit": commit,
         "folder": str(folder.absolute()),
         "stand_in": False,
+        "weights_sha256": weights,
     }
 
 
@@ -120,8 +116,11 @@ def _refuse_pickles(name: str, folder: Path, advice: str) -> None:
 
 def _convert(name: str, folder: Path, converted: Path) -> None:
     """Read the pickled weights with torch's ``weights_only`` reader and save safetensors."""
-    if not list(folder.glob("*.bin")):
-        return
+    if not list(folder.glob(PICKLED)):
+        raise InputError(
+            f"model '{name}' has weights neither in *.safetensors nor in {PICKLED} ({folder}); "
+            "name a revision that has."
+        )
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype="auto", use_safetensors=False, weights_only=True, local_files_only=True

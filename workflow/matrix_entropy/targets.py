@@ -71,7 +71,11 @@ def needed_datasets(entry: Entry, config: Entry) -> list[str]:
 
 
 def _models(entry: Entry, config: Entry) -> Iterator[str]:
-    yield from experiments.models_of(entry)
+    # A drawing or a table of architectures alone runs nothing.
+    for model in experiments.models_of(entry) if needed_runs(entry, config) else []:
+        yield model
+        if "minigpt_v2" in config["models"][model]:
+            yield config["models"][model]["minigpt_v2"]["language_model"]
     for dataset in needed_datasets(entry, config):
         generate = config["datasets"][dataset].get("generate", {})
         if "model" in generate:

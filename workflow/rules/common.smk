@@ -33,12 +33,14 @@ from matrix_entropy import (
     experiments,
     minigpt_v2_parts,
     multimodal_metrics,
+    targets,
 )
 from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images
 
 try:
     config.update(configuration.checked(config))
+    targets.chosen(config)
     ARCHIVED = (
         archived_results.archived_sources(config["archive"], config) if "archive" in config else []
     )
@@ -395,6 +397,13 @@ def gains_of(wildcards):
 def with_settings(name, entries):
     """An entry with its name and the settings of its kind, which stand under the kind's name."""
     return {"name": name, **entries[name], **entries[name].get(entries[name]["kind"], {})}
+
+
+def downloads_of_targets(wildcards):
+    """Files of addresses that the targets of the configuration need."""
+    entries = targets.chosen(config).values()
+    needed = {name for entry in entries for name in targets.needed_datasets(entry, config)}
+    return [f"results/downloads/{name}" for name in sorted(needed) if "url" in DATASETS[name]]
 
 
 def targets_of(paper):
