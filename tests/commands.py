@@ -11,14 +11,20 @@ from typing import Any
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Call snakemake in the repository."""
-    return _called(root, arguments, {})
+    return _called(root, _command(*arguments), _environment())
 
 
 def snakemake_for(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Call it for a user's folder, which has a mine.yaml and perhaps a hub cache of its own."""
+    command, environment = command_for(folder, *arguments)
+    return _called(root, command, environment)
+
+
+def command_for(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """The command for a user's folder, to be run in the repository, and its environment."""
     mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
     caches = {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
-    return _called(root, (*arguments, *mine), caches)
+    return _command(*arguments, *mine), _environment() | caches
 
 
 def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -46,15 +52,18 @@ def check_refusal(
     assert not list(folder.rglob("*.part*"))
 
 
-def _called(
-    root: Path, arguments: tuple[str, ...], environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+
+def _environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return dict(os.environ) | {"PATH": path}
+
+
+def _called(
+    root: Path, command: list[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {"PATH": path} | environment,
+        command, cwd=root, capture_output=True, text=True, timeout=600, env=environment
     )

@@ -11,7 +11,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json
+from matrix_entropy.files import part_of_folder, write_json
 from matrix_entropy.models import context_window, load_placed, load_tokenizer
 from matrix_entropy.residual_stream import Layer, residual_stream
 from matrix_entropy.state_files import StateFiles
@@ -226,77 +227,90 @@ def dump_hidden_states(
     del encoded
     loaded = time.perf_counter()
 
-    part = folder.with_name(f".{folder.name}.part")
-    files = StateFiles(part, layers, model_options["width"], model_options["dtype"])
-    losses = StateFiles(part, ["losses"], 1, "float32")
-    window_losses = StateFiles(part, ["window_losses"], 1, "float32")
-    if state.is_main_process:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        files.create(int(tokens.kept_offsets[-1]))
-        losses.create(int(tokens.kept_offsets[-1]))
-        window_losses.create(len(window_groups))
-    state.wait_for_everyone()
-    for opened in (files, losses, window_losses):
-        opened.open()
-    budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
-
-    def run(extraction: Extraction) -> list[int]:
-        """This process's share of some texts: every so-manieth by length."""
-        by_length = np.argsort(-extraction.tokens.lengths, kind="stable")
-        share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
-        extraction.run_all(share, budget, device, state.is_main_process)
-        return share
-
-    try:
-        decoder = Decoder(model, dataset_options.get("token_losses", True))
-        extraction = Extraction(
-            decoder,
-            tokens,
-            layers,
-            model_options["center_features"],
-            files.write,
-            record["model"],
-            [text["id"] for text in texts_here],
-        )
-        first_rows = tokens.kept_offsets
-        for text in run(extraction):
-            first, last = first_rows[text], first_rows[text + 1]
-            losses.write("losses", int(first), extraction.losses[first:last, None])
-        if windows is not None:
-            reading = Extraction(decoder, windows, [], False, files.write, record["model"], [])
-            for number in run(reading):
-                of_window = reading.losses[windows.offsets[number] : windows.offsets[number + 1]]
-                mean = np.nanmean(of_window, dtype=np.float64)
-                window_losses.write("window_losses", number, np.array([[mean]]))
-    except BaseException:
-        if state.num_processes == 1:
+    # Where several processes write, the one that launched them clears away what they leave.
+    with _cleared(part_of_folder(folder), state.num_processes == 1) as part:
+        files = StateFiles(part, layers, model_options["width"], model_options["dtype"])
+        losses = StateFiles(part, ["losses"], 1, "float32")
+        window_losses = StateFiles(part, ["window_losses"], 1, "float32")
+        if state.is_main_process:
             shutil.rmtree(part, ignore_errors=True)
-        raise
-    finally:
+            part.mkdir(parents=True)
+            files.create(int(tokens.kept_offsets[-1]))
+            losses.create(int(tokens.kept_offsets[-1]))
+            window_losses.create(len(window_groups))
+        state.wait_for_everyone()
         for opened in (files, losses, window_losses):
-            opened.close()
-    state.wait_for_everyone()
+            opened.open()
+        budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
 
-    if state.is_main_process:
-        of_windows = {
-            "window_groups": np.array(window_groups, dtype=np.str_),
-            "window_losses": _taken(window_losses.paths["window_losses"]),
-            "window_tokens": windows.lengths - 1 if windows else np.empty(0, dtype=np.int64),
-        }
-        of_tokens = _taken(losses.paths["losses"])
-        save_tokens(part / "tokens.npz", tokens, of_tokens, texts_here, of_windows)
-        provenance["texts_left_out"] = left_out
-        provenance["tokens"] = int(tokens.kept_offsets[-1])
-        provenance["truncated_texts"] = int(tokens.truncated.sum())
-        provenance["shard"] = list(shard)
-        write_json(part / "provenance.json", provenance)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-        _report(
-            tokens, left_out, time.perf_counter() - loaded, loaded - started, state.num_processes
-        )
-    state.wait_for_everyone()
+        def run(extraction: Extraction) -> list[int]:
+            """This process's share of some texts: every so-manieth by length."""
+            by_length = np.argsort(-extraction.tokens.lengths, kind="stable")
+            share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
+            extraction.run_all(share, budget, device, state.is_main_process)
+            return share
+
+        try:
+            decoder = Decoder(model, dataset_options.get("token_losses", True))
+            extraction = Extraction(
+                decoder,
+                tokens,
+                layers,
+                model_options["center_features"],
+                files.write,
+                record["model"],
+                [text["id"] for text in texts_here],
+            )
+            first_rows = tokens.kept_offsets
+            for text in run(extraction):
+                first, last = first_rows[text], first_rows[text + 1]
+                losses.write("losses", int(first), extraction.losses[first:last, None])
+            if windows is not None:
+                reading = Extraction(decoder, windows, [], False, files.write, record["model"], [])
+                for number in run(reading):
+                    of_window = reading.losses[
+                        windows.offsets[number] : windows.offsets[number + 1]
+                    ]
+                    mean = np.nanmean(of_window, dtype=np.float64)
+                    window_losses.write("window_losses", number, np.array([[mean]]))
+        finally:
+            for opened in (files, losses, window_losses):
+                opened.close()
+        state.wait_for_everyone()
+
+        if state.is_main_process:
+            of_windows = {
+                "window_groups": np.array(window_groups, dtype=np.str_),
+                "window_losses": _taken(window_losses.paths["window_losses"]),
+                "window_tokens": windows.lengths - 1 if windows else np.empty(0, dtype=np.int64),
+            }
+            of_tokens = _taken(losses.paths["losses"])
+            save_tokens(part / "tokens.npz", tokens, of_tokens, texts_here, of_windows)
+            provenance["texts_left_out"] = left_out
+            provenance["tokens"] = int(tokens.kept_offsets[-1])
+            provenance["truncated_texts"] = int(tokens.truncated.sum())
+            provenance["shard"] = list(shard)
+            write_json(part / "provenance.json", provenance)
+            shutil.rmtree(folder, ignore_errors=True)
+            part.rename(folder)
+            _report(
+                tokens,
+                left_out,
+                time.perf_counter() - loaded,
+                loaded - started,
+                state.num_processes,
+            )
+        state.wait_for_everyone()
+
+
+@contextmanager
+def _cleared(part: Path, alone: bool) -> Iterator[Path]:
+    """Give the path of a folder, of which nothing is left there when the block ends."""
+    try:
+        yield part
+    finally:
+        if alone:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _share(count: int, shard: tuple[int, int]) -> slice:
@@ -307,7 +321,7 @@ def _share(count: int, shard: tuple[int, int]) -> slice:
 
 def _taken(path: Path) -> NDArray[np.float32]:
     """The only column of a finished file of losses, which is no part of the folder."""
-    column: NDArray[np.float32] = np.load(path)[:, 0]
+    column: NDArray[np.float32] = np.load(path, allow_pickle=False)[:, 0]
     path.unlink()
     return column
 

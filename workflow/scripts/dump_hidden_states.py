@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from matrix_entropy.files import part_of_folder, read_json, read_jsonl
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", required=True, help="record of a resolved model, JSON")
 parser.add_argument("--options", required=True, help="the model's entry, as a JSON text")
@@ -35,7 +37,7 @@ if processes > 1 and "LOCAL_RANK" not in os.environ:
     launch = [sys.executable, "-m", "accelerate.commands.launch", *flags.split(), *sys.argv]
     status = subprocess.run(launch).returncode
     if status:  # a process that stops cannot clear away what the others still write
-        shutil.rmtree(arguments.output.with_name(f".{arguments.output.name}.part"), True)
+        shutil.rmtree(part_of_folder(arguments.output), ignore_errors=True)
     sys.exit(min(abs(status), 1))
 
 # Not in the process that only launches the others.
@@ -44,7 +46,6 @@ import torch  # noqa: E402
 
 from matrix_entropy.console import job  # noqa: E402
 from matrix_entropy.entries import layers_of  # noqa: E402
-from matrix_entropy.files import read_json, read_jsonl  # noqa: E402
 from matrix_entropy.hidden_states import dump_hidden_states  # noqa: E402
 from matrix_entropy.provenance import described, versions  # noqa: E402
 
