@@ -43,6 +43,11 @@ include: "workflow/rules/run_description.smk"
 report: "workflow/report/workflow.rst"
 
 
+onstart:
+    if workflow.is_main_process:
+        run_lock.take()
+
+
 rule all:
     """Every figure, table and page of every paper."""
     default_target: True

@@ -11,7 +11,7 @@ from typing import Any
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Call snakemake in the repository."""
-    return _called(root, arguments, {})
+    return _called(root, _command(*arguments), _environment())
 
 
 def snakemake_for(
@@ -21,10 +21,16 @@ def snakemake_for(
 
     With the address of a hub it may be asked, otherwise there is no network.
     """
+    command, environment = command_for(folder, *arguments)
+    online = {} if hub is None else {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
+    return _called(root, command, environment | online)
+
+
+def command_for(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """The command for a user's folder, to be run in the repository, and its environment."""
     mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
     caches = {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
-    online = {} if hub is None else {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
-    return _called(root, (*arguments, *mine), caches | online)
+    return _command(*arguments, *mine), _environment() | caches
 
 
 def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -52,15 +58,18 @@ def check_refusal(
     assert not list(folder.rglob("*.part*"))
 
 
-def _called(
-    root: Path, arguments: tuple[str, ...], environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+
+def _environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return dict(os.environ) | {"PATH": path}
+
+
+def _called(
+    root: Path, command: list[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {"PATH": path} | environment,
+        command, cwd=root, capture_output=True, text=True, timeout=600, env=environment
     )

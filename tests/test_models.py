@@ -14,7 +14,6 @@ import torch
 from huggingface_hub import constants
 
 import random_models
-from matrix_entropy import models
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
 from matrix_entropy.models import load_model, load_tokenizer, resolve_hub, resolve_path
@@ -209,10 +208,3 @@ class Mischief:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.path),)
-
-
-def test_nothing_in_the_library_allows_pickles_or_remote_code() -> None:
-    for path in Path(models.__file__).parent.glob("*.py"):
-        source = path.read_text()
-        for forbidden in ("allow_pickle=True", "trust_remote_code=True", "pickle.load", "eval("):
-            assert forbidden not in source.replace(".eval(", ""), f"{forbidden} in {path.name}"

@@ -167,7 +167,7 @@ def _manifest(source: ZipFile, archive: str | Path) -> dict[str, Any]:
     for entry in held:
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise _damaged(archive, f"'{entry.filename}' is a link")
-        # Ours never are, and what is not cannot grow beyond the archive's own size.
+        # Ours never are; so what is written is never more than the archive's own size.
         if entry.compress_type != ZIP_STORED:
             raise _damaged(archive, f"'{entry.filename}' is compressed")
     names = [entry.filename for entry in held]
@@ -195,6 +195,9 @@ def _manifest(source: ZipFile, archive: str | Path) -> dict[str, Any]:
     folders = {str(parent) for path in sizes for parent in PurePosixPath(path).parents}
     if folders & set(sizes) or not len(names) - 1 == len(sizes) == len(manifest["files"]):
         raise _damaged(archive, "a path is there twice")
+    # Entries may overlap: many that share their bytes would be more than the archive holds.
+    if sum(sizes.values()) > Path(archive).stat().st_size:
+        raise _damaged(archive, "its files are larger than it is")
     for path, size in sizes.items():
         if source.getinfo(path).file_size != size:
             raise _damaged(archive, f"'{path}' has not the {size} bytes of its {MANIFEST}")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.files import is_full_disk
 
 
 def progress(total: int, unit: str, name: str, show: bool = True) -> Any:
@@ -28,6 +28,20 @@ def progress(total: int, unit: str, name: str, show: bool = True) -> Any:
     )
 
 
+class LogFile(logging.FileHandler):
+    """A log that goes without the lines for which a full disk has no room; stderr has them."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing of a full disk: the line itself does."""
+        if not is_full_disk(sys.exception() or Exception()):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, though there may be no room for its last line."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def job(log_path: str | Path) -> Iterator[logging.Logger]:
     """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1."""
@@ -39,22 +53,20 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
     logger = logging.getLogger("matrix_entropy")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    file = logging.FileHandler(log_path, mode="w", encoding="utf-8")
+    file = LogFile(log_path, mode="w", encoding="utf-8")
     logger.handlers = [file, logging.StreamHandler(sys.stderr)]
     try:
         yield logger
     except InputError as error:
         logger.error("error: %s", error)
         raise SystemExit(1) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if not is_full_disk(error):
             logger.exception("failed")
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
+        name = getattr(error, "filename", None)
+        where = f" while writing {name}" if name else ""
         logger.error("error: the disk is full (or a quota)%s; free space and run again.", where)
         raise SystemExit(1) from None
-    except Exception:
-        logger.exception("failed")
-        raise
     finally:
         file.close()

@@ -8,11 +8,13 @@ the same results.
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,7 +201,7 @@ def extract(
     texts : sequence of dict
         ``id``, ``group``, ``text`` and perhaps ``prefix``; all of the data set.
     part : Path
-        Folder for the work of all processes, emptied first; gone when the run has failed.
+        Folder for the work of all processes, emptied first.
     finish : callable
         Called by the first process when all have sent their rows: with what is known of the tokens
         (`matrix_entropy.tokens.token_arrays`) and with counts for the provenance.
@@ -298,8 +300,6 @@ def extract(
         sink.close(complete=True)
     except BaseException:
         sink.close(complete=False)
-        if state.num_processes == 1:
-            shutil.rmtree(part, ignore_errors=True)
         raise
     finally:
         losses.close()
@@ -326,6 +326,19 @@ def extract(
     state.wait_for_everyone()
 
 
+@contextmanager
+def cleared(part: Path) -> Iterator[None]:
+    """Leave nothing at ``part`` when the block ends, however it ends.
+
+    Where several processes write, the one that launched them clears away what they leave.
+    """
+    try:
+        yield
+    finally:
+        if "LOCAL_RANK" not in os.environ:
+            shutil.rmtree(part, ignore_errors=True)
+
+
 def _share(count: int, shard: tuple[int, int]) -> slice:
     """The consecutive part of so many things that falls to a shard."""
     number, shards = shard
@@ -334,7 +347,7 @@ def _share(count: int, shard: tuple[int, int]) -> slice:
 
 def _taken(path: Path) -> NDArray[np.float32]:
     """The only column of a finished file of losses, which is no part of the folder."""
-    column: NDArray[np.float32] = np.load(path)[:, 0]
+    column: NDArray[np.float32] = np.load(path, allow_pickle=False)[:, 0]
     path.unlink()
     return column
 

@@ -1,12 +1,15 @@
-"""Files that appear whole or not at all, and the hashes by which they are known."""
+"""Files and folders that appear whole or not at all, and the hashes by which they are known."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +18,77 @@ from typing import Any
 def writing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and move it there when the block ends well.
 
-    If the block raises, nothing is left behind and a file that stood at ``path`` is untouched.
+    If the block raises, nothing is left behind and a file that stood at ``path`` is untouched. A
+    process that is killed leaves its temporary file, which the next one to write there removes.
+
+    Raises
+    ------
+    OSError
+        With the name of ``path``, if the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, since NumPy and matplotlib choose the format by it.
-    temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+    with naming_a_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.stem)}.part[0-9]*{escape(path.suffix)}"):
+            left.unlink(missing_ok=True)
+        # The suffix stays, since NumPy and matplotlib choose the format by it.
+        temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``folder`` and move it there when the block ends well.
+
+    What stood there before is gone then. If the block raises, nothing is left behind; what a
+    process that was killed has left, the next one removes.
+
+    Raises
+    ------
+    OSError
+        With the name of ``folder``, if the disk is full.
+    """
+    part = part_of_folder(folder)
+    with naming_a_full_disk(folder):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            shutil.rmtree(folder, ignore_errors=True)
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def part_of_folder(folder: Path) -> Path:
+    """Where a folder is filled before it appears under its own name."""
+    return folder.with_name(f".{folder.name}.part")
+
+
+@contextmanager
+def naming_a_full_disk(path: Path) -> Iterator[None]:
+    """Let the error of a full disk in the block, whatever its kind, be one that names ``path``."""
     try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
 
 
-def beside(path: Path) -> Path:
-    """Where the folder is made that becomes ``path`` when everything in it is complete."""
-    return path.with_name(f".{path.name}.part")
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, says that a disk or a quota is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # Libraries written in Rust have errors of their own, which quote the system's words.
+    if os.strerror(errno.ENOSPC) in str(error):
+        return True
+    led_to_it = error.__cause__ or error.__context__
+    return led_to_it is not None and is_full_disk(led_to_it)
 
 
 def write_json(path: str | Path, value: Any) -> None:

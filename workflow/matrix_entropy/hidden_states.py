@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from matrix_entropy.extraction import extract
-from matrix_entropy.files import beside, write_json
+from matrix_entropy.extraction import cleared, extract
+from matrix_entropy.files import part_of_folder, write_json
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.state_files import StateFiles
 from matrix_entropy.tokens import Tokens, save_tokens
@@ -61,7 +61,7 @@ def dump_hidden_states(
     InputError
         As `extract` does.
     """
-    part = beside(folder)
+    part = part_of_folder(folder)
     sink = ToFiles(StateFiles(part, layers, model_options["width"], model_options["dtype"]))
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
@@ -70,15 +70,16 @@ def dump_hidden_states(
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
 
-    extract(
-        record,
-        model_options,
-        dataset_options,
-        texts,
-        layers,
-        part,
-        sink,
-        finish,
-        batch_tokens,
-        shard,
-    )
+    with cleared(part):
+        extract(
+            record,
+            model_options,
+            dataset_options,
+            texts,
+            layers,
+            part,
+            sink,
+            finish,
+            batch_tokens,
+            shard,
+        )

@@ -8,7 +8,8 @@ the revision.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import datasets
@@ -172,9 +173,20 @@ def _card_files(card: Path, dataset: dict[str, Any], where: str) -> list[str]:
             f"{where} has {wrong}; set `subset:` to one of those it has: {_listed(subsets)}."
         )
     splits = sanitize_patterns(subsets[subset].get("data_files", {}))
+    _check_card([subsets[subset].get("data_dir") or ".", *chain(*splits.values())], where)
     if splits:
         _check_split(dataset, splits, where)
     return splits.get(dataset["split"], [])
+
+
+def _check_card(paths: Iterable[str], where: str) -> None:
+    """See that what a card names stays in the data set: `datasets` would follow it anywhere."""
+    for path in paths:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "://" in path:
+            raise InputError(
+                f"{where}: its card names {path!r}, which is outside the data set; name the files "
+                "to read with `files:`."
+            )
 
 
 def _matching(folder: Path, patterns: list[str], dataset: dict[str, Any], where: str) -> list[str]:
@@ -205,12 +217,13 @@ def _matching(folder: Path, patterns: list[str], dataset: dict[str, Any], where:
 def _subset_folder(folder: Path, dataset: dict[str, Any], where: str) -> Path:
     if "subset" not in dataset:
         return folder
-    if not (folder / dataset["subset"]).is_dir():
+    subset = folder / dataset["subset"]
+    if not subset.is_dir() or not subset.resolve().is_relative_to(folder.resolve()):
         raise InputError(
             f"{where} has no subset '{dataset['subset']}', neither in its card nor as a folder; "
             f"look at {page('dataset', dataset['hub'])} and name the files to read with `files:`."
         )
-    return folder / dataset["subset"]
+    return subset
 
 
 def _loaded(builder: str, files: dict[str, list[str]] | None, where: str) -> datasets.DatasetDict:

@@ -13,7 +13,7 @@ from typing import Any
 
 from matrix_entropy import gpus
 from matrix_entropy.entries import layers_of
-from matrix_entropy.files import beside, read_json, read_jsonl
+from matrix_entropy.files import part_of_folder, read_json, read_jsonl
 from matrix_entropy.placement import is_spread, shared_out
 from matrix_entropy.provenance import described, versions
 
@@ -89,7 +89,7 @@ def _launched(arguments: argparse.Namespace) -> int:
     launch = [sys.executable, "-m", "accelerate.commands.launch", *flags.split(), *sys.argv]
     status = subprocess.run(launch).returncode
     if status:  # a process that stops cannot clear away what the others still write
-        shutil.rmtree(beside(arguments.output), ignore_errors=True)
+        shutil.rmtree(part_of_folder(arguments.output), ignore_errors=True)
     return min(abs(status), 1)
 
 

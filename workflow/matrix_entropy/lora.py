@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from transformers.pytorch_utils import Conv1D
 
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import beside, sha256
+from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.models import blocks_and_norm, context_window, load_model, load_tokenizer
 from matrix_entropy.training import write_curve
 
@@ -93,15 +92,8 @@ def train_lora(
         tuned = get_peft_model(model, adapter)
         curve = _train(name, tuned, ids, options, accelerator)
 
-    part = beside(folder)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with writing_folder(folder) as part:
         _save(tuned, base["id"], curve, part)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
     last = [row for row in curve if row["epoch"] == options["epochs"]]
     final = sum(row["loss"] * row["tokens"] for row in last) / sum(row["tokens"] for row in last)

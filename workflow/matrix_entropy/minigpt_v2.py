@@ -12,7 +12,6 @@ Llama. Its folder is ``config.json``, safetensors and the tokenizer's files.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from transformers import (
 )
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import beside, read_json, write_json
+from matrix_entropy.files import read_json, write_json, writing_folder
 from matrix_entropy.models import load_tokenizer
 from matrix_entropy.vision_language import brought_to
 
@@ -203,17 +202,10 @@ def write_minigpt_v2(
     """
     if config["language"]["tie_word_embeddings"]:  # then one matrix goes by two names
         weights = {key: weights[key] for key in weights if key != OUTPUT_MATRIX}
-    part = beside(folder)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with writing_folder(folder) as part:
         save_torch_state_dict(weights, part, max_shard_size=LARGEST_FILE)
         tokenizer.save_pretrained(part)
         write_json(part / "config.json", config)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def load_minigpt_v2(folder: Path, dtype: str, name: str = ARCHITECTURE) -> MiniGPTv2:

@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils import logging
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256, weights_sha256
+from matrix_entropy.files import sha256, weights_sha256, writing_folder
 from matrix_entropy.hub import snapshot
 from matrix_entropy.hub_hashes import measure
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
@@ -123,7 +123,12 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
         )
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype="auto", use_safetensors=False, weights_only=True, local_files_only=True
+            folder,
+            dtype="auto",
+            use_safetensors=False,
+            weights_only=True,
+            local_files_only=True,
+            trust_remote_code=False,
         )
     except Exception as error:  # whatever the reader found, the weights are not usable
         first_line = str(error).strip().splitlines()[0]
@@ -131,8 +136,9 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
             f"model '{name}': its pickled weights in {folder} cannot be read without running code "
             f"({first_line})."
         ) from None
-    model.save_pretrained(converted)
-    load_tokenizer({"model": name, "folder": str(folder)}).save_pretrained(converted)
+    with writing_folder(converted) as part:
+        model.save_pretrained(part)
+        load_tokenizer({"model": name, "folder": str(folder)}).save_pretrained(part)
 
 
 def load_tokenizer(record: dict[str, Any]) -> Any:

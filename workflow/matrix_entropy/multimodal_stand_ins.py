@@ -32,7 +32,7 @@ from transformers import (
 )
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256
+from matrix_entropy.files import weights_sha256, writing_folder
 from matrix_entropy.image_records import open_image
 from matrix_entropy.llava import Llava
 from matrix_entropy.minigpt_v2 import MiniGPTv2, MiniGPTv2Config, save_minigpt_v2
@@ -140,8 +140,9 @@ def train_multimodal_stand_in(
         found = _held_out_losses(pupil, held_out)
         curve.append({"step": step, "train_loss": train_loss, **found})
 
-    pupil.save(folder)
-    write_curve(folder / "loss.csv", curve)
+    with writing_folder(folder) as part:
+        pupil.save(part)
+        write_curve(part / "loss.csv", curve)
     parameters = sum(parameter.numel() for parameter in pupil.weights.parameters())
     losses = {key: curve[-1][key] for key in ("held_out_loss", "held_out_loss_shuffled")}
     log.info(

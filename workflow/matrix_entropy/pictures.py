@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from matrix_entropy.files import write_json, writing
+from matrix_entropy.files import write_json, writing_folder
 from matrix_entropy.image_records import INSTRUCTIONS
 from matrix_entropy.seeded_choices import pick, sample
 
@@ -136,20 +136,23 @@ def picture_records(
 def write_pictures(folder: Path, grammar: str, count: int, seed: int, size: int) -> Path:
     """Write pictures into ``folder/image`` and their records into ``folder``; the records file.
 
+    The folder appears whole, and what stood there before is gone then.
+
     The records file has the name and the form of the real one: a list (``detail_23k.json``), or a
     list under ``annotations`` (``filter_cap.json``). The pictures are PNG, where the real images
     are JPEG: it keeps every pixel as it was drawn, so that the colours are those that the text
     names, and what a model sees of them depends on no encoder and its version.
     """
     records = []
-    for record, picture in picture_records(grammar, count, seed, size):
-        records.append(record)
-        file = record["image"] if grammar == "llava_instruct" else f"{record['image_id']}.png"
-        with writing(folder / IMAGE_FOLDER / str(file)) as temporary:
-            picture.save(temporary)
-    records_file = folder / RECORD_FILES[grammar]
-    write_json(records_file, {"annotations": records} if grammar == "cc_sbu_align" else records)
-    return records_file
+    with writing_folder(folder) as part:
+        (part / IMAGE_FOLDER).mkdir()
+        for record, picture in picture_records(grammar, count, seed, size):
+            records.append(record)
+            file = record["image"] if grammar == "llava_instruct" else f"{record['image_id']}.png"
+            picture.save(part / IMAGE_FOLDER / str(file))
+        value = {"annotations": records} if grammar == "cc_sbu_align" else records
+        write_json(part / RECORD_FILES[grammar], value)
+    return folder / RECORD_FILES[grammar]
 
 
 def _record_and_picture(

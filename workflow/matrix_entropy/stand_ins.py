@@ -29,7 +29,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256
+from matrix_entropy.files import weights_sha256, writing_folder
 from matrix_entropy.training import MOST_HELD_OUT, fit, split, write_curve
 
 log = logging.getLogger("matrix_entropy")
@@ -188,9 +188,10 @@ def train_stand_in(
         for step, train_loss in fit(name, model, train, random_sequences)
     ]
 
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_curve(folder / "loss.csv", curve)
+    with writing_folder(folder) as part:
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        write_curve(part / "loss.csv", curve)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     final = curve[-1]["held_out_loss"]
     log.info("%s: %d parameters, held-out loss %.3f nats per token", name, parameters, final)

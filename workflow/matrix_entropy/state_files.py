@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json
+from matrix_entropy.files import naming_a_full_disk, read_json
 
 Layer = int | str
 
@@ -50,11 +50,8 @@ class StateFiles:
                 )
                 stream.flush()
                 size = rows * self.width * self.dtype.itemsize
-                try:
+                with naming_a_full_disk(path):
                     _allocate(stream.fileno(), stream.tell(), size)
-                except OSError as error:
-                    error.filename = str(path)
-                    raise
 
     def open(self) -> None:
         for layer, path in self.paths.items():
@@ -66,9 +63,10 @@ class StateFiles:
     def write(self, layer: Layer, first_row: int, rows: NDArray[np.floating]) -> None:
         data = np.ascontiguousarray(rows, dtype=self.dtype).data.cast("B")
         position = self.header + first_row * self.width * self.dtype.itemsize
-        while data:
-            written = os.pwrite(self.files[layer].fileno(), data, position)
-            data, position = data[written:], position + written
+        with naming_a_full_disk(self.paths[layer]):
+            while data:
+                written = os.pwrite(self.files[layer].fileno(), data, position)
+                data, position = data[written:], position + written
 
     def close(self) -> None:
         for stream in self.files.values():

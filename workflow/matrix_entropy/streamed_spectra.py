@@ -8,7 +8,6 @@ some of them for spectra, and a job of a single thread computes them in between.
 from __future__ import annotations
 
 import functools
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +20,8 @@ from accelerate import PartialState
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.device_spectra import normalised_matrix, spectrum_of
-from matrix_entropy.extraction import extract, not_finite
-from matrix_entropy.files import beside
+from matrix_entropy.extraction import cleared, extract, not_finite
+from matrix_entropy.files import part_of_folder
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.spectra import spectrum
 from matrix_entropy.spectra_file import EPSILON, Found, assembled, kept_rows
@@ -204,7 +203,7 @@ def stream_spectra(
     InputError
         As `extract` does.
     """
-    part = beside(path)
+    part = part_of_folder(path)
     sink = ToSpectra(
         part,
         layers,
@@ -225,17 +224,17 @@ def stream_spectra(
         assembled(
             sink.in_order(), list(sink.views), layers, sink.width, arrays, provenance | counts
         ).save(path)
-        shutil.rmtree(part)
 
-    extract(
-        record,
-        model_options,
-        dataset_options,
-        texts,
-        layers,
-        part,
-        sink,
-        finish,
-        batch_tokens,
-        shard,
-    )
+    with cleared(part):
+        extract(
+            record,
+            model_options,
+            dataset_options,
+            texts,
+            layers,
+            part,
+            sink,
+            finish,
+            batch_tokens,
+            shard,
+        )

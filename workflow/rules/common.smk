@@ -31,16 +31,25 @@ from matrix_entropy import (
     entries,
     errata,
     experiments,
+    input_paths,
     minigpt_v2_parts,
     multimodal_metrics,
+    run_lock,
     targets,
 )
 from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images
 
+# Jobs read this file as well; their run has looked.
+if workflow.is_main_process:
+    said = run_lock.look()
+    if said:
+        logger.warning(said)
+
 try:
     config.update(configuration.checked(config))
     targets.chosen(config)
+    input_paths.check_input_paths(config, ROOT, Path())
     ARCHIVED = (
         archived_results.archived_sources(config["archive"], config) if "archive" in config else []
     )

@@ -1,0 +1,109 @@
+"""A disk that is full: one sentence names the file, and nothing half-written is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+import random_models
+from commands import command_for
+from matrix_entropy.files import is_full_disk, write_json, writing_folder
+from matrix_entropy.stand_ins import train_tokenizer
+
+TEXTS = [f"The fox number {number} sang to the lighthouse all night." for number in range(60)]
+# Mounts a small file system that nobody else sees, runs the rest, and lists what is left there.
+# Snakemake removes a folder that has become empty, which a mounted one does not let be done.
+IN_LITTLE_ROOM = (
+    'mount -t tmpfs -o size="$2" none "$1" && : > "$1/kept" && shift 2 || exit 77;'
+    ' "$@"; status=$?; find "$ROOM" -type f; exit $status'
+)
+# Where there is little room, how much, and the file that does not fit.
+STAGES = [
+    ("results/prompts", "4k", "results/prompts/texts.jsonl"),
+    ("results/hidden_states", "64k", r"results/hidden_states/mine/\.texts\.part/layer_\d\.npy"),
+    ("results/spectra", "4k", "results/spectra/mine/texts.npz"),
+    ("results/metrics", "4k", "results/metrics/mine/texts.parquet"),
+    ("figures", "4k", "figures/layers_mine_texts.pdf"),
+]
+
+
+@pytest.fixture(scope="module")
+def workplace(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with a small random model and texts; skipped where nothing can be mounted."""
+    try_it = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
+    if try_it.returncode:
+        pytest.skip("this user may not mount a small file system")
+    folder = tmp_path_factory.mktemp("workplace")
+    random_models.gpt2(vocabulary=300).save_pretrained(folder / "model")
+    train_tokenizer(TEXTS, 300).save_pretrained(folder / "model")
+    (folder / "texts.txt").write_text("\n".join(TEXTS))
+    (folder / "config.yaml").write_text((root / "config.yaml").read_text())
+    mine = {
+        "models": {"mine": {"path": "model", "layers": 3, "width": 48}},
+        "datasets": {"texts": {"path": "texts.txt", "controls": []}},
+    }
+    (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
+    return folder
+
+
+@pytest.mark.parametrize(("where", "size", "file"), STAGES, ids=[stage[0] for stage in STAGES])
+def test_every_stage_says_which_file_has_no_room(
+    root: Path, workplace: Path, where: str, size: str, file: str
+) -> None:
+    """Each stage starts from what those before have made since then."""
+    room = workplace / where
+    room.mkdir(parents=True, exist_ok=True)
+    command, environment = command_for(workplace, "figures/layers_mine_texts.pdf")
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", IN_LITTLE_ROOM, "sh", str(room), size, *command],
+        cwd=root,
+        env=environment | {"ROOM": str(room)},
+        capture_output=True,
+        text=True,
+    )
+    said = r"error: the disk is full \(or a quota\) while writing (\S+); free space and run again\."
+    found = re.search(said, done.stderr)
+    assert found, done.stderr
+    assert re.fullmatch(file, found[1])
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout.split() == [f"{room}/kept"], "a file is left"
+
+
+def test_errors_of_libraries_that_quote_the_system() -> None:
+    assert is_full_disk(OSError(errno.EDQUOT, "quota"))
+    assert is_full_disk(Exception(f"I/O error: {os.strerror(errno.ENOSPC)} (os error 28)"))
+    assert not is_full_disk(OSError(errno.EIO, "input or output"))
+    wrapped = ValueError("could not write")
+    wrapped.__cause__ = OSError(errno.ENOSPC, "full")
+    assert is_full_disk(wrapped)
+
+
+def test_a_folder_is_named_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(OSError, match="No space") as raised, writing_folder(tmp_path / "model"):
+        raise RuntimeError(f"safetensors: {os.strerror(errno.ENOSPC)}")
+    assert raised.value.filename == str(tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+    for left in (".a[1].part77.json", ".a[1].part88.json"):
+        (tmp_path / left).write_text("half")
+    others = {".a1.part77.json", ".a[1].party.json", ".b.part77.json"}
+    for other in others:
+        (tmp_path / other).write_text("of others")
+    write_json(tmp_path / "a[1].json", 1)
+    assert {path.name for path in tmp_path.iterdir()} == others | {"a[1].json"}
+    (tmp_path / ".model.part").mkdir()
+    (tmp_path / ".model.part" / "half").write_text("half")
+    with writing_folder(tmp_path / "model") as part:
+        (part / "whole").write_text("whole")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["whole"]
+    assert not (tmp_path / ".model.part").exists()
