@@ -88,8 +88,8 @@ def _launched(arguments: argparse.Namespace) -> int:
     flags += " --main_process_port 0 --mixed_precision no --dynamo_backend no"
     launch = [sys.executable, "-m", "accelerate.commands.launch", *flags.split(), *sys.argv]
     status = subprocess.run(launch).returncode
-    if status:  # a process that stops cannot clear away what the others still write
-        shutil.rmtree(part_of_folder(arguments.output), ignore_errors=True)
+    # A process cannot clear away what the others still write.
+    shutil.rmtree(part_of_folder(arguments.output), ignore_errors=True)
     return min(abs(status), 1)
 
 
