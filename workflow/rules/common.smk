@@ -68,6 +68,8 @@ PAPERS = {
 
 # Above this many parameters in its blocks a model gains from more than one thread.
 SMALL_MODEL = 10_000_000
+# Tokens of a vocabulary that the configuration does not tell the size of.
+LARGE_VOCABULARY = 2**17
 
 
 def names(entries, *keys):
@@ -135,31 +137,59 @@ def only(entry, *keys):
     return {key: entry[key] for key in keys if key in entry}
 
 
-def parameters(wildcards):
+def in_blocks(model):
     """Parameters in the blocks of a model, about 12 · layers · width²: what its cost grows with."""
-    model = MODELS[wildcards.model]
-    parts = [model, model["vision"]] if "vision" in model else [model]
+    entry = MODELS[model]
+    parts = [entry, entry["vision"]] if "vision" in entry else [entry]
     return sum(12 * part["layers"] * part["width"] ** 2 for part in parts)
 
 
 def model_threads(wildcards):
-    return 1 if parameters(wildcards) < SMALL_MODEL else 8
+    return 1 if in_blocks(wildcards.model) < SMALL_MODEL else 8
 
 
-def model_memory(wildcards, attempt):
-    """MiB for a model's weights and one batch, more on every attempt."""
-    bytes_each = 4 if MODELS[wildcards.model]["dtype"] == "float32" else 2
-    return int(attempt * (4000 + 1.5 * bytes_each * parameters(wildcards) / 2**20))
+def needs(memory, minutes):
+    """Resources of a job: MiB of memory and minutes, more on every attempt; no GPU but by request.
+
+    ``memory`` is a number or a function of wildcards and input. A GPU is for the person who starts a
+    run to give: ``--set-resources RULE:gpu=1``.
+    """
+
+    def mem_mb(wildcards, input, attempt):
+        return int(attempt * (memory(wildcards, input) if callable(memory) else memory))
+
+    def runtime(wildcards, attempt):
+        return attempt * minutes
+
+    return {"mem_mb": mem_mb, "runtime": runtime, "gpu": 0}
 
 
-def memory_of_input(wildcards, input, attempt):
-    """MiB for a job that holds its input several times over, more on every attempt."""
-    return int(attempt * (1000 + 4 * input.size_mb))
+def memory_of_input(wildcards, input):
+    """MiB for a job that holds its input several times over."""
+    return 1000 + 4 * input.size_mb
 
 
-def minutes(count):
-    """Run time in minutes, more on every attempt."""
-    return lambda wildcards, attempt: count * attempt
+def memory_of_model(wildcards, input):
+    """MiB for a model's weights and one batch."""
+    return memory_of(wildcards.model)
+
+
+def memory_of_writer(wildcards, input):
+    """The same for the model that writes a data set."""
+    return memory_of(DATASETS[wildcards.dataset]["generate"]["model"])
+
+
+def memory_of(model):
+    bytes_each = 4 if MODELS[model]["dtype"] == "float32" else 2
+    return 4000 + 1.5 * bytes_each * weights(model) / 2**20
+
+
+def weights(model):
+    """Parameters of a model, with its embeddings: as stated, or an estimate that is not too small."""
+    entry = MODELS[model]
+    vocabulary = entry["train"]["vocabulary"] if "train" in entry else LARGE_VOCABULARY
+    # One table of embeddings on either end; many models have but one.
+    return max(entry.get("parameters", 0), in_blocks(model) + 2 * vocabulary * entry["width"])
 
 
 def dataset_source(wildcards):

@@ -31,11 +31,9 @@ rule dump_hidden_states:
     threads: model_threads
     # What a machine decides and no result depends on: --set-resources dump_hidden_states:gpu=4
     resources:
-        gpu=0,  # one process each; without any, as many processes on the CPU as the next line says
-        processes=1,
+        **needs(memory_of_model, 240),
+        processes=1,  # on the CPU; with GPUs there is one for each of them
         batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
-        mem_mb=model_memory,
-        runtime=minutes(240),
     params:
         options=lambda wildcards: json.dumps(
             only(

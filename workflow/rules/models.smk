@@ -27,6 +27,9 @@ rule resolve_model:
         model=one_of(set(FOUND) - set(CONVERTED)),
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 240),
     params:
         model=lambda wildcards: only(
             MODELS[wildcards.model], "hub", "revision", "convert_weights", "path"
@@ -44,8 +47,7 @@ use rule resolve_model as convert_model with:
         model=names(CONVERTED),
     # The weights as they were pickled, and once more while they are saved.
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * (4000 + 8 * parameters(wildcards) // 2**20),
-        runtime=minutes(240),
+        **needs(lambda wildcards, input: 4000 + 8 * weights(wildcards.model) / 2**20, 240),
 
 
 rule train_tokenizer:
@@ -59,6 +61,9 @@ rule train_tokenizer:
         "results/logs/train_tokenizer/{corpus}_{vocabulary}.log",
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 60),
     message:
         "Training a tokenizer on {wildcards.corpus}"
     script:
@@ -81,9 +86,12 @@ rule train_stand_in:
     wildcard_constraints:
         model=names(LANGUAGE_MODELS, "train"),
     # The longest job of the miniature scale: the large ones first, so that cores end together.
-    priority: lambda wildcards: parameters(wildcards)
+    priority: lambda wildcards: in_blocks(wildcards.model)
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 120),
     params:
         model=lambda wildcards: only(MODELS[wildcards.model], "train", "layers", "width"),
     message:
@@ -105,6 +113,9 @@ rule take_weights_away:
         model=names(MODELS, "untrained"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         seed=lambda wildcards: MODELS[wildcards.model]["untrained"]["seed"],
     message:
@@ -137,10 +148,8 @@ rule train_lora:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
         # Activations are kept for the way back.
-        mem_mb=lambda wildcards, attempt: 2 * model_memory(wildcards, attempt),
-        runtime=minutes(720),
+        **needs(lambda wildcards, input: 2 * memory_of_model(wildcards, input), 720),
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], "lora", "layers", "width"),
     message:
@@ -168,10 +177,8 @@ rule evaluate_benchmarks:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
+        **needs(memory_of_model, 240),
         answers=8,  # scored at a time
-        mem_mb=model_memory,
-        runtime=minutes(240),
     params:
         options=lambda wildcards: only(
             MODELS[wildcards.model], "layers", "width", "dtype", "device_map"

@@ -30,9 +30,9 @@ rule compare_with_published:
         "results/logs/compare_with_published.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         entries=COMPARED,
         others={
@@ -69,9 +69,9 @@ rule run_notebook:
         "results/logs/run_notebook/{paper}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(30),
+        **needs(4000, 30),
     params:
         stand_in=lambda wildcards: any(
             "train" in MODELS[model]
@@ -95,6 +95,9 @@ rule write_index:
         "results/logs/write_index.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         figures=FIGURES,
         tables=TABLES,
@@ -120,6 +123,9 @@ rule write_errata:
         "results/logs/write_errata.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         figures=list(FIGURES),
         tables=list(TABLES),
@@ -142,6 +148,9 @@ rule write_page:
         "results/logs/write_page/{page}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(memory_of_input, 10),
     params:
         pages=PAGES,
     message:
@@ -161,9 +170,9 @@ rule print_pages:
         "results/logs/print_pages.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(30),
+        **needs(4000, 30),
     message:
         "Printing the pages"
     script:

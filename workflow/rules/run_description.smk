@@ -27,6 +27,9 @@ rule describe_run:
         "results/logs/describe_run.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         configuration=config,
     message:

@@ -23,9 +23,7 @@ rule read_sentences:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
-        mem_mb=model_memory,
-        runtime=minutes(60),
+        **needs(memory_of_model, 60),
     params:
         options=lambda wildcards: only(
             MODELS[wildcards.model],

@@ -22,8 +22,7 @@ rule compute_spectra:
         "../../envs/analysis.yaml"
     threads: model_threads
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(120),
+        **needs(4000, 120),
     params:
         layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
         controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
@@ -48,9 +47,9 @@ rule gather_spectra:
         dataset=names(SHARDED),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:

@@ -21,9 +21,9 @@ rule write_tables:
         table=of_kind(TABLES, *OF_ROWS),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
         models=lambda wildcards: shown_models(TABLES[wildcards.table]),
@@ -51,9 +51,9 @@ rule write_token_table:
         table=of_kind(TABLES, "token_selection"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         table=lambda wildcards: with_settings(wildcards.table, TABLES),
         models=lambda wildcards: shown_models(TABLES[wildcards.table]),
@@ -77,9 +77,9 @@ rule write_multimodal_tables:
         table=of_kind(TABLES, "multimodal", "image_operations", "architecture"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
         models=lambda wildcards: architectures_of(TABLES[wildcards.table]),

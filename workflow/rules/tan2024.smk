@@ -18,9 +18,9 @@ rule plot_theory:
         figure=of_kind(FIGURES, "skill_graph"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=minutes(30),
+        **needs(2000, 30),
     params:
         figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
     message:
