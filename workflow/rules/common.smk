@@ -7,6 +7,7 @@ and tables derive from them ({model}_untrained_{seed}, {model}_lora_{dataset}).
 """
 
 import ast
+import functools
 import json
 import os
 import re
@@ -103,8 +104,9 @@ wildcard_constraints:
     vocabulary=r"\d+",
 
 
+@functools.cache
 def imports(path):
-    """Modules of the library that a file imports."""
+    """Modules of the library that a file imports; most files are asked for by many rules."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):

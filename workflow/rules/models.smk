@@ -7,6 +7,7 @@ where the model's files are and what they are (id, revision, commit or hash of t
 
 localrules:
     resolve_model,
+    take_weights_away,
 
 
 FOUND = {name: model for name, model in MODELS.items() if {"hub", "path"} & set(model)}

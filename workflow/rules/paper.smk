@@ -11,6 +11,10 @@ NOTEBOOKS = [paper for paper in PAPERS if targets_of(paper)]
 PAGES = ["index", *NOTEBOOKS, "errata", "comparison"]
 
 
+localrules:
+    write_index,
+
+
 wildcard_constraints:
     paper=one_of(NOTEBOOKS),
     page=one_of(PAGES),

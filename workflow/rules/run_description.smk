@@ -5,6 +5,10 @@ results/versions.csv, which the report shows beside the figures and tables.
 """
 
 
+localrules:
+    describe_run,
+
+
 rule describe_run:
     """The configuration that a run had, defaults filled in, and the versions of its packages."""
     input:
