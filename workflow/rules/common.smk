@@ -131,7 +131,12 @@ def code_of(*modules):
         if path not in found and path.exists():
             found.add(path)
             waiting |= imports(path)
-    return sorted(map(str, found))
+    return local(sorted(map(str, found)))
+
+
+def shipped(pattern):
+    """Files of this repository, which every machine has beside its rules and no storage holds."""
+    return local([str(path) for path in sorted(ROOT.glob(pattern))])
 
 
 def only(entry, *keys):
@@ -198,7 +203,7 @@ def dataset_source(wildcards):
     """The file that a data set's texts are read from, if it is there."""
     dataset = DATASETS[wildcards.dataset]
     if "bundled" in dataset:
-        return str(ROOT / dataset["bundled"])
+        return local(str(ROOT / dataset["bundled"]))
     if "url" in dataset:
         return f"results/downloads/{wildcards.dataset}"
     # Reading a missing file says so in a sentence; Snakemake would only name the file.

@@ -182,10 +182,7 @@ rule plot_controls:
     """A control of Liang's figures: the length of texts, the first token, fresh weights."""
     input:
         metrics=lambda wildcards: metrics_of(FIGURES[wildcards.figure])["metrics"],
-        published=[
-            str(ROOT / "data/published" / f"liang2024_{name}.csv")
-            for name in ("figures", "lengths")
-        ],
+        published=shipped("data/published/liang2024_*.csv"),
         code=code("plot_controls"),
     output:
         *figure_files("controls", "figures/{figure}.gaps.csv"),

@@ -12,7 +12,7 @@ rule dump_hidden_states:
         adapter=adapter_of,
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
-        script=str(ROOT / "workflow/scripts/dump_hidden_states.py"),
+        script=local(str(ROOT / "workflow/scripts/dump_hidden_states.py")),
         code=code("dump_hidden_states"),
     output:
         (

@@ -166,7 +166,7 @@ rule evaluate_benchmarks:
         adapter=adapter_of,
         origins=lambda wildcards: sources_of(wildcards.dataset),
         questions=lambda wildcards: questions_of(wildcards.dataset),
-        tasks=[str(path) for path in sorted((ROOT / "workflow/tasks").glob("*"))],
+        tasks=shipped("workflow/tasks/*"),
         code=code("evaluate_benchmarks"),
     output:
         "results/accuracy/{model}/{dataset}.json",

@@ -24,7 +24,7 @@ rule compare_with_published:
     """Every rebuilt number beside the published one, with the tolerance that it should meet."""
     input:
         built=list(COUNTERPARTS.values()),
-        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
+        published=shipped("data/published/*.csv"),
         code=code("compare_with_published"),
     output:
         numbers="results/comparison.csv",
@@ -63,7 +63,7 @@ rule compare_with_published:
 rule run_notebook:
     """Walk through a paper: its figures and tables as rebuilt, what is published, the controls."""
     input:
-        notebook=str(ROOT / "paper/{paper}.py"),
+        notebook=local(str(ROOT / "paper/{paper}.py")),
         comparison="results/comparison.csv",
         built=lambda wildcards: targets_of(wildcards.paper),
         code=[*code("run_notebook"), *code_of("notebook", "readings")],
@@ -116,10 +116,10 @@ rule write_index:
 rule write_errata:
     """The errata, with their numbers filled in and every proof looked up."""
     input:
-        errata=str(ROOT / "paper/errata.md"),
+        errata=local(str(ROOT / "paper/errata.md")),
         numbers=errata.built_files(ROOT / "paper/errata.md"),
-        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
-        tests=[str(path) for path in sorted((ROOT / "tests").glob("test_*.py"))],
+        published=shipped("data/published/*.csv"),
+        tests=shipped("tests/test_*.py"),
         code=code("write_errata"),
     output:
         "paper/build/errata.md",

@@ -12,7 +12,7 @@ localrules:
 rule describe_run:
     """The configuration that a run had, defaults filled in, and the versions of its packages."""
     input:
-        requirements=str(ROOT / "requirements.txt"),
+        requirements=local(str(ROOT / "requirements.txt")),
         code=code("describe_run"),
     output:
         configuration=report(

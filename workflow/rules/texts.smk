@@ -153,7 +153,7 @@ rule write_sentences:
 rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
-        code=[*code("write_texts_by_grammar"), *map(str, LIBRARY.glob("*.yaml"))],
+        code=[*code("write_texts_by_grammar"), *shipped("workflow/matrix_entropy/*.yaml")],
     output:
         records="results/records/{dataset}.jsonl",
         prompts="results/prompts/{dataset}.jsonl",
