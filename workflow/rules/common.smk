@@ -257,9 +257,19 @@ def origins_made_of(wildcards):
     return [path.replace(".jsonl", ".origin.json") for path in texts_made_of(wildcards)]
 
 
-def adapter_of(wildcards):
-    """Folder of a fine-tuned model's adapter; other models have none."""
-    return [f"results/models/{wildcards.model}"] if "lora" in MODELS[wildcards.model] else []
+def folders_of(wildcards):
+    return made_for(wildcards.model)
+
+
+def made_for(model):
+    """Folders that the workflow makes for a model: of its training, adapter or conversion, its base's.
+
+    Its record names them, but where jobs share no folder they have none but their inputs.
+    """
+    entry = MODELS[model]
+    own = [f"results/models/{model}"] if {"train", "lora", "minigpt_v2"} & set(entry) else []
+    base = entry.get("lora") or entry.get("untrained")
+    return own + (made_for(base["model"]) if base else [])
 
 
 def base_record(wildcards):

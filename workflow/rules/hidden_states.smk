@@ -9,7 +9,7 @@ rule dump_hidden_states:
     """Run a model once over a data set, or a shard of it, and write every layer's hidden states."""
     input:
         model="results/models/{model}.json",
-        adapter=adapter_of,
+        folders=folders_of,
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
         script=local(str(ROOT / "workflow/scripts/dump_hidden_states.py")),

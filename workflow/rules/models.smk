@@ -105,6 +105,7 @@ rule take_weights_away:
     """A model's architecture with fresh weights, drawn from a seed when it is loaded."""
     input:
         base=base_record,
+        folders=folders_of,
         code=code("take_weights_away"),
     output:
         "results/models/{model}.json",
@@ -129,6 +130,7 @@ rule train_lora:
     """Fine-tune a model on a data set by low-rank adapters."""
     input:
         base=base_record,
+        folders=lambda wildcards: made_for(MODELS[wildcards.model]["lora"]["model"]),
         prompts=lambda wildcards: (
             f"results/prompts/{MODELS[wildcards.model]['lora']['dataset']}.jsonl"
         ),
@@ -163,7 +165,7 @@ rule evaluate_benchmarks:
     """Accuracy on the benchmarks of a data set, by lm-evaluation-harness."""
     input:
         model="results/models/{model}.json",
-        adapter=adapter_of,
+        folders=folders_of,
         origins=lambda wildcards: sources_of(wildcards.dataset),
         questions=lambda wildcards: questions_of(wildcards.dataset),
         tasks=shipped("workflow/tasks/*"),

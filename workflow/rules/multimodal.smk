@@ -167,6 +167,7 @@ rule measure_images:
     """Spectra at five places of a vision-language model, from the images to the final states."""
     input:
         model="results/models/{model}.json",
+        folders=folders_of,
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
         pictures=pictures_of,

@@ -9,7 +9,7 @@ rule read_sentences:
     """Run a model over a few sentences and keep its states and attention weights."""
     input:
         model="results/models/{model}.json",
-        adapter=adapter_of,
+        folders=folders_of,
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
         code=code("read_sentences"),

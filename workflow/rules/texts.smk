@@ -184,6 +184,7 @@ rule write_texts_by_model:
         model=lambda wildcards: (
             f"results/models/{DATASETS[wildcards.dataset]['generate']['model']}.json"
         ),
+        folders=lambda wildcards: made_for(DATASETS[wildcards.dataset]["generate"]["model"]),
         code=code("write_texts_by_model"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
