@@ -1,6 +1,8 @@
 # make miniature, make test: both from a fresh clone, with Python >= 3.11, make and git only.
 PYTHON ?= python3
-CORES ?= all
+# A folder of workflow/profiles; its number of cores, if none is given here.
+PROFILE ?= default
+CORES ?=
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: the cores are used by jobs, and more threads slow small matrices down.
@@ -9,13 +11,17 @@ export OMP_NUM_THREADS ?= 1
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 
-miniature: .venv/installed ## rebuild every figure with small stand-in models, offline (CORES=all)
-	snakemake --directory miniature --cores $(CORES) --scheduler greedy
+miniature: .venv/installed ## rebuild every figure with small stand-in models, offline (CORES=2)
+	snakemake --directory miniature --workflow-profile workflow/profiles/$(PROFILE) \
+		$(if $(CORES),--cores $(CORES))
 
 test: miniature ## run the whole test suite (it looks at the miniature figures, so these come first)
 	pytest -n auto --dist loadfile
+
+cluster-test: .venv/cluster ## run Liang's figures on a Slurm of two nodes that is made for it (root)
+	pytest -m slurm -s tests/cluster
 
 lint: .venv/installed ## check style, types and workflow
 	ruff check .
@@ -46,4 +52,8 @@ clean: ## remove what the miniature scale built
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.PHONY: help miniature test lint dry-run benchmark clean
+.venv/cluster: .venv/installed envs/cluster.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
+	touch $@
+
+.PHONY: help miniature test cluster-test lint dry-run benchmark clean

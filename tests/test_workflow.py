@@ -167,6 +167,13 @@ def test_pins_of_the_environments_are_those_of_the_requirements(root: Path) -> N
         found = pins(packages)
         assert len(found) == len(packages), f"{path.name} has a package without a pin"
         assert found.items() <= required.items(), path.name
+    # Executors come on top: nothing that is required already, and nothing without a version.
+    for path in (root / "envs").glob("*.txt"):
+        lines = path.read_text().splitlines()
+        found = pins(lines)
+        assert len(found) == sum(not line.startswith("#") for line in lines), path.name
+        assert found
+        assert not found.keys() & required.keys(), path.name
 
 
 def test_every_library_file_a_rule_uses_is_among_its_inputs(root: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ and tables derive from them ({model}_untrained_{seed}, {model}_lora_{dataset}).
 """
 
 import ast
+import functools
 import json
 import os
 import re
@@ -79,6 +80,8 @@ PAPERS = {
 
 # Above this many parameters in its blocks a model gains from more than one thread.
 SMALL_MODEL = 10_000_000
+# Tokens of a vocabulary that the configuration does not tell the size of.
+LARGE_VOCABULARY = 2**17
 
 
 def names(entries, *keys):
@@ -112,8 +115,13 @@ wildcard_constraints:
     vocabulary=r"\d+",
 
 
+# Keys of a model that say how it is run over texts, and what is taken from it.
+RUN_BY = ("layers", "width", "bos", "center_features", "dtype", "device_map", "extract")
+
+
+@functools.cache
 def imports(path):
-    """Modules of the library that a file imports."""
+    """Modules of the library that a file imports; most files are asked for by many rules."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):
@@ -138,7 +146,12 @@ def code_of(*modules):
         if path not in found and path.exists():
             found.add(path)
             waiting |= imports(path)
-    return sorted(map(str, found))
+    return local(sorted(map(str, found)))
+
+
+def shipped(*patterns):
+    """Files of this repository, which every machine has beside its rules and no storage holds."""
+    return local([str(path) for pattern in patterns for path in sorted(ROOT.glob(pattern))])
 
 
 def only(entry, *keys):
@@ -146,38 +159,66 @@ def only(entry, *keys):
     return {key: entry[key] for key in keys if key in entry}
 
 
-def parameters(wildcards):
+def in_blocks(model):
     """Parameters in the blocks of a model, about 12 · layers · width²: what its cost grows with."""
-    model = MODELS[wildcards.model]
-    parts = [model, model["vision"]] if "vision" in model else [model]
+    entry = MODELS[model]
+    parts = [entry, entry["vision"]] if "vision" in entry else [entry]
     return sum(12 * part["layers"] * part["width"] ** 2 for part in parts)
 
 
 def model_threads(wildcards):
-    return 1 if parameters(wildcards) < SMALL_MODEL else 8
+    return 1 if in_blocks(wildcards.model) < SMALL_MODEL else 8
 
 
-def model_memory(wildcards, attempt):
-    """MiB for a model's weights and one batch, more on every attempt."""
-    bytes_each = 4 if MODELS[wildcards.model]["dtype"] == "float32" else 2
-    return int(attempt * (4000 + 1.5 * bytes_each * parameters(wildcards) / 2**20))
+def needs(memory, minutes):
+    """Resources of a job: MiB of memory and minutes, more on every attempt; no GPU but by request.
+
+    ``memory`` is a number or a function of wildcards and input. A GPU is for the person who starts a
+    run to give: ``--set-resources RULE:gpu=1``.
+    """
+
+    def mem_mb(wildcards, input, attempt):
+        return int(attempt * (memory(wildcards, input) if callable(memory) else memory))
+
+    def runtime(wildcards, attempt):
+        return attempt * minutes
+
+    return {"mem_mb": mem_mb, "runtime": runtime, "gpu": 0}
 
 
-def memory_of_input(wildcards, input, attempt):
-    """MiB for a job that holds its input several times over, more on every attempt."""
-    return int(attempt * (1000 + 4 * input.size_mb))
+def memory_of_input(wildcards, input):
+    """MiB for a job that holds its input several times over."""
+    return 1000 + 4 * input.size_mb
 
 
-def minutes(count):
-    """Run time in minutes, more on every attempt."""
-    return lambda wildcards, attempt: count * attempt
+def memory_of_model(wildcards, input):
+    """MiB for a model's weights and one batch."""
+    return memory_of(wildcards.model)
+
+
+def memory_of_writer(wildcards, input):
+    """The same for the model that writes a data set."""
+    return memory_of(DATASETS[wildcards.dataset]["generate"]["model"])
+
+
+def memory_of(model):
+    bytes_each = 4 if MODELS[model]["dtype"] == "float32" else 2
+    return 4000 + 1.5 * bytes_each * weights(model) / 2**20
+
+
+def weights(model):
+    """Parameters of a model, with its embeddings: as stated, or an estimate that is not too small."""
+    entry = MODELS[model]
+    vocabulary = entry["train"]["vocabulary"] if "train" in entry else LARGE_VOCABULARY
+    # One table of embeddings on either end; many models have but one.
+    return max(entry.get("parameters", 0), in_blocks(model) + 2 * vocabulary * entry["width"])
 
 
 def dataset_source(wildcards):
     """The file that a data set's texts are read from, if it is there."""
     dataset = DATASETS[wildcards.dataset]
     if "bundled" in dataset:
-        return str(ROOT / dataset["bundled"])
+        return local(str(ROOT / dataset["bundled"]))
     if "url" in dataset:
         return f"results/downloads/{wildcards.dataset}"
     # Reading a missing file says so in a sentence; Snakemake would only name the file.
@@ -231,9 +272,19 @@ def origins_made_of(wildcards):
     return [path.replace(".jsonl", ".origin.json") for path in texts_made_of(wildcards)]
 
 
-def adapter_of(wildcards):
-    """Folder of a fine-tuned model's adapter; other models have none."""
-    return [f"results/models/{wildcards.model}"] if "lora" in MODELS[wildcards.model] else []
+def folders_of(wildcards):
+    return made_for(wildcards.model)
+
+
+def made_for(model):
+    """Folders that the workflow makes for a model: of its training, adapter or conversion, its base's.
+
+    Its record names them, but where jobs share no folder they have none but their inputs.
+    """
+    entry = MODELS[model]
+    own = [f"results/models/{model}"] if {"train", "lora", "minigpt_v2"} & set(entry) else []
+    base = entry.get("lora") or entry.get("untrained")
+    return own + (made_for(base["model"]) if base else [])
 
 
 def base_record(wildcards):

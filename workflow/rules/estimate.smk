@@ -11,11 +11,17 @@ localrules:
 rule estimate:
     """Texts, tokens, FLOP, disk and hours of `targets:` on `device:`, from the configuration."""
     input:
-        code=[*code("estimate"), *map(str, LIBRARY.glob("*.yaml"))],
+        code=code("estimate"),
+        numbers=shipped(
+            *(f"workflow/matrix_entropy/{name}.yaml" for name in ("devices", "text_sizes"))
+        ),
     log:
         "results/logs/estimate.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 30),
     # Not an output, since the table is to be printed again whenever it is asked for.
     params:
         configuration=config,

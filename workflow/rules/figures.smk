@@ -22,9 +22,9 @@ rule plot_figure:
         figure=of_kind(FIGURES, "layers"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         title=lambda wildcards: FIGURES[wildcards.figure].get("title", wildcards.figure),
         model=lambda wildcards: MODELS[FIGURES[wildcards.figure]["model"]],
@@ -54,9 +54,9 @@ rule plot_layers:
         model=names(LANGUAGE_MODELS),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         title=lambda wildcards: "Matrix entropy across blocks",
         model=lambda wildcards: MODELS[wildcards.model],
@@ -81,9 +81,9 @@ rule plot_models:
         figure=of_kind(FIGURES, *ACROSS_MODELS),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
         models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
@@ -116,9 +116,9 @@ rule plot_information_gain:
         figure=of_kind(FIGURES, "information_gain"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
         models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
@@ -142,9 +142,9 @@ rule plot_sentences:
         figure=of_kind(FIGURES, "sentence_map"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
         model=lambda wildcards: MODELS[FIGURES[wildcards.figure]["model"]],
@@ -166,6 +166,9 @@ rule plot_schematic:
         figure=of_kind(FIGURES, "schematic"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 30),
     params:
         figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
         models=lambda wildcards: architectures_of(FIGURES[wildcards.figure]),
@@ -179,10 +182,7 @@ rule plot_controls:
     """A control of Liang's figures: the length of texts, the first token, fresh weights."""
     input:
         metrics=lambda wildcards: metrics_of(FIGURES[wildcards.figure])["metrics"],
-        published=[
-            str(ROOT / "data/published" / f"liang2024_{name}.csv")
-            for name in ("figures", "lengths")
-        ],
+        published=shipped("data/published/liang2024_*.csv"),
         code=code("plot_controls"),
     output:
         *figure_files("controls", "figures/{figure}.gaps.csv"),
@@ -192,9 +192,9 @@ rule plot_controls:
         figure=of_kind(FIGURES, "length_control", "first_token", "untrained_blocks"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
         models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),

@@ -16,6 +16,9 @@ rule unpack_archive:
         "results/logs/unpack_archive.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(memory_of_input, 60),
     message:
         "Unpacking {input.archive}"
     script:

@@ -12,10 +12,10 @@ rule dump_hidden_states:
     """Run a model once over a data set, or a shard of it, and write every layer's hidden states."""
     input:
         model="results/models/{model}.json",
-        adapter=adapter_of,
+        folders=folders_of,
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
-        script=str(ROOT / "workflow/scripts/dump_hidden_states.py"),
+        script=local(str(ROOT / "workflow/scripts/dump_hidden_states.py")),
         code=code("dump_hidden_states"),
     output:
         (
@@ -34,19 +34,13 @@ rule dump_hidden_states:
     threads: model_threads
     # What a machine decides and no result depends on: --set-resources dump_hidden_states:gpu=4
     resources:
-        gpu=0,  # one process each, or one for all (device_map); 0: a GPU if one is seen
+        **needs(memory_of_model, 240),
+        # GPUs: one process each, or one for all (device_map); with 0, one GPU if it is seen.
         gpu_mb=0,  # memory of one, by which `device_map: fit` decides; 0: what it says
         processes=1,  # on the CPU
         batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
-        mem_mb=model_memory,
-        runtime=minutes(240),
     params:
-        options=lambda wildcards: json.dumps(
-            only(
-                MODELS[wildcards.model],
-                *("layers", "width", "bos", "center_features", "dtype", "device_map", "extract"),
-            )
-        ),
+        options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
         dataset=lambda wildcards: json.dumps(only(DATASETS[dataset_of(wildcards)], *READ_OF)),
         shard=shard_of,
     message:

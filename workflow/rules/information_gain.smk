@@ -22,9 +22,9 @@ rule compute_information_gain:
     priority: 1
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(120),
+        **needs(4000, 120),
     params:
         settings=lambda wildcards: FIGURES[wildcards.figure]["information_gain"],
         group=lambda wildcards: FIGURES[wildcards.figure].get("group"),

@@ -17,9 +17,9 @@ rule compute_metrics:
         "results/logs/compute_metrics/{model}/{dataset}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
     script:

@@ -7,6 +7,7 @@ where the model's files are and what they are (id, revision, commit or hash of t
 
 localrules:
     resolve_model,
+    take_weights_away,
 
 
 FOUND = {name: model for name, model in MODELS.items() if {"hub", "path"} & set(model)}
@@ -27,6 +28,9 @@ rule resolve_model:
         model=one_of(set(FOUND) - set(CONVERTED)),
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 240),
     params:
         model=lambda wildcards: only(
             MODELS[wildcards.model], "hub", "revision", "convert_weights", "path"
@@ -44,8 +48,7 @@ use rule resolve_model as convert_model with:
         model=names(CONVERTED),
     # The weights as they were pickled, and once more while they are saved.
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * (4000 + 8 * parameters(wildcards) // 2**20),
-        runtime=minutes(240),
+        **needs(lambda wildcards, input: 4000 + 8 * weights(wildcards.model) / 2**20, 240),
 
 
 rule train_tokenizer:
@@ -59,6 +62,9 @@ rule train_tokenizer:
         "results/logs/train_tokenizer/{corpus}_{vocabulary}.log",
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 60),
     message:
         "Training a tokenizer on {wildcards.corpus}"
     script:
@@ -81,9 +87,12 @@ rule train_stand_in:
     wildcard_constraints:
         model=names(LANGUAGE_MODELS, "train"),
     # The longest job of the miniature scale: the large ones first, so that cores end together.
-    priority: lambda wildcards: parameters(wildcards)
+    priority: lambda wildcards: in_blocks(wildcards.model)
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 120),
     params:
         model=lambda wildcards: only(MODELS[wildcards.model], "train", "layers", "width"),
     message:
@@ -96,6 +105,7 @@ rule take_weights_away:
     """A model's architecture with fresh weights, drawn from a seed when it is loaded."""
     input:
         base=base_record,
+        folders=folders_of,
         code=code("take_weights_away"),
     output:
         "results/models/{model}.json",
@@ -105,6 +115,9 @@ rule take_weights_away:
         model=names(MODELS, "untrained"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         seed=lambda wildcards: MODELS[wildcards.model]["untrained"]["seed"],
     message:
@@ -117,6 +130,7 @@ rule train_lora:
     """Fine-tune a model on a data set by low-rank adapters."""
     input:
         base=base_record,
+        folders=lambda wildcards: made_for(MODELS[wildcards.model]["lora"]["model"]),
         prompts=lambda wildcards: (
             f"results/prompts/{MODELS[wildcards.model]['lora']['dataset']}.jsonl"
         ),
@@ -137,10 +151,8 @@ rule train_lora:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
         # Activations are kept for the way back.
-        mem_mb=lambda wildcards, attempt: 2 * model_memory(wildcards, attempt),
-        runtime=minutes(720),
+        **needs(lambda wildcards, input: 2 * memory_of_model(wildcards, input), 720),
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], "lora", "layers", "width"),
     message:
@@ -153,10 +165,10 @@ rule evaluate_benchmarks:
     """Accuracy on the benchmarks of a data set, by lm-evaluation-harness."""
     input:
         model="results/models/{model}.json",
-        adapter=adapter_of,
+        folders=folders_of,
         origins=lambda wildcards: sources_of(wildcards.dataset),
         questions=lambda wildcards: questions_of(wildcards.dataset),
-        tasks=[str(path) for path in sorted((ROOT / "workflow/tasks").glob("*"))],
+        tasks=shipped("workflow/tasks/*"),
         code=code("evaluate_benchmarks"),
     output:
         "results/accuracy/{model}/{dataset}.json",
@@ -168,10 +180,8 @@ rule evaluate_benchmarks:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
+        **needs(memory_of_model, 240),
         answers=8,  # scored at a time
-        mem_mb=model_memory,
-        runtime=minutes(240),
     params:
         options=lambda wildcards: only(
             MODELS[wildcards.model], "layers", "width", "dtype", "device_map"

@@ -30,6 +30,9 @@ rule write_pictures:
         dataset=names(DRAWN),
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 60),
     params:
         dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "generate", *OF_RECORDS),
     message:
@@ -54,10 +57,10 @@ rule read_image_texts:
         dataset=one_of(set(OF_IMAGES) - set(DRAWN)),
     conda:
         "../../envs/model.yaml"
+    threads: 1
     # Every image is read once, to be sure of it.
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(120),
+        **needs(4000, 120),
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
@@ -82,6 +85,9 @@ rule find_minigpt_v2_parts:
         model=names(MODELS, "minigpt_v2"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 60),
     params:
         parts=lambda wildcards: only(
             MODELS[wildcards.model]["minigpt_v2"], "checkpoint", "vision_encoder"
@@ -110,10 +116,10 @@ rule convert_minigpt_v2:
         model=names(MODELS, "minigpt_v2"),
     conda:
         "../../envs/model.yaml"
+    threads: 1
     # The language model as it is stored, what LoRA changes in float32, and the vision encoder.
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * (8000 + 4 * parameters(wildcards) // 2**20),
-        runtime=minutes(120),
+        **needs(lambda wildcards, input: 8000 + 4 * weights(wildcards.model) / 2**20, 120),
     params:
         parts=lambda wildcards: only(
             MODELS[wildcards.model]["minigpt_v2"], "checkpoint", "vision_encoder"
@@ -143,9 +149,12 @@ rule train_multimodal_stand_in:
         "results/benchmarks/train_multimodal_stand_in/{model}.tsv"
     wildcard_constraints:
         model=names(VISION_MODELS, "train"),
-    priority: lambda wildcards: parameters(wildcards)
+    priority: lambda wildcards: in_blocks(wildcards.model)
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 120),
     params:
         model=lambda wildcards: only(MODELS[wildcards.model], "train", "vision", "layers", "width"),
     message:
@@ -158,6 +167,7 @@ rule measure_images:
     """Spectra at five places of a vision-language model, from the images to the final states."""
     input:
         model="results/models/{model}.json",
+        folders=folders_of,
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
         pictures=pictures_of,
@@ -175,10 +185,8 @@ rule measure_images:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
+        **needs(memory_of_model, 720),
         images=8,  # run at a time; no result depends on it
-        mem_mb=model_memory,
-        runtime=minutes(720),
     params:
         options=lambda wildcards: {
             **only(MODELS[wildcards.model], "layers", "width", "bos", "dtype", "device_map"),

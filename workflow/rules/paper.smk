@@ -11,6 +11,10 @@ NOTEBOOKS = [paper for paper in PAPERS if targets_of(paper)]
 PAGES = ["index", *NOTEBOOKS, "errata", "comparison"]
 
 
+localrules:
+    write_index,
+
+
 wildcard_constraints:
     paper=one_of(NOTEBOOKS),
     page=one_of(PAGES),
@@ -20,7 +24,7 @@ rule compare_with_published:
     """Every rebuilt number beside the published one, with the tolerance that it should meet."""
     input:
         built=list(COUNTERPARTS.values()),
-        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
+        published=shipped("data/published/*.csv"),
         code=code("compare_with_published"),
     output:
         numbers="results/comparison.csv",
@@ -30,9 +34,9 @@ rule compare_with_published:
         "results/logs/compare_with_published.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         entries=COMPARED,
         others={
@@ -59,7 +63,7 @@ rule compare_with_published:
 rule run_notebook:
     """Walk through a paper: its figures and tables as rebuilt, what is published, the controls."""
     input:
-        notebook=str(ROOT / "paper/{paper}.py"),
+        notebook=local(str(ROOT / "paper/{paper}.py")),
         comparison="results/comparison.csv",
         built=lambda wildcards: targets_of(wildcards.paper),
         code=[*code("run_notebook"), *code_of("notebook", "readings")],
@@ -69,9 +73,9 @@ rule run_notebook:
         "results/logs/run_notebook/{paper}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(30),
+        **needs(4000, 30),
     params:
         stand_in=lambda wildcards: any(
             "train" in MODELS[model]
@@ -95,6 +99,9 @@ rule write_index:
         "results/logs/write_index.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         figures=FIGURES,
         tables=TABLES,
@@ -109,10 +116,10 @@ rule write_index:
 rule write_errata:
     """The errata, with their numbers filled in and every proof looked up."""
     input:
-        errata=str(ROOT / "paper/errata.md"),
+        errata=local(str(ROOT / "paper/errata.md")),
         numbers=errata.built_files(ROOT / "paper/errata.md"),
-        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
-        tests=[str(path) for path in sorted((ROOT / "tests").glob("test_*.py"))],
+        published=shipped("data/published/*.csv"),
+        tests=shipped("tests/test_*.py"),
         code=code("write_errata"),
     output:
         "paper/build/errata.md",
@@ -120,6 +127,9 @@ rule write_errata:
         "results/logs/write_errata.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         figures=list(FIGURES),
         tables=list(TABLES),
@@ -142,6 +152,9 @@ rule write_page:
         "results/logs/write_page/{page}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(memory_of_input, 10),
     params:
         pages=PAGES,
     message:
@@ -161,9 +174,9 @@ rule print_pages:
         "results/logs/print_pages.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=minutes(30),
+        **needs(4000, 30),
     message:
         "Printing the pages"
     script:

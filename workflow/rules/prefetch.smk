@@ -19,6 +19,9 @@ rule prefetch:
         "results/logs/prefetch.log",
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 1440),
     message:
         "Fetching what the targets need"
     script:

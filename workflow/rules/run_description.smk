@@ -5,10 +5,14 @@ results/versions.csv, which the report shows beside the figures and tables.
 """
 
 
+localrules:
+    describe_run,
+
+
 rule describe_run:
     """The configuration that a run had, defaults filled in, and the versions of its packages."""
     input:
-        requirements=str(ROOT / "requirements.txt"),
+        requirements=local(str(ROOT / "requirements.txt")),
         code=code("describe_run"),
     output:
         configuration=report(
@@ -27,6 +31,9 @@ rule describe_run:
         "results/logs/describe_run.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         configuration=config,
     message:

@@ -9,7 +9,7 @@ rule read_sentences:
     """Run a model over a few sentences and keep its states and attention weights."""
     input:
         model="results/models/{model}.json",
-        adapter=adapter_of,
+        folders=folders_of,
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
         code=code("read_sentences"),
@@ -23,14 +23,9 @@ rule read_sentences:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        gpu=0,
-        mem_mb=model_memory,
-        runtime=minutes(60),
+        **needs(memory_of_model, 60),
     params:
-        options=lambda wildcards: only(
-            MODELS[wildcards.model],
-            *("layers", "width", "bos", "center_features", "dtype", "device_map", "extract"),
-        ),
+        options=lambda wildcards: only(MODELS[wildcards.model], *RUN_BY),
     message:
         "Sentences of {wildcards.dataset} as {wildcards.model} sees them"
     script:

@@ -13,10 +13,10 @@ if config["hidden_states"] == "stream":
     use rule dump_hidden_states as stream_spectra with:
         input:
             model="results/models/{model}.json",
-            adapter=adapter_of,
+            folders=folders_of,
             prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
             origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
-            script=str(ROOT / "workflow/scripts/stream_spectra.py"),
+            script=local(str(ROOT / "workflow/scripts/stream_spectra.py")),
             code=code("stream_spectra"),
         output:
             "results/spectra/{model}/{part}.npz",
@@ -25,13 +25,7 @@ if config["hidden_states"] == "stream":
         benchmark:
             "results/benchmarks/stream_spectra/{model}/{part}.tsv"
         params:
-            options=lambda wildcards: json.dumps(
-                only(
-                    MODELS[wildcards.model],
-                    *("layers", "width", "bos", "center_features", "dtype", "device_map"),
-                    "extract",
-                )
-            ),
+            options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
             dataset=lambda wildcards: json.dumps(
                 only(DATASETS[dataset_of(wildcards)], *READ_OF, *VIEWS_OF)
             ),
@@ -58,8 +52,7 @@ else:
             "../../envs/analysis.yaml"
         threads: model_threads
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=minutes(120),
+            **needs(4000, 120),
         params:
             layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
             controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
@@ -84,9 +77,9 @@ rule gather_spectra:
         dataset=names(SHARDED),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:

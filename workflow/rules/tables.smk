@@ -11,7 +11,7 @@ rule write_tables:
     """A table as CSV with the published values, as Markdown and as LaTeX."""
     input:
         unpack(table_inputs),
-        published=str(ROOT / "data/published/wei2024_tables.csv"),
+        published=local(str(ROOT / "data/published/wei2024_tables.csv")),
         code=code("write_tables"),
     output:
         *table_files("table"),
@@ -21,9 +21,9 @@ rule write_tables:
         table=of_kind(TABLES, *OF_ROWS),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
         models=lambda wildcards: shown_models(TABLES[wildcards.table]),
@@ -38,7 +38,7 @@ rule write_token_table:
     """Tokens that a model attends to and tokens that Lasso picks, as a table and a strip of heat."""
     input:
         sentences=sentences_of(TABLES, "table"),
-        published=str(ROOT / "data/published/tan2024_tokens.csv"),
+        published=local(str(ROOT / "data/published/tan2024_tokens.csv")),
         code=code("write_token_table"),
     output:
         *table_files("token_table"),
@@ -51,9 +51,9 @@ rule write_token_table:
         table=of_kind(TABLES, "token_selection"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         table=lambda wildcards: with_settings(wildcards.table, TABLES),
         models=lambda wildcards: shown_models(TABLES[wildcards.table]),
@@ -67,7 +67,7 @@ rule write_multimodal_tables:
     """A table of vision-language models: their parts, or entropies at five places."""
     input:
         unpack(image_metrics_of),
-        published=str(ROOT / "data/published/wei2024_tables.csv"),
+        published=local(str(ROOT / "data/published/wei2024_tables.csv")),
         code=code("write_multimodal_tables"),
     output:
         *table_files("multimodal_table"),
@@ -77,9 +77,9 @@ rule write_multimodal_tables:
         table=of_kind(TABLES, "multimodal", "image_operations", "architecture"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(30),
+        **needs(memory_of_input, 30),
     params:
         table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
         models=lambda wildcards: architectures_of(TABLES[wildcards.table]),

@@ -8,7 +8,7 @@ Needs: the entries of `figures:` and `tables:` with `paper: tan2024`. Makes: wha
 rule plot_theory:
     """A figure that needs no model: from published numbers, or from a simulation."""
     input:
-        published=[str(path) for path in sorted((ROOT / "data/published").glob("*.csv"))],
+        published=shipped("data/published/*.csv"),
         code=code("plot_theory"),
     output:
         *figure_files("theory"),
@@ -18,9 +18,9 @@ rule plot_theory:
         figure=of_kind(FIGURES, "skill_graph"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=minutes(30),
+        **needs(2000, 30),
     params:
         figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
     message:

@@ -34,6 +34,9 @@ rule download_texts:
         dataset=names(DATASETS, "url"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 240),
     params:
         dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "url", "sha256"),
     message:
@@ -56,9 +59,9 @@ rule read_texts:
         dataset=names(OF_TEXTS, "bundled", "url", "path"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(60),
+        **needs(memory_of_input, 60),
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
@@ -83,9 +86,9 @@ rule read_hub_texts:
         dataset=names(OF_TEXTS, "hub"),
     conda:
         "../../envs/model.yaml"
+    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=minutes(240),
+        **needs(8000, 240),
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
@@ -112,9 +115,9 @@ rule combine_texts:
         dataset=names(DATASETS, "union", "variants"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
     resources:
-        mem_mb=memory_of_input,
-        runtime=minutes(60),
+        **needs(memory_of_input, 60),
     params:
         dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "union", "variants"),
     message:
@@ -136,6 +139,9 @@ rule write_sentences:
         dataset=names(DATASETS, "sentences"),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
     params:
         sentences=lambda wildcards: DATASETS[wildcards.dataset]["sentences"],
     message:
@@ -147,7 +153,8 @@ rule write_sentences:
 rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
-        code=[*code("write_texts_by_grammar"), *map(str, LIBRARY.glob("*.yaml"))],
+        code=code("write_texts_by_grammar"),
+        words=shipped(*(f"workflow/matrix_entropy/{name}.yaml" for name in ("grammar", "genres"))),
     output:
         records="results/records/{dataset}.jsonl",
         prompts="results/prompts/{dataset}.jsonl",
@@ -161,6 +168,9 @@ rule write_texts_by_grammar:
         ),
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 60),
     params:
         dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "generate", *READING),
     message:
@@ -175,6 +185,7 @@ rule write_texts_by_model:
         model=lambda wildcards: (
             f"results/models/{DATASETS[wildcards.dataset]['generate']['model']}.json"
         ),
+        folders=lambda wildcards: made_for(DATASETS[wildcards.dataset]["generate"]["model"]),
         code=code("write_texts_by_model"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
@@ -188,6 +199,9 @@ rule write_texts_by_model:
         ),
     conda:
         "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(memory_of_writer, 720),
     params:
         generate=lambda wildcards: DATASETS[wildcards.dataset]["generate"],
         model=lambda wildcards: only(

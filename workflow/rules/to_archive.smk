@@ -15,6 +15,9 @@ rule archive:
         "results/logs/archive.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(4000, 60),
     params:
         built=archived_results.marks_of(Path()),
         configuration=config,
