@@ -41,6 +41,12 @@ include: "workflow/rules/run_description.smk"
 report: "workflow/report/workflow.rst"
 
 
+# Jobs on this machine need not import their libraries each.
+onstart:
+    if workflow.is_main_process and workflow.local_exec:
+        workers.begin()
+
+
 rule all:
     """Every figure, table and page of every paper."""
     default_target: True

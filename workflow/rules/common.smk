@@ -33,6 +33,7 @@ from matrix_entropy import (
     experiments,
     minigpt_v2_parts,
     multimodal_metrics,
+    workers,
 )
 from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images
