@@ -109,26 +109,18 @@ def serve(listener: socket.socket, folder: str) -> Copy:
             sys.exit()
         for job in jobs:
             if job.ended in ready:
-                finish(job)
+                status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
+                answer(job.connection, b"%d" % (status if status >= 0 else 128 - status))
                 import_for_others(job.modules, imported)
                 job.close()
             elif job.connection in ready:  # which sends nothing: it is closed, its process ended
                 os.kill(job.process, signal.SIGKILL)
         jobs = [job for job in jobs if job.ended not in ready]
-        if listener in ready:
-            connection, _ = listener.accept()
-            _, descriptors, _, _ = socket.recv_fds(connection, 1, 4)
-            if not descriptors:  # ended before it could ask
-                connection.close()
-                continue
-            *streams, request = descriptors
-            with open(request, encoding="utf-8") as file:
-                file.seek(0)
-                asked = json.load(file)
+        if listener in ready and (question := question_of(listener)):
+            connection, streams, asked = question
             # Threads that a library has started would be missing in a copy.
             if asked["conditions"] != common or len(os.listdir("/proc/self/task")) > 1:
-                connection.send(ALONE)
-                connection.close()
+                answer(connection, ALONE)
             else:
                 modules = os.memfd_create("modules")
                 gc.freeze()
@@ -147,12 +139,23 @@ def serve(listener: socket.socket, folder: str) -> Copy:
                 os.close(stream)
 
 
-def finish(job: Job) -> None:
-    """Send the status of a copy that has ended to its script's own process."""
-    status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
-    # Nobody is there where the copy was ended because that process had.
-    with contextlib.suppress(BrokenPipeError):
-        job.connection.send(b"%d" % (status if status >= 0 else 128 - status))
+def question_of(listener: socket.socket) -> tuple[socket.socket, list[int], Any] | None:
+    """A script's connection, its standard streams and what it says; None if it has ended."""
+    connection, _ = listener.accept()
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, 4)
+    if not descriptors:
+        connection.close()
+        return None
+    *streams, said = descriptors
+    with open(said, encoding="utf-8") as file:
+        file.seek(0)
+        return connection, streams, json.load(file)
+
+
+def answer(connection: socket.socket, words: bytes) -> None:
+    """Tell a script that waits, unless it has ended meanwhile."""
+    with connection, contextlib.suppress(BrokenPipeError):
+        connection.send(words)
 
 
 def import_for_others(modules: int, imported: Counter[str]) -> None:
@@ -193,10 +196,16 @@ def work(copy: Copy) -> NoReturn:
         outer = error.__traceback__ and error.__traceback__.tb_next
         sys.excepthook(type(error), error.with_traceback(outer and outer.tb_next), None)
         status = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    # As Python ends, but for taking down what was imported, which would take half a second.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
     new = [name for name in sys.modules if name not in known]
     with open(copy.modules, "w", encoding="utf-8") as file:
         file.write("\n".join(name for name in new if name.partition(".")[0] != PACKAGE))
-    leave(status)
+    os._exit(status & 0xFF)
 
 
 def run(script: str) -> None:
@@ -205,17 +214,6 @@ def run(script: str) -> None:
     main.__file__ = script
     sys.modules["__main__"] = main
     exec(compile(Path(script).read_bytes(), script, "exec"), vars(main))
-
-
-def leave(status: int) -> NoReturn:
-    """End without taking down what was imported, which would take half a second."""
-    # All else that Python does at its end, in its order.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    ctypes.CDLL(None).fflush(None)
-    os._exit(status & 0xFF)
 
 
 if __name__ == "__main__":
