@@ -39,8 +39,10 @@ class Place:
         script.write_text(code)
         return [sys.executable, str(script)]
 
-    def run(self, code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        command = self.command(code)
+    def run(
+        self, code: str, environment: dict[str, str], python: str = sys.executable
+    ) -> subprocess.CompletedProcess[str]:
+        command = [python, *self.command(code)[1:]]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
     def begin(self, code: str) -> tuple[subprocess.Popen[str], int]:
@@ -119,6 +121,12 @@ def test_what_two_jobs_have_imported_is_there_for_the_third(place: Place) -> Non
     assert not any("matrix_entropy.seeded_choices" in modules for _, modules in told)
 
 
+@pytest.mark.parametrize("name", ["python", "python3"])
+def test_shell_commands_and_scripts_call_python_by_different_names(place: Place, name: str) -> None:
+    told = json.loads(place.run(WHO, place.asking, f"{sys.prefix}/bin/{name}").stdout)
+    assert told[0] == place.server.pid
+
+
 @pytest.mark.parametrize("change", [{"OMP_NUM_THREADS": "2"}, {"HF_HUB_CACHE": "/elsewhere"}])
 def test_other_conditions_are_for_a_process_of_its_own(
     place: Place, change: dict[str, str]
@@ -137,7 +145,8 @@ def test_a_folder_for_temporary_files_is_the_jobs(place: Place, tmp_path: Path) 
 def test_without_the_process_a_job_goes_on_by_itself(place: Place) -> None:
     end(place.server)
     assert not place.socket.parent.exists()
-    assert json.loads(place.run(WHO, place.asking).stdout)[0] == os.getpid()
+    for environment in (place.asking, place.asking | {asking.SOCKET: ""}):
+        assert json.loads(place.run(WHO, environment).stdout)[0] == os.getpid()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -38,7 +38,7 @@ CREATED = created()
 def conditions() -> dict[str, Any]:
     """What a job and the process that it is a copy of must have in common."""
     return {
-        "python": sys.executable,
+        "python": [sys.prefix, sys.version],
         "flags": list(sys.flags),
         "warnings": sys.warnoptions,
         "folder": os.getcwd(),
