@@ -46,6 +46,9 @@ report: "workflow/report/workflow.rst"
 onstart:
     if workflow.is_main_process:
         run_lock.take()
+    # Jobs on this machine need not import their libraries each.
+    if workflow.is_main_process and workflow.local_exec:
+        workers.begin()
 
 
 rule all:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import resource
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +14,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from matrix_entropy import asking
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import is_full_disk
+
+# Of `ru_maxrss`, which is in bytes on macOS and in KiB elsewhere.
+UNITS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def progress(total: int, unit: str, name: str, show: bool = True) -> Any:
@@ -44,7 +50,11 @@ class LogFile(logging.FileHandler):
 
 @contextmanager
 def job(log_path: str | Path) -> Iterator[logging.Logger]:
-    """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1."""
+    """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1.
+
+    The log alone ends with the time until the work began, the whole time and the peak memory.
+    """
+    began = time.monotonic() - asking.CREATED
     # What was imported is never garbage. Set aside, it is not looked at again, at the end least of
     # all, which saves a job with torch most of a second.
     gc.freeze()
@@ -69,4 +79,8 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
         logger.error("error: the disk is full (or a quota)%s; free space and run again.", where)
         raise SystemExit(1) from None
     finally:
+        whole = time.monotonic() - asking.CREATED
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNITS_PER_MIB
         file.close()
+        with open(log_path, "a", encoding="utf-8") as end:
+            end.write(f"{began:.2f} of {whole:.2f} s to start, {peak:.0f} MiB at the peak\n")

@@ -1,9 +1,18 @@
-"""Imported before torch by the scripts of jobs: no search for garbage while libraries are imported.
+"""Imported first by the scripts of jobs, so that their libraries are there quickly.
 
-What an import makes stays. The collector finds nothing in it, and looking takes a fifth of the
-start of a job with torch. `matrix_entropy.console.job` turns the collector on again.
+Where a run has a process with the libraries already imported (`matrix_entropy.workers`), a copy of
+it does the job, and this import ends the script's own process. Elsewhere the libraries are imported
+with no search for garbage: what an import makes stays, so the collector finds nothing in it, and
+looking takes a fifth of the start of a job with torch. `matrix_entropy.console.job` turns the
+collector on again.
 """
 
 import gc
+import os
+
+from matrix_entropy import asking
 
 gc.disable()
+if asking.SOCKET in os.environ:
+    # Taken away: what a job starts does not ask again.
+    asking.hand_over(os.environ.pop(asking.SOCKET))

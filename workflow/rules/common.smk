@@ -37,6 +37,7 @@ from matrix_entropy import (
     multimodal_metrics,
     run_lock,
     targets,
+    workers,
 )
 from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images

@@ -1,5 +1,7 @@
 """Make a data set's texts from those of others."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

@@ -1,5 +1,7 @@
 """Compare everything rebuilt with everything published."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.comparison import compare, summary

@@ -1,5 +1,7 @@
 """Metrics of all texts and layers of one model and data set."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.files import write_csv
 from matrix_entropy.metrics import (

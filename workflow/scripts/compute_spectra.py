@@ -1,5 +1,7 @@
 """Spectra of all texts and layers of one model and data set."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 import time
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Print what targets cost, before anything is built."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.devices import device_of
 from matrix_entropy.estimate import described, estimate

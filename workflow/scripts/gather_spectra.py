@@ -1,5 +1,7 @@
 """Join the spectra of a data set's shards."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.spectra_file import Spectra, gathered
 

@@ -1,5 +1,7 @@
 """Pack what has been built into an archive."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.archive import pack

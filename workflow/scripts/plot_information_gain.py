@@ -1,5 +1,7 @@
 """Draw the information gain of texts against their length, for models of several sizes."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

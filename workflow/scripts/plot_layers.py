@@ -1,5 +1,7 @@
 """Draw matrix entropy across the blocks of a model."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.entries import panels_of
 from matrix_entropy.figure_style import save_figure

@@ -1,5 +1,7 @@
 """Draw where the entropies of vision-language models are measured."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
 from matrix_entropy.schematic_figure import draw_schematic, schematic_captions, schematic_numbers

@@ -1,5 +1,7 @@
 """Draw a figure that needs no model: from published numbers, or from a simulation."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
 from matrix_entropy.files import write_csv

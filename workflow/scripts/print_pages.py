@@ -1,5 +1,7 @@
 """Print the pages as PDF, where there is a program for it."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

@@ -1,5 +1,7 @@
 """Read a data set's texts into one record format."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

@@ -1,5 +1,7 @@
 """Run the notebook of a paper."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.notebook_run import run_notebook
 

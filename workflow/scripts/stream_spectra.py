@@ -1,5 +1,7 @@
 """Run a model over texts and write the spectra of its hidden states, but not the states."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy import launch
 from matrix_entropy.console import job
 
@@ -8,7 +10,6 @@ with job(arguments.log):
     launch.in_processes(arguments)
 
 # Not in the process that only launches the others.
-from matrix_entropy import start  # noqa: E402, F401  # isort: skip
 import torch  # noqa: E402
 
 from matrix_entropy.streamed_spectra import spectra_threads, stream_spectra  # noqa: E402

@@ -1,5 +1,7 @@
 """Record a model whose weights are to be drawn afresh."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, write_json
 from matrix_entropy.provenance import untrained_record

@@ -1,5 +1,7 @@
 """Fill in the numbers of the errata and see that every proof exists."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 import os
 from pathlib import Path
 

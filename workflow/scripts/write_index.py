@@ -1,5 +1,7 @@
 """Write the first page as Markdown."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

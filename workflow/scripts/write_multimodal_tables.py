@@ -1,5 +1,7 @@
 """Write a table of vision-language models."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.model_tables import compared
 from matrix_entropy.multimodal_tables import (

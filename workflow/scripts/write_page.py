@@ -1,5 +1,7 @@
 """Write a page as HTML."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.pages import write_page
 

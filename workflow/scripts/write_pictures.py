@@ -1,5 +1,7 @@
 """Draw pictures, and write their records and texts."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

@@ -1,5 +1,7 @@
 """Sentences of the configuration, as texts."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from matrix_entropy.console import job
 from matrix_entropy.files import write_json, write_jsonl
 from matrix_entropy.written_sentences import written_sentences

@@ -1,5 +1,7 @@
 """Write a table of a paper."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy import model_tables

@@ -1,5 +1,7 @@
 """Write a data set's records by a grammar, and read their texts."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 from pathlib import Path
 
 from matrix_entropy.console import job

@@ -1,5 +1,7 @@
 """Write the tokens that attention and Lasso pick as a table, and draw their weights."""
 
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
 import pandas as pd
 
 from matrix_entropy.console import job
