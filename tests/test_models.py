@@ -136,6 +136,15 @@ def test_remote_code_is_refused(tmp_path: Path) -> None:
         load_model(record_of(tmp_path), 3, 48, "float32")
 
 
+def test_a_folder_that_names_another_model_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path / "asked_for")
+    save_model(tmp_path / "another")
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": str(tmp_path / "another")}
+    (tmp_path / "asked_for" / "adapter_config.json").write_text(json.dumps(adapter))
+    with pytest.raises(InputError, match="another model than the one in this folder"):
+        load_model(record_of(tmp_path / "asked_for"), 3, 48, "float32")
+
+
 class TestHub:
     def test_a_cached_model_is_found_offline_with_its_commit(self, hub_cache: Path) -> None:
         save_model(hub_cache)

@@ -49,10 +49,11 @@ class LogFile(logging.FileHandler):
 
 
 @contextmanager
-def job(log_path: str | Path) -> Iterator[logging.Logger]:
+def job(log_path: str | Path, mode: str = "w") -> Iterator[logging.Logger]:
     """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1.
 
-    The log alone ends with the time until the work began, the whole time and the peak memory.
+    The log alone ends with the time until the work began, the whole time and the peak memory. With
+    ``mode`` "a" it goes on behind what an earlier part of the script has written.
     """
     began = time.monotonic() - asking.CREATED
     # What was imported is never garbage. Set aside, it is not looked at again, at the end least of
@@ -63,7 +64,7 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
     logger = logging.getLogger("matrix_entropy")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    file = LogFile(log_path, mode="w", encoding="utf-8")
+    file = LogFile(log_path, mode=mode, encoding="utf-8")
     logger.handlers = [file, logging.StreamHandler(sys.stderr)]
     try:
         yield logger
@@ -82,5 +83,5 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
         whole = time.monotonic() - asking.CREATED
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNITS_PER_MIB
         file.close()
-        with open(log_path, "a", encoding="utf-8") as end:
+        with suppress(OSError), open(log_path, "a", encoding="utf-8") as end:
             end.write(f"{began:.2f} of {whole:.2f} s to start, {peak:.0f} MiB at the peak\n")

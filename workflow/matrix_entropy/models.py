@@ -315,13 +315,19 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
     Raises
     ------
     InputError
-        If the folder is gone, needs code of its own, or cannot be loaded.
+        If the folder is gone, needs code of its own, names another model, or cannot be loaded.
     """
     folder, name = record["folder"], record["model"]
     if not os.path.isdir(folder):
         raise InputError(
             f"model '{name}': its folder {folder} is gone; delete results/models/{name}.json and "
             "run again."
+        )
+    if os.path.exists(os.path.join(folder, "adapter_config.json")):
+        raise InputError(
+            f"model '{name}': {folder} has an adapter_config.json, by which another model than the "
+            "one in this folder would be loaded; merge the adapter into its model, save that, and "
+            "give its `path:`."
         )
     try:
         return factory.from_pretrained(

@@ -14,6 +14,6 @@ import torch  # noqa: E402
 
 from matrix_entropy.hidden_states import dump_hidden_states  # noqa: E402
 
-with job(arguments.log):
+with job(arguments.log, mode="a"):
     torch.set_num_threads(max(1, arguments.threads // arguments.processes))
     dump_hidden_states(**launch.work(arguments), folder=arguments.output)
