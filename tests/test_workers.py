@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,11 +186,12 @@ def test_all_copies_end_with_the_process(place: Place, way: str) -> None:
     assert ended(copy)
     assert "this job's worker was ended" in job.communicate(timeout=30)[1]
     assert job.returncode == 1
-    if way == "killed":  # for the end of the test
+    if way == "killed":  # what the test's end expects
+        shutil.rmtree(place.socket.parent)
         place.server.returncode = 0
 
 
-def test_no_process_is_begun_with_a_gpu_or_within_another_run(
+def test_no_process_is_begun_with_a_gpu_a_long_path_or_within_a_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(asking.SOCKET, raising=False)
@@ -196,6 +199,12 @@ def test_no_process_is_begun_with_a_gpu_or_within_another_run(
     workers.begin()
     assert asking.SOCKET not in os.environ
     monkeypatch.setattr(workers, "GPUS", ())
+    deep = tmp_path / ("long" * 30)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    workers.begin()
+    assert asking.SOCKET not in os.environ
+    assert list(deep.iterdir()) == []
     monkeypatch.setenv(asking.SOCKET, "")
     workers.begin()
     assert workers._begun == []

@@ -77,7 +77,11 @@ def begin() -> None:
     path = f"{folder}/socket"
     threads = {f"{library}_NUM_THREADS": "1" for library in THREADS}
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
+        try:
+            listener.bind(path)
+        except OSError:  # the path is too long for a socket; jobs can do without
+            os.rmdir(folder)
+            return
         listener.listen(1024)
         server = subprocess.Popen(
             [sys.executable, "-m", __name__, str(listener.fileno()), folder],
