@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,3 +241,36 @@ def test_job_lets_exits_pass(log, error):
         fail(log, error)
     assert raised.value is error
     assert said(log) == "begun\n"
+
+
+def test_a_second_process_at_the_same_job_is_told(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job that outlived its run and one of the next would write the same files."""
+    log.parent.mkdir(parents=True)
+    with open(log, "a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit) as ended, job(log):
+            pytest.fail("this must not run")
+    assert ended.value.code == 1
+    assert f"still at the job of {log}" in capsys.readouterr().err
+    with job(log) as logger:
+        logger.info("now it may")
+    assert "now it may" in log.read_text()
+
+
+def test_writing_leaves_the_files_of_living_processes(target: Path) -> None:
+    here = socket.gethostname()
+    living = target.with_name(f".{target.stem}.part-{here}-{os.getppid()}{target.suffix}")
+    elsewhere = target.with_name(f".{target.stem}.part-{here}x-1{target.suffix}")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    dead = target.with_name(f".{target.stem}.part-{here}-{ended.pid}{target.suffix}")
+    target.parent.mkdir(exist_ok=True)
+    for path in (living, elsewhere, dead):
+        path.write_text("half")
+    with writing(target) as temporary:
+        temporary.write_text("whole")
+    assert living.exists()
+    assert elsewhere.exists()
+    assert not dead.exists()

@@ -69,6 +69,15 @@ def test_a_local_model_is_recorded_with_its_hash_and_loads(tmp_path: Path) -> No
     assert load_tokenizer(record).bos_token == "<|endoftext|>"
 
 
+def test_a_model_goes_straight_onto_a_device(tmp_path: Path) -> None:
+    save_model(tmp_path)
+    one = load_model(record_of(tmp_path), 3, 48, "float32")
+    onto = load_model(record_of(tmp_path), 3, 48, "float32", {"": torch.device("cpu")})
+    ids = torch.arange(9)[None]
+    with torch.inference_mode():
+        assert torch.equal(one(ids).logits, onto(ids).logits)
+
+
 def test_the_stated_dtype_wins_over_the_checkpoint(tmp_path: Path) -> None:
     random_models.gpt2().to(torch.float16).save_pretrained(tmp_path)
     model = load_model(record_of(tmp_path), 3, 48, "float32")

@@ -27,6 +27,13 @@ def test_parameters_are_counted_over_all_files(folder: Path) -> None:
     assert parameter_count(folder) == sum(p.numel() for p in model.parameters())
 
 
+def test_weights_that_are_there_twice_count_once(folder: Path) -> None:
+    count = parameter_count(folder)
+    random_models.llama(vocabulary=300, context=64).save_pretrained(folder / "whole")
+    (folder / "whole" / "model.safetensors").rename(folder / "consolidated.safetensors")
+    assert parameter_count(folder) == count
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_model_is_spread_where_it_does_not_fit(folder: Path, dtype: str) -> None:
     needed = needed_bytes(parameter_count(folder), dtype)
@@ -90,6 +97,15 @@ def test_fewer_gpus_than_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     with pytest.raises(InputError, match=r"asks for 4 GPUs.* shows 2"):
         gpus.take(4, 8, tmp_path)
+
+
+def test_a_job_that_was_given_none_uses_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    gpus.take(0, 8, tmp_path)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_any_a_job_goes_on(

@@ -14,7 +14,7 @@ import pytest
 
 from matrix_entropy import run_lock
 from matrix_entropy.files import read_json, write_json
-from matrix_entropy.run_lock import LOCKS, RECORD, look, take
+from matrix_entropy.run_lock import LOCKS, RECORDS, look, take
 
 
 @pytest.fixture
@@ -40,9 +40,15 @@ def taken_by_another(folder: Path) -> None:
     assert subprocess.run(**taker(folder, "os._exit(9)")).returncode == 9
 
 
+def record(folder: Path) -> Path:
+    """The only record there."""
+    (found,) = (folder / RECORDS).iterdir()
+    return found
+
+
 def change(folder: Path, **values: object) -> None:
     """Another record than the one there."""
-    write_json(folder / RECORD, read_json(folder / RECORD) | values)
+    write_json(record(folder), read_json(record(folder)) | values)
 
 
 def locks(folder: Path) -> list[str]:
@@ -51,7 +57,7 @@ def locks(folder: Path) -> list[str]:
 
 
 def test_the_lock_of_the_dead_is_removed_and_told_once(locked: Path) -> None:
-    pid = read_json(locked / RECORD)["process"]
+    pid = read_json(record(locked))["process"]
     said = look(locked)
     assert said is not None
     assert said.startswith(f"The last run in this folder (process {pid} on {socket.gethostname()},")
@@ -68,6 +74,7 @@ def test_an_id_that_another_process_has_by_now_is_no_life(locked: Path) -> None:
 
 
 def test_the_lock_of_the_living_stays(locked: Path) -> None:
+    dead = read_json(record(locked))["process"]
     waiting = taker(locked, "print(flush=True); input()")
     pipe = subprocess.PIPE
     with subprocess.Popen(**waiting, stdin=pipe, stdout=pipe) as other:
@@ -78,7 +85,8 @@ def test_the_lock_of_the_living_stays(locked: Path) -> None:
         assert "wait for it" in str(said)
         assert locks(locked) == ["0.output.lock"]
         other.communicate(b"\n")
-    assert not (locked / RECORD).exists(), "a run that ends by itself gives its record back"
+    left = [read_json(path)["process"] for path in (locked / RECORDS).iterdir()]
+    assert left == [dead], "a run that ends by itself gives its record back"
 
 
 def test_of_another_host_nothing_is_known_but_what_to_do(locked: Path) -> None:
@@ -89,13 +97,12 @@ def test_of_another_host_nothing_is_known_but_what_to_do(locked: Path) -> None:
     assert locks(locked) == ["0.output.lock"]
 
 
-@pytest.mark.parametrize("record", [None, "", "{", "half a rec"])
-def test_without_a_whole_record_snakemake_speaks_for_itself(
-    locked: Path, record: str | None
-) -> None:
-    (locked / RECORD).unlink()
-    if record is not None:
-        (locked / RECORD).write_text(record)
+@pytest.mark.parametrize("text", [None, "", "{", "half a rec"])
+def test_without_a_whole_record_snakemake_speaks_for_itself(locked: Path, text: str | None) -> None:
+    path = record(locked)
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
     assert look(locked) is None
     assert locks(locked) == ["0.output.lock"]
 
@@ -106,6 +113,7 @@ def test_a_record_without_a_lock_is_no_matter(tmp_path: Path) -> None:
 
 
 def test_ones_own_lock_is_no_news(locked: Path) -> None:
+    record(locked).unlink()
     take(locked)
     assert look(locked) is None
     assert locks(locked) == ["0.output.lock"]

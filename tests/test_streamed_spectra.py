@@ -158,7 +158,7 @@ def test_states_that_are_not_finite_leave_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [2, len(TEXTS) + 1])
 def test_several_processes_find_the_same(
     processes: int, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, root: Path
 ) -> None:

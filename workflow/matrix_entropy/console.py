@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
+import os
 import resource
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tqdm import tqdm
 
@@ -48,6 +50,22 @@ class LogFile(logging.FileHandler):
             super().close()
 
 
+def _alone(log: IO[str]) -> bool:
+    """Whether no other process is at the same job; from now on another will see this one.
+
+    A run that is killed may leave jobs that go on, and two would write the same files.
+    """
+    if "LOCAL_RANK" in os.environ:  # several processes of one job, whose launcher holds the lock
+        return True
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
 @contextmanager
 def job(log_path: str | Path, mode: str = "w") -> Iterator[logging.Logger]:
     """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1.
@@ -64,7 +82,18 @@ def job(log_path: str | Path, mode: str = "w") -> Iterator[logging.Logger]:
     logger = logging.getLogger("matrix_entropy")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    file = LogFile(log_path, mode=mode, encoding="utf-8")
+    file = LogFile(log_path, mode="a", encoding="utf-8")
+    assert file.stream is not None
+    if not _alone(file.stream):
+        print(
+            f"error: another process is still at the job of {log_path}, left over from a run that "
+            "was killed: wait for it, or end it, and run again.",
+            file=sys.stderr,
+        )
+        file.close()
+        raise SystemExit(1)
+    if mode == "w":
+        file.stream.truncate(0)
     logger.handlers = [file, logging.StreamHandler(sys.stderr)]
     try:
         yield logger

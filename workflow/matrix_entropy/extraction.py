@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +47,9 @@ Take = Callable[[Layer, int, torch.Tensor], None]
 # Budget of a batch without and with a GPU. A CPU gains nothing from larger batches, and loses once
 # their activations no longer fit into memory that the allocator reuses.
 BATCH_TOKENS = {False: 1024, True: 16384}
+
+# One process may have more to do than the others, and the first writes what all have found.
+LONGEST_WAIT = timedelta(days=2)
 
 # Wei et al. 2024 cut texts here; their perplexities fit windows of this length as well.
 WINDOW_TOKENS = 2048
@@ -216,7 +220,7 @@ def extract(
         See `load_placed`, `tokenise`, `residual_stream`; if a state is not finite, or if there are
         fewer texts than shards.
     """
-    state = PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=LONGEST_WAIT)
     started = time.perf_counter()
     model, device = load_placed(record, model_options, state.device)
     tokenizer = load_tokenizer(record)

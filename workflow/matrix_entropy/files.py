@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -29,15 +30,28 @@ def writing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with naming_a_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{escape(path.stem)}.part[0-9]*{escape(path.suffix)}"):
-            left.unlink(missing_ok=True)
+        begun = f".{path.stem}.part-{socket.gethostname()}-"
+        for left in path.parent.glob(f"{escape(begun)}[0-9]*{escape(path.suffix)}"):
+            process = left.name.removeprefix(begun).removesuffix(path.suffix)
+            if process.isdigit() and not _lives(int(process)):
+                left.unlink(missing_ok=True)
         # The suffix stays, since NumPy and matplotlib choose the format by it.
-        temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+        temporary = path.with_name(f"{begun}{os.getpid()}{path.suffix}")
         try:
             yield temporary
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 @contextmanager

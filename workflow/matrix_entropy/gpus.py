@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ def visible(count: int) -> list[str]:
     return [name.strip() for name in names if name.strip()][:count]
 
 
-def take(gpus: int, count: int, folder: Path | None = None) -> None:
+def take(gpus: int, count: int | None = None, folder: Path | None = None) -> None:
     """Let this process and those it starts see so many GPUs that no other job has.
 
     Waits while others hold them. Where the driver shows none, the job goes on without, and says so.
@@ -45,9 +46,9 @@ def take(gpus: int, count: int, folder: Path | None = None) -> None:
     Parameters
     ----------
     gpus : int
-        The job's resource ``gpu``; with 0 nothing is taken, and what the machine shows is used.
-    count : int
-        GPUs that the driver shows.
+        The job's resource ``gpu``; with 0 nothing is taken, and the first that is seen is used.
+    count : int, optional
+        GPUs that the driver shows; by default torch is asked.
     folder : Path, optional
         Where the locks are; by default one for all runs of this user on this machine.
 
@@ -56,8 +57,13 @@ def take(gpus: int, count: int, folder: Path | None = None) -> None:
     InputError
         If there are fewer than asked for.
     """
+    if count is None:
+        import torch  # only where there may be a device to ask
+
+        count = torch.cuda.device_count()
     names = visible(count)
     if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[:1])
         return
     if not names:
         log.warning("the job was given %d GPUs, but none is seen here: it runs on the CPU", gpus)
@@ -69,15 +75,34 @@ def take(gpus: int, count: int, folder: Path | None = None) -> None:
         )
     folder = folder or Path(tempfile.gettempdir()) / f"matrix_entropy_gpus_{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        raise InputError(f"{folder} belongs to somebody else: remove it, or set TMPDIR.")
+    cards = _cards()
+    waited = False
     while True:
-        taken = [name for name in names if len(_held) < gpus and _locked(folder / name)]
+        taken = [
+            name for name in names if len(_held) < gpus and _locked(folder / cards.get(name, name))
+        ]
         if len(taken) == gpus:
             break
         # All or none, so that two jobs never wait for each other.
         while _held:
             _held.pop().close()
+        if not waited:
+            log.info("waiting for %d of the GPUs %s, which other jobs hold", gpus, ", ".join(names))
+            waited = True
         time.sleep(1)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+
+
+def _cards() -> dict[str, str]:
+    """Names that tell cards apart, by index: a cluster may show each job its own as number 0."""
+    question = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(question, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return dict(line.split(", ") for line in said.splitlines() if ", " in line)
 
 
 def _locked(path: Path) -> bool:

@@ -112,7 +112,7 @@ def check_files(where: str, folder: Path, patterns: list[str], locked: dict[str,
     if wrong:
         first = expected[wrong[0]]
         for path in wrong:
-            (folder / path).resolve().unlink()
+            (folder / path).resolve().unlink(missing_ok=True)
             (folder / path).unlink(missing_ok=True)
         raise InputError(
             f"{where}: what came as {', '.join(wrong)} is not what the hub states "

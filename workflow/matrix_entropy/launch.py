@@ -17,6 +17,9 @@ from matrix_entropy.files import part_of_folder, read_json, read_jsonl
 from matrix_entropy.placement import is_spread, shared_out
 from matrix_entropy.provenance import described, versions
 
+# There where a driver is.
+NVIDIA = "/dev/nvidiactl"
+
 # Of the entries of model and data set, what hidden states depend on.
 RECORDED = ("bos", "center_features", "dtype", "layers", "width", "extract")
 RECORDED_OF_DATASET = ("max_tokens", "min_tokens", "token_losses", "window_perplexity")
@@ -63,13 +66,13 @@ def in_processes(arguments: argparse.Namespace) -> None:
         arguments.processes = int(os.environ["LOCAL_WORLD_SIZE"])
         return
     memory = None
-    if arguments.gpus:
+    if arguments.gpus or Path(NVIDIA).exists():
         import torch  # only where there may be a device to ask
 
         gpus.take(arguments.gpus, torch.cuda.device_count())
         if torch.cuda.is_available():
             memory = torch.cuda.get_device_properties(0).total_memory
-        memory = arguments.gpu_mb * 2**20 or memory
+    memory = arguments.gpu_mb * 2**20 or memory
     if memory is not None or arguments.options["device_map"] != "fit":
         spread = is_spread(Path(read_json(arguments.model)["folder"]), arguments.options, memory)
         arguments.options["device_map"] = "auto" if spread else "single"

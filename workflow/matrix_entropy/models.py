@@ -114,6 +114,16 @@ def _refuse_pickles(name: str, folder: Path, advice: str) -> None:
     raise InputError(f"model '{name}' has no *.safetensors file in {folder}.")
 
 
+def _refuse_adapter(name: str, folder: Path) -> None:
+    """Refuse what would make transformers load another model than the one in the folder."""
+    if (folder / "adapter_config.json").exists():
+        raise InputError(
+            f"model '{name}': {folder} has an adapter_config.json, by which another model than the "
+            "one in this folder would be loaded; merge the adapter into its model, save that, and "
+            "give its `path:`."
+        )
+
+
 def _convert(name: str, folder: Path, converted: Path) -> None:
     """Read the pickled weights with torch's ``weights_only`` reader and save safetensors."""
     if not list(folder.glob(PICKLED)):
@@ -121,6 +131,7 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
             f"model '{name}' has weights neither in *.safetensors nor in {PICKLED} ({folder}); "
             "name a revision that has."
         )
+    _refuse_adapter(name, folder)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -160,7 +171,11 @@ def load_tokenizer(record: dict[str, Any]) -> Any:
 
 
 def load_model(
-    record: dict[str, Any], layers: int, width: int, dtype: str, device_map: str | None = None
+    record: dict[str, Any],
+    layers: int,
+    width: int,
+    dtype: str,
+    device_map: str | dict[str, torch.device] | None = None,
 ) -> nn.Module:
     """The model that a record describes, in evaluation mode, of the stated dtype.
 
@@ -181,8 +196,9 @@ def load_model(
     dtype : str
         ``float32``, ``float16`` or ``bfloat16``. Always given: transformers would otherwise take
         the checkpoint's own.
-    device_map : str, optional
-        ``auto`` spreads the model over the devices; None leaves it on the CPU for the caller to
+    device_map : str or dict, optional
+        ``auto`` spreads the model over the devices, ``{"": device}`` puts it onto one with no copy
+        copy on the CPU (but for what is made here); None leaves it on the CPU, for the caller to
         move.
 
     Raises
@@ -207,7 +223,7 @@ def load_model(
         )
     if "adapter" in record:
         model = _with_adapter(model, record)
-    if device_map is not None and made_here:
+    if device_map == "auto" and made_here:
         model = spread(model, list(model._no_split_modules or []))
     return model.eval()
 
@@ -249,12 +265,14 @@ def load_placed(
         torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
     )
     spread = is_spread(Path(record["folder"]), options, memory)
+    # Straight onto a GPU: several processes would hold as many whole models on the CPU.
+    onto = {"": device} if device.type == "cuda" else None
     model = load_model(
         record,
         options["layers"],
         options["width"],
         options["dtype"],
-        "auto" if spread else None,
+        "auto" if spread else onto,
     )
     if spread:
         return model, next(model.parameters()).device
@@ -323,12 +341,7 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
             f"model '{name}': its folder {folder} is gone; delete results/models/{name}.json and "
             "run again."
         )
-    if os.path.exists(os.path.join(folder, "adapter_config.json")):
-        raise InputError(
-            f"model '{name}': {folder} has an adapter_config.json, by which another model than the "
-            "one in this folder would be loaded; merge the adapter into its model, save that, and "
-            "give its `path:`."
-        )
+    _refuse_adapter(name, Path(folder))
     try:
         return factory.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options

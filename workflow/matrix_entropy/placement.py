@@ -8,6 +8,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from matrix_entropy.files import read_json
+
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 # Beside the weights a device holds a batch's activations and the library's own buffers.
@@ -16,8 +18,16 @@ MARGIN, RESERVE = 1.2, 2**31
 
 def parameter_count(folder: Path) -> int:
     """Number of values in a model folder's safetensors files, from their headers alone."""
+    index = folder / "model.safetensors.index.json"
+    # A folder may hold the same weights a second time, in one file or under another name.
+    if index.is_file():
+        names = set(read_json(index)["weight_map"].values())
+    elif (folder / "model.safetensors").is_file():
+        names = {"model.safetensors"}
+    else:
+        names = {path.name for path in folder.glob("*.safetensors")}
     count = 0
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder / name for name in names):
         with safe_open(path, framework="numpy") as tensors:
             for name in tensors.keys():  # noqa: SIM118 (no mapping)
                 count += math.prod(tensors.get_slice(name).get_shape())

@@ -1,7 +1,8 @@
 """Who works in a folder, so that the lock of a run that was killed does not stay for ever.
 
 Snakemake locks the files of a run as long as it lasts, and a run that is killed leaves its locks.
-Beside them stands `RECORD` with the process that took them: the next run sees whether it lives.
+In `RECORDS` stands the process of every run, of which there may be several with different files:
+the next run sees whether any lives.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import psutil
 from matrix_entropy.files import read_json, write_json
 
 LOCKS = Path(".snakemake/locks")
-RECORD = Path(".snakemake/run.json")
+RECORDS = Path(".snakemake/runs")
 
 
 def take(folder: Path = Path()) -> None:
-    """Record this process as the one that works in a folder; the record goes when it ends."""
+    """Record this process as one that works in a folder; the record goes when it ends."""
     mine = _this_process()
-    write_json(folder / RECORD, mine)
-    atexit.register(_give_back, (folder / RECORD).absolute(), mine)
+    record = (folder / RECORDS / f"{mine['host']}-{mine['process']}.json").absolute()
+    write_json(record, mine)
+    atexit.register(record.unlink, missing_ok=True)
 
 
 def look(folder: Path = Path()) -> str | None:
@@ -34,25 +36,44 @@ def look(folder: Path = Path()) -> str | None:
     None if nobody has, or nobody knows who. On another host nobody can see whether a process
     lives, so its lock stays until a person removes it.
     """
-    locked = any((folder / LOCKS).glob("*.lock"))
-    try:
-        found = read_json(folder / RECORD) if locked else None
-    except (OSError, ValueError):  # an earlier version has written none; one cut short says nothing
-        found = None
-    if found is None or found == _this_process():
+    if not any((folder / LOCKS).glob("*.lock")):
         return None
-    who = f"process {found['process']} on {found['host']}, since {found['since']}"
-    if found["host"] != socket.gethostname():
-        return (
-            f"A run is at work in this folder ({who}): wait for it, or, if you know that it has "
-            "ended there, remove its lock with `snakemake --unlock` and run again."
-        )
-    if _lives(found):
-        return f"A run is at work in this folder ({who}): wait for it, or end it, and run again."
+    runs = [run for run in _recorded(folder) if run != _this_process()]
+    here = [run for run in runs if run["host"] == socket.gethostname()]
+    for run in here:
+        if _lives(run):
+            return (
+                f"A run is at work in this folder ({_called(run)}): wait for it, or end it, and "
+                "run again."
+            )
+    for run in runs:
+        if run not in here:
+            return (
+                f"A run is at work in this folder ({_called(run)}): wait for it, or, if you know "
+                "that it has ended there, remove its lock with `snakemake --unlock`, delete "
+                f"{RECORDS} and run again."
+            )
+    if not runs:
+        return None
     shutil.rmtree(folder / LOCKS)
     (folder / LOCKS).mkdir()
-    (folder / RECORD).unlink(missing_ok=True)
-    return f"The last run in this folder ({who}) was killed: its lock is removed."
+    shutil.rmtree(folder / RECORDS)
+    last = max(runs, key=lambda run: float(run["started"]))
+    return f"The last run in this folder ({_called(last)}) was killed: its lock is removed."
+
+
+def _recorded(folder: Path) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted((folder / RECORDS).glob("*.json")):
+        try:
+            found.append(read_json(path))
+        except (OSError, ValueError):  # taken away meanwhile, or cut short, which says nothing
+            continue
+    return found
+
+
+def _called(run: dict[str, Any]) -> str:
+    return f"process {run['process']} on {run['host']}, since {run['since']}"
 
 
 def _this_process() -> dict[str, Any]:
@@ -75,11 +96,3 @@ def _lives(found: dict[str, Any]) -> bool:
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _give_back(record: Path, mine: dict[str, Any]) -> None:
-    try:
-        if read_json(record) == mine:
-            record.unlink()
-    except (OSError, ValueError):  # taken away with the folder
-        return

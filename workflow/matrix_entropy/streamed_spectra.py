@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from matrix_entropy.spectra import spectrum
 from matrix_entropy.spectra_file import EPSILON, Found, assembled, kept_rows
 from matrix_entropy.tokens import Tokens
 
-# Rows that wait for a thread, per thread; beyond that the forward pass waits, which bounds memory.
-WAITING = 16
+# What waits for a thread on the host; beyond that the forward pass's own thread finds the spectra.
+WAITING_BYTES = 2**30
 
 
 def spectra_threads(threads: int, on_device: bool) -> int:
@@ -81,6 +81,7 @@ class ToSpectra:
         self.found: dict[tuple[int, int], Found] = {}
         self.failure: BaseException | None = None
         self.width = 0
+        self.waiting, self.lock = 0, threading.Lock()
         self.pool: ThreadPoolExecutor | None = None
         self.limits: threadpool_limits | None = None
 
@@ -94,7 +95,6 @@ class ToSpectra:
             self.on_device = device.type == "cuda"
         count = spectra_threads(self.threads, self.on_device)
         self.pool = ThreadPoolExecutor(count) if count else None
-        self.room = threading.Semaphore(WAITING * count)
         # NumPy's library only: the forward pass keeps torch's threads.
         self.limits = threadpool_limits(1, user_api="blas")
         return self.on_device
@@ -107,12 +107,15 @@ class ToSpectra:
         find: Callable[[], Found]
         if self.on_device:
             made = [normalised_matrix(part, self.precision) for part in parts]
-            find = functools.partial(_from_matrices, made)
+            size = sum(matrix.nbytes for matrix, _ in made)
+            find = functools.partial(_from_matrices, *_to_host(made))
         else:
+            size = rows.nbytes
             find = functools.partial(_from_rows, parts, self.precision)
-        if self.pool is not None and self.room.acquire(blocking=False):
-            self.pool.submit(self._find, layer, text, find).add_done_callback(self._done)
-        else:  # no thread is free, so this one does it
+        if self.pool is not None and self._waits(size):
+            done = self.pool.submit(self._find, layer, text, find)
+            done.add_done_callback(lambda _: self._waits(-size))
+        else:
             self._find(layer, text, find)
 
     def close(self, complete: bool) -> None:
@@ -138,21 +141,53 @@ class ToSpectra:
     def _find(self, layer: Layer, text: int, find: Callable[[], Found]) -> None:
         try:
             self.found[self.layers.index(layer), text] = find()
+        except np.linalg.LinAlgError as error:  # which is a ValueError as well
+            self.failure = error
         except ValueError:
             self.failure = not_finite(self.model_name, self.ids[text], layer)
         except BaseException as error:  # told to the thread that runs the model
             self.failure = error
 
-    def _done(self, _: Future) -> None:
-        self.room.release()
+    def _waits(self, size: int) -> bool:
+        """Count so many bytes among those that wait, unless that would be too many."""
+        with self.lock:
+            if size > 0 and self.waiting + size > WAITING_BYTES:
+                return False
+            self.waiting += size
+            return True
+
+
+# Matrix and valid rows of every view.
+Matrices = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def _to_host(made: Matrices) -> tuple[Matrices, torch.cuda.Event | None]:
+    """Begin to copy matrices from a GPU, and the event after which the copies are whole.
+
+    The copies follow the kernels that make the matrices, whose memory is free behind them.
+    """
+    device = made[0][0].device
+    if device.type != "cuda":
+        return made, None
+    copies = [
+        (_pinned(matrix).copy_(matrix, non_blocking=True), _pinned(valid).copy_(valid, True))
+        for matrix, valid in made
+    ]
+    return copies, torch.cuda.current_stream(device).record_event()
+
+
+def _pinned(like: torch.Tensor) -> torch.Tensor:
+    return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
 
 
 def _from_rows(parts: Sequence[torch.Tensor], precision: float) -> Found:
     return [spectrum(part.numpy(), precision) for part in parts]
 
 
-def _from_matrices(made: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Found:
-    return [spectrum_of(matrix.cpu().numpy(), valid.cpu().numpy()) for matrix, valid in made]
+def _from_matrices(made: Matrices, copied: torch.cuda.Event | None) -> Found:
+    if copied is not None:
+        copied.synchronize()
+    return [spectrum_of(matrix.numpy(), valid.numpy()) for matrix, valid in made]
 
 
 def _save(path: Path, found: dict[tuple[int, int], Found]) -> None:
@@ -168,10 +203,12 @@ def _save(path: Path, found: dict[tuple[int, int], Found]) -> None:
 
 def _load(path: Path) -> dict[tuple[int, int], Found]:
     with np.load(path, allow_pickle=False) as stored:
+        if not len(stored["places"]):  # a process that had no text
+            return {}
         values = np.split(stored["eigenvalues"], np.cumsum(stored["counts"])[:-1])
         spectra = list(zip(values, map(int, stored["rows"]), strict=True))
         places = stored["places"].tolist()
-    views = len(spectra) // max(1, len(places))
+    views = len(spectra) // len(places)
     return {
         (layer, text): spectra[number * views : (number + 1) * views]
         for number, (layer, text) in enumerate(places)

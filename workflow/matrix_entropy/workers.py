@@ -21,6 +21,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import shutil
 import signal
@@ -29,9 +30,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import types
 from collections import Counter
-from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from matrix_entropy.asking import ALONE, SOCKET, conditions
@@ -72,6 +71,10 @@ class Copy(NamedTuple):
 def begin() -> None:
     """Start the process that forks, for as long as this one lives, and tell jobs where to ask."""
     if SOCKET in os.environ or sys.platform != "linux" or any(map(os.path.exists, GPUS)):
+        return
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # an old kernel, by which the end of a copy could not be waited for
         return
     folder = tempfile.mkdtemp(prefix="matrix_entropy_")
     path = f"{folder}/socket"
@@ -190,15 +193,17 @@ def work(copy: Copy) -> NoReturn:
     vars(importlib.import_module(f"{PACKAGE}.asking"))["CREATED"] = asked["created"]
     status = 0
     try:
-        run(sys.argv[0])
+        runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr)
     except (Exception, KeyboardInterrupt) as error:
-        # Without the two frames of this file.
-        outer = error.__traceback__ and error.__traceback__.tb_next
-        sys.excepthook(type(error), error.with_traceback(outer and outer.tb_next), None)
+        # Without the frames of this file and of runpy.
+        trace = error.__traceback__
+        while trace and trace.tb_frame.f_code.co_filename != sys.argv[0]:
+            trace = trace.tb_next
+        sys.excepthook(type(error), error.with_traceback(trace), None)
         status = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     # As Python ends, but for taking down what was imported, which would take half a second.
     threading._shutdown()  # type: ignore[attr-defined]
@@ -210,14 +215,6 @@ def work(copy: Copy) -> NoReturn:
     with open(copy.modules, "w", encoding="utf-8") as file:
         file.write("\n".join(name for name in new if name.partition(".")[0] != PACKAGE))
     os._exit(status & 0xFF)
-
-
-def run(script: str) -> None:
-    """Run a file as the program that Python was started with."""
-    main = types.ModuleType("__main__")
-    main.__file__ = script
-    sys.modules["__main__"] = main
-    exec(compile(Path(script).read_bytes(), script, "exec"), vars(main))
 
 
 if __name__ == "__main__":
