@@ -37,7 +37,10 @@ def plans(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dic
     found = {}
     for scale, targets in {".": TARGETS, "miniature": TARGETS[:2]}.items():
         folder = tmp_path_factory.mktemp("plan")
-        shutil.copy(root / scale / "config.yaml", folder)
+        text = (root / scale / "config.yaml").read_text()
+        if scale == "miniature":  # the other rule for spectra
+            text = text.replace("hidden_states: temp", "hidden_states: stream")
+        (folder / "config.yaml").write_text(text)
         found[scale] = planned_jobs(root, folder, *targets)
     return found
 
@@ -72,10 +75,10 @@ def test_every_job_states_what_it_needs_and_asks_for_more_the_second_time(
 def test_every_rule_says_so_itself(root: Path) -> None:
     """Not by Snakemake's defaults, which differ from one executor to another."""
     for path in (root / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             if "script:" in rule or "shell:" in rule:
-                assert "\n    threads: " in rule, rule.splitlines()[0]
-                assert "        **needs(" in rule, rule.splitlines()[0]
+                assert re.search(r"\n +threads: ", rule), rule.splitlines()[0]
+                assert re.search(r"\n +\*\*needs\(", rule), rule.splitlines()[0]
 
 
 def test_memory_follows_from_the_size_of_the_model(

@@ -28,6 +28,7 @@ from two_nodes import NODES, NoSlurmError, two_nodes
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEFT_OUT = (".git", ".venv", ".snakemake", "results", "figures", "build", "fetched", "*_cache")
 CANCELLED = "rule_train_stand_in"
+NO_SLURM = 77
 # Jobs are short here, so they are looked for sooner, and those that follow from one another are one
 # Slurm job: what they cost is mostly the starts of Snakemake.
 QUICK = [
@@ -41,30 +42,29 @@ QUICK = [
 ]
 
 
-def run(folder: Path, *options: str) -> subprocess.Popen[str]:
+def run(folder: Path, told: Path, *options: str) -> subprocess.Popen[bytes]:
     """Start ``snakemake --directory miniature liang2024`` in a copy of the repository."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--directory", "miniature", "liang2024", *options],
         cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
+        # Not a pipe, which would stop the run when it is full.
+        stdout=open(told, "w"),
         stderr=subprocess.STDOUT,
         env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )
 
 
-def finished(process: subprocess.Popen[str], seconds: float) -> str:
-    """What a run says; ends this one if it fails."""
-    told, _ = process.communicate(timeout=seconds)
-    if process.returncode:
-        sys.exit(f"{told[-8000:]}\nsnakemake ended with status {process.returncode}")
-    return told
+def finish(process: subprocess.Popen[bytes], told: Path, seconds: float) -> None:
+    """Wait for a run; ends this one if it fails."""
+    if process.wait(timeout=seconds):
+        sys.exit(f"{told.read_text()[-8000:]}\nsnakemake ended with status {process.returncode}")
 
 
-def cancel_first(comment: str, process: subprocess.Popen[str]) -> None:
+def cancel_first(comment: str, process: subprocess.Popen[bytes], seconds: float) -> None:
     """Cancel the first Slurm job whose comment begins so, once it runs."""
-    while process.poll() is None:
+    last = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < last:
         for job in jobs():
             if job["Comment"].startswith(comment) and job["JobState"] == "RUNNING":
                 subprocess.run(["scancel", job["JobId"]], check=True)
@@ -138,16 +138,17 @@ def mebibytes(memory: str) -> int:
 def main() -> None:
     # Also a run that is ended from outside takes its cluster away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    finished(run(ROOT, "--workflow-profile", "workflow/profiles/ci"), 1200)
     with tempfile.TemporaryDirectory(prefix="matrix-entropy-") as temporary:
+        told = Path(temporary) / "told"
+        finish(run(ROOT, told, "--workflow-profile", "workflow/profiles/ci"), told, 1200)
         copy = Path(temporary) / "repository"
         shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
         with two_nodes(Path(temporary) / "slurm"):
             started = time.monotonic()
-            process = run(copy, "--workflow-profile", "workflow/profiles/slurm", *QUICK)
+            process = run(copy, told, "--workflow-profile", "workflow/profiles/slurm", *QUICK)
             try:
-                cancel_first(CANCELLED, process)
-                finished(process, 900)
+                cancel_first(CANCELLED, process, 300)
+                finish(process, told, 900)
             finally:
                 process.kill()
             seconds = time.monotonic() - started
@@ -155,12 +156,13 @@ def main() -> None:
         files, values, different = compare(copy / "miniature", ROOT / "miniature")
     assert files > 0, "nothing was compared"
     assert not different, "\n".join(["differs from the local run:", *different])
-    told = [*check_jobs(sent), f"equal to the local run: {values} values in {files} files"]
-    print("\n".join([*told, f"seconds: {seconds:.0f}"]))
+    summary = [*check_jobs(sent), f"equal to the local run: {values} values in {files} files"]
+    print("\n".join([*summary, f"seconds: {seconds:.0f}"]))
 
 
 if __name__ == "__main__":
     try:
         main()
     except NoSlurmError as error:
-        sys.exit(f"No Slurm here: {error}.")
+        print(f"No Slurm here: {error}.", file=sys.stderr)
+        sys.exit(NO_SLURM)

@@ -63,7 +63,8 @@ def take(gpus: int, count: int | None = None, folder: Path | None = None) -> Non
         count = torch.cuda.device_count()
     names = visible(count)
     if not gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[:1])
+        if names:
+            os.environ["CUDA_VISIBLE_DEVICES"] = names[0]
         return
     if not names:
         log.warning("the job was given %d GPUs, but none is seen here: it runs on the CPU", gpus)

@@ -8,6 +8,7 @@ small one.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from huggingface_hub.utils import filter_repo_objects
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json, sha256, write_json
 from matrix_entropy.lock_file import LOCK
+
+log = logging.getLogger("matrix_entropy")
 
 # Of a repository's folder in the cache, where we keep what was measured.
 MEASURED = "matrix_entropy"
@@ -106,6 +109,10 @@ def check_files(where: str, folder: Path, patterns: list[str], locked: dict[str,
     present = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     needed = sorted(filter_repo_objects(present, allow_patterns=patterns))
     said = stated(folder)
+    if not said:
+        log.info(
+            "%s: the cache holds no hashes of the hub, so its files are taken as they are", where
+        )
     expected = {path: said[path] for path in needed if path in said}
     found = measure(folder, {path: file.algorithm for path, file in expected.items()})
     wrong = [path for path, file in expected.items() if found[path] != file.hash]

@@ -8,9 +8,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from matrix_entropy.cost import BYTES
 from matrix_entropy.files import read_json
-
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 # Beside the weights a device holds a batch's activations and the library's own buffers.
 MARGIN, RESERVE = 1.2, 2**31

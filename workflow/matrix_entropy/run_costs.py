@@ -36,7 +36,7 @@ Entry = dict[str, Any]
 TEXT_SECONDS, ROWS_SECONDS, IMAGE_SECONDS, ANSWER_SECONDS = 3e-4, 3e-5, 5e-3, 5e-4
 # Folders of temporary hidden states on disk: one is written while another one is read.
 FOLDERS_AT_A_TIME = 2
-# As `matrix_entropy.hidden_states` cuts the corpus for `ppl_windows`, a blank line between texts.
+# As `matrix_entropy.extraction` cuts the corpus for `ppl_windows`, a blank line between texts.
 WINDOW, BLANK_LINE = 2048, 1
 # Answers that a question of a benchmark has, which are all scored.
 ANSWERS = {"openbookqa": 4, "winogrande": 2, "piqa": 2}

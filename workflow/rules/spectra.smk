@@ -24,6 +24,11 @@ if config["hidden_states"] == "stream":
             "results/logs/stream_spectra/{model}/{part}.log",
         benchmark:
             "results/benchmarks/stream_spectra/{model}/{part}.tsv"
+        resources:
+            **needs(memory_of_stream, 240),
+            gpu_mb=0,
+            processes=1,
+            batch_tokens=0,
         params:
             options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
             dataset=lambda wildcards: json.dumps(
@@ -52,7 +57,7 @@ else:
             "../../envs/analysis.yaml"
         threads: model_threads
         resources:
-            **needs(4000, 120),
+            **needs(memory_of_spectra, 120),
         params:
             layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
             controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from matrix_entropy import gpus
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, read_jsonl
 from matrix_entropy.multimodal import measure
@@ -14,6 +15,7 @@ from matrix_entropy.multimodal_models import load_vision_language
 from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]) as log:
+    gpus.take(snakemake.resources.gpu)
     torch.set_num_threads(snakemake.threads)
     options, max_tokens = snakemake.params.options, snakemake.params.max_tokens
     record, origin = read_json(snakemake.input.model), read_json(snakemake.input.origin)
