@@ -14,8 +14,8 @@ Entry = dict[str, Any]
 
 # Seconds from a job's start to its first useful line, on the machine of `cpu_core`: Python with
 # torch and transformers, with lm-evaluation-harness, with pandas or matplotlib (by its imports; the
-# others are measured), with NumPy. Most jobs of one machine without a GPU need less: they are copies
-# of a process that has imported these (`matrix_entropy.workers`).
+# others are measured), with NumPy. Most jobs of one machine without a GPU need less: they are
+# copies of a process that has imported these (`matrix_entropy.workers`).
 WITH_TORCH, WITH_HARNESS, WITH_PANDAS, PLAIN = 3.2, 4.8, 1.2, 0.3
 # Of a step of training, or of a token that is written, what does not grow with its size, per block.
 STEP_SECONDS = 3e-3
