@@ -189,7 +189,7 @@ def test_every_script_brings_its_own_code(root: Path) -> None:
     """A rule names the script whose imports are its inputs: it has to be the one that it runs."""
     scripts = set()
     for path in (root / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             run = re.search(r"scripts/(\w+)\.py", rule)
             code = re.search(r'code\("(\w+)"\)', rule)
             if run:
