@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas
 
 Float64 = NDArray[np.float64]
 
@@ -69,7 +68,7 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
     centred -= mean
     if gram_side:
         # Scaling the Gram matrix of the centred rows costs N², scaling the rows N·d.
-        gram = blas.dsyrk(1.0, centred.T, trans=1, lower=1)
+        gram = centred @ centred.T  # computed by half, and other threads go on meanwhile
         squared_norms = np.diagonal(gram).copy()
     else:
         squared_norms = np.einsum("ij,ij->i", centred, centred)
@@ -86,7 +85,7 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
     else:
         unit = centred if rows == len(valid) else centred[valid]
         unit *= inverse_norms[:, None]
-        matrix = blas.dsyrk(1.0, unit.T, trans=0, lower=1)
+        matrix = unit.T @ unit
     return eigenvalues_of(matrix), rows
 
 
