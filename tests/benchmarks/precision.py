@@ -90,7 +90,7 @@ def main() -> int:
         GPT2LMHeadModel(shape).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         record = {"model": "random", "folder": folder}
-        compare("GPT-2 Small's shape", record, stories if cuda else stories[:8], 12, 768)
+        compare("GPT-2 Small's shape", record, stories if cuda else stories[:2], 12, 768)
     if (REAL / "models" / "stories260K").is_dir():
         record = resolve_path("stories260k", "stories260K", REAL / "models" / "stories260K")
         path = REAL / "data" / "tinystories.jsonl"
