@@ -16,11 +16,11 @@ from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.files import write_jsonl
 from matrix_entropy.spectra_file import Spectra
 from matrix_entropy.stand_ins import train_tokenizer
+from short_texts import short_texts
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 
-WORDS = ["a fox", "the old lighthouse", "sang", "all night long", "and", "nobody knew why", "."]
-TEXTS = [{"text": " ".join((WORDS * 9)[i % 5 : 4 + 5 * i])} for i in range(12)]
+TEXTS = short_texts(12, 5)
 TARGET = "results/spectra/mine/texts.npz"
 
 

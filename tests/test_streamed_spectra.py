@@ -23,24 +23,12 @@ from matrix_entropy.spectra import spectrum
 from matrix_entropy.spectra_file import Spectra, compute_spectra
 from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.streamed_spectra import stream_spectra
+from short_texts import OPTIONS, short_texts
 
 LAYERS = [0, 1, 2, 3, "final"]
-OPTIONS = {
-    "layers": 3,
-    "width": 48,
-    "bos": True,
-    "center_features": False,
-    "dtype": "float32",
-    "device_map": "single",
-    "extract": "all",
-}
 CONTROLS, CUTS = ["without_first_row", "equal_length"], [4, 30]
-WORDS = ["a fox", "the old lighthouse", "sang", "all night long", "and", "nobody knew why", "."]
 # From a single token to more tokens than the model is wide, where the covariance is smaller.
-TEXTS = [
-    {"id": str(i), "group": "odd" if i % 2 else "even", "text": " ".join((WORDS * 9)[: 1 + 5 * i])}
-    for i in range(9)
-]
+TEXTS = short_texts(9, 5)
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +44,15 @@ def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[st
     return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
 
 
-def from_disk(record: dict[str, Any], folder: Path, **changes: Any) -> Spectra:
+def from_disk(
+    record: dict[str, Any],
+    folder: Path,
+    texts: list[dict[str, str]] = TEXTS,
+    **changes: Any,
+) -> Spectra:
     """The spectra by way of hidden states on disk."""
     options = OPTIONS | changes
-    dump_hidden_states(record, options, READING, TEXTS, LAYERS, folder, {"options": options})
+    dump_hidden_states(record, options, READING, texts, LAYERS, folder, {"options": options})
     return compute_spectra(folder, LAYERS, CONTROLS, None, 1, CUTS)
 
 
@@ -158,15 +151,20 @@ def test_states_that_are_not_finite_leave_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("processes", [2, len(TEXTS) + 1])
+# In the second case there is a process without a text.
+@pytest.mark.parametrize(("processes", "texts"), [(2, TEXTS), (3, TEXTS[6:8])])
 def test_several_processes_find_the_same(
-    processes: int, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, root: Path
+    processes: int,
+    texts: list[dict[str, str]],
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    root: Path,
 ) -> None:
     record = save("gpt2", tmp_path / "model", tokenizer)
-    expected = from_disk(record, tmp_path / "states")
+    expected = from_disk(record, tmp_path / "states", texts)
     write_json(tmp_path / "model.json", record)
     write_json(tmp_path / "origin.json", {})
-    write_jsonl(tmp_path / "prompts.jsonl", TEXTS)
+    write_jsonl(tmp_path / "prompts.jsonl", texts)
     arguments = {
         "--model": tmp_path / "model.json",
         "--options": json.dumps(OPTIONS | {"device_map": "fit"}),

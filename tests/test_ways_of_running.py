@@ -13,12 +13,9 @@ from commands import snakemake_for
 from matrix_entropy.files import write_jsonl
 from matrix_entropy.spectra_file import Spectra
 from matrix_entropy.stand_ins import train_tokenizer
+from short_texts import short_texts
 
-WORDS = ["a fox", "the old lighthouse", "sang", "all night long", "and", "nobody knew why", "."]
-TEXTS = [
-    {"group": "odd" if i % 2 else "even", "text": " ".join((WORDS * 4)[i % 5 : 4 + 2 * i])}
-    for i in range(9)
-]
+TEXTS = short_texts(9, 2)
 TARGET = "results/spectra/mine/texts.npz"
 # What is typed, and what the jobs' log then says.
 WAYS = {
