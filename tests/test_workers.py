@@ -165,7 +165,10 @@ def test_a_copy_ends_when_its_scripts_own_process_does(
 
 
 def test_a_copy_is_interrupted_once_and_may_clear_up(place: Place) -> None:
-    code = f"{FIRST}import os, time\ntry:\n    print(os.getpid(), flush=True)\n"
+    code = f"{FIRST}import os, signal, time\n"
+    # Where the tests run in the background, a shell has interrupts ignored.
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "try:\n    print(os.getpid(), flush=True)\n"
     code += "    time.sleep(600)\nfinally:\n    print('cleared')\n"
     job, _ = place.begin(code)
     os.killpg(job.pid, signal.SIGINT)
@@ -263,12 +266,20 @@ rule one:
 
 
 @pytest.fixture
-def run_snakemake(root: Path, tmp_path: Path) -> Callable[[str], subprocess.Popen[str]]:
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files whose path is short enough for a socket in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def run_snakemake(
+    root: Path, tmp_path: Path, temporary: Path
+) -> Callable[[str], subprocess.Popen[str]]:
     def begin(code: str) -> subprocess.Popen[str]:
         (tmp_path / "Snakefile").write_text(SNAKEFILE)
         (tmp_path / "script.py").write_text(code)
-        (tmp_path / "temporary").mkdir()
-        here = {"PYTHONPATH": str(root / "workflow"), "TMPDIR": str(tmp_path / "temporary")}
+        here = {"PYTHONPATH": str(root / "workflow"), "TMPDIR": str(temporary)}
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "rules", "progress"],
             cwd=tmp_path,
@@ -282,7 +293,7 @@ def run_snakemake(root: Path, tmp_path: Path) -> Callable[[str], subprocess.Pope
 
 
 def test_a_run_of_snakemake_leaves_nothing_behind(
-    run_snakemake: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    run_snakemake: Callable[[str], subprocess.Popen[str]], tmp_path: Path, temporary: Path
 ) -> None:
     run = run_snakemake(
         FIRST
@@ -293,11 +304,11 @@ def test_a_run_of_snakemake_leaves_nothing_behind(
     servers = {path.read_text().split()[0] for path in tmp_path.glob("[0-3].txt")}
     assert len(servers) == 1
     assert ended(int(servers.pop()))
-    assert list((tmp_path / "temporary").glob("matrix_entropy_*")) == []
+    assert list(temporary.glob("matrix_entropy_*")) == []
 
 
 def test_killing_snakemake_leaves_no_process_behind(
-    run_snakemake: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+    run_snakemake: Callable[[str], subprocess.Popen[str]], tmp_path: Path, temporary: Path
 ) -> None:
     run = run_snakemake(
         FIRST
@@ -312,4 +323,4 @@ def test_killing_snakemake_leaves_no_process_behind(
     run.kill()
     run.communicate(timeout=60)
     assert all(ended(int(process)) for process in who.read_text().split())
-    assert list((tmp_path / "temporary").glob("matrix_entropy_*")) == []
+    assert list(temporary.glob("matrix_entropy_*")) == []
