@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,9 +96,11 @@ def test_a_folder_is_named_by_its_own_name(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -> None:
-    for left in (".a[1].part77.json", ".a[1].part88.json"):
-        (tmp_path / left).write_text("half")
-    others = {".a1.part77.json", ".a[1].party.json", ".b.part77.json"}
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    begun = f"part-{socket.gethostname()}-{ended.pid}"
+    (tmp_path / f".a[1].{begun}.json").write_text("half")
+    others = {f".a1.{begun}.json", ".a[1].party.json", f".b.{begun}.json"}
     for other in others:
         (tmp_path / other).write_text("of others")
     write_json(tmp_path / "a[1].json", 1)
