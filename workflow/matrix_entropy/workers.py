@@ -3,9 +3,9 @@
 A job with torch needs seconds until its libraries are imported, and many jobs of the miniature
 scale less than that for their work. So `begin` starts one process beside Snakemake. A script that
 imports `matrix_entropy.start` asks it: the process forks, the copy runs the same file with the same
-arguments and streams, and the script's own process waits for it and ends with its status. What two
-jobs have imported is then imported for those after them, so a run of few jobs pays nothing. The
-modules of this library never are: an edit during a run counts for the next job.
+arguments and streams, and the script's own process waits for it and ends with its status. What a
+job has imported is then imported for those after it, so a run of one job pays nothing. The modules
+of this library never are: an edit during a run counts for the next job.
 
 Where a job's conditions are others (environment, number of threads, Python, session) it goes on by
 itself, as all do without Linux or with a GPU, which copies of a process cannot share. The process
@@ -30,7 +30,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import Counter
 from typing import Any, NamedTuple, NoReturn
 
 from matrix_entropy.asking import ALONE, SOCKET, conditions
@@ -40,7 +39,6 @@ THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 # Of the libraries only pyarrow's memory allocator starts a thread when it is imported.
 NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-ENOUGH = 2  # jobs that have imported a module
 SIGNAL_AT_PARENTS_END = 1  # PR_SET_PDEATHSIG of prctl(2)
 PACKAGE = "matrix_entropy"
 
@@ -104,7 +102,6 @@ def serve(listener: socket.socket, folder: str) -> Copy:
     """
     common = conditions()
     os.environ |= NO_THREADS
-    imported: Counter[str] = Counter()
     jobs: list[Job] = []
     while True:
         ends = [end for job in jobs for end in (job.connection, job.ended)]
@@ -118,7 +115,7 @@ def serve(listener: socket.socket, folder: str) -> Copy:
             if job.ended in ready:
                 status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
                 answer(job.connection, b"%d" % (status if status >= 0 else 128 - status))
-                import_for_others(job.modules, imported)
+                import_for_others(job.modules)
                 job.close()
             elif job.connection in ready:  # which sends nothing: it is closed, its process ended
                 os.kill(job.process, signal.SIGKILL)
@@ -165,17 +162,15 @@ def answer(connection: socket.socket, words: bytes) -> None:
         connection.send(words)
 
 
-def import_for_others(modules: int, imported: Counter[str]) -> None:
-    """Count what a job has imported, and import what enough of them have."""
+def import_for_others(modules: int) -> None:
+    """Import what a job has imported."""
     with open(modules, encoding="utf-8", closefd=False) as file:
         file.seek(0)
         names = file.read().split()
-    imported.update(names)
     for name in names:
-        if imported[name] == ENOUGH:
-            # What does not import by itself, as a part of an extension, comes with another.
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+        # What does not import by itself, as a part of an extension, comes with another.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def work(copy: Copy) -> NoReturn:
