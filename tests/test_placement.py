@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 import random_models
-from matrix_entropy import gpus
+from matrix_entropy import gpus, launch
 from matrix_entropy.errors import InputError
+from matrix_entropy.files import write_json
 from matrix_entropy.placement import is_spread, needed_bytes, parameter_count, shared_out
 
 
@@ -106,6 +110,27 @@ def test_a_job_that_was_given_none_uses_the_first(
     gpus.take(0, 8, tmp_path)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("memory", "device_map"), [(2**36, "single"), (2**20, "auto")])
+def test_one_process_where_a_gpu_is_seen(
+    memory: int, device_map: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two on one card would not find each other; `processes` is for the CPU."""
+    write_json(folder / "record.json", {"folder": str(folder)})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(launch, "NVIDIA", str(folder))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    card = SimpleNamespace(total_memory=memory)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    options = {"device_map": "fit", "dtype": "float32"}
+    arguments = Namespace(
+        gpus=0, gpu_mb=0, processes=2, model=folder / "record.json", options=options
+    )
+    launch.in_processes(arguments)
+    assert arguments.processes == 1
+    assert options["device_map"] == device_map
 
 
 def test_without_any_a_job_goes_on(

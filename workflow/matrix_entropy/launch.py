@@ -72,6 +72,8 @@ def in_processes(arguments: argparse.Namespace) -> None:
         gpus.take(arguments.gpus, torch.cuda.device_count())
         if torch.cuda.is_available():
             memory = torch.cuda.get_device_properties(0).total_memory
+            # The one that it sees without having been given any is for one process.
+            arguments.gpus = max(1, arguments.gpus)
     memory = arguments.gpu_mb * 2**20 or memory
     if memory is not None or arguments.options["device_map"] != "fit":
         spread = is_spread(Path(read_json(arguments.model)["folder"]), arguments.options, memory)
