@@ -41,6 +41,7 @@ benchmark: .venv/installed ## measure speed against the released algorithm (minu
 	PYTHONPATH=workflow python tests/benchmarks/distances.py
 	PYTHONPATH=workflow python tests/benchmarks/end_to_end.py
 	PYTHONPATH=workflow python tests/benchmarks/memory.py
+	PYTHONPATH=workflow python tests/benchmarks/estimate.py
 
 clean: ## remove what the miniature scale built
 	rm -rf miniature/results miniature/figures miniature/.snakemake

@@ -71,5 +71,5 @@ def _called(
     root: Path, command: list[str], environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=root, capture_output=True, text=True, timeout=600, env=environment
+        command, cwd=root, capture_output=True, text=True, timeout=1800, env=environment
     )

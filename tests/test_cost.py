@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -213,49 +212,6 @@ def test_assumptions_and_what_does_not_fit_are_named(full: Config) -> None:
     assert re.search(r"Sizes of .*openwebtext2.*: assumed", told)
     assert "openbookqa" not in told
     assert re.search(r"Larger than .* 24 GB: cerebras_6_7b, cerebras_13b;", told)
-
-
-def measured_seconds(results: Path) -> pd.Series:
-    """Seconds of all jobs of a rule, as Snakemake measured them."""
-    files = list((results / "benchmarks").rglob("*.tsv"))
-    rules = [file.relative_to(results / "benchmarks").parts[0] for file in files]
-    seconds = [float(pd.read_csv(file, sep="\t")["s"].iloc[0]) for file in files]
-    return pd.Series(seconds).groupby(rules).sum()
-
-
-def times_slower() -> float:
-    """How many times slower than `cpu_core` this machine is just now."""
-    matrix = torch.rand(768, 768)
-    started = time.perf_counter()
-    for _ in range(20):
-        matrix @ matrix
-    rate = 20 * 2 * 768**3 / (time.perf_counter() - started)
-    return device_of("cpu_core").rates["float32"] / rate
-
-
-def test_the_built_miniature_took_as_long(miniature: Path, small: Config) -> None:
-    device = device_of("cpu_core")
-    jobs = {
-        name: found
-        for entry in targets.chosen(small).values()
-        for name, found in costs_of(entry, small, device).items()
-    }
-    estimated = pd.DataFrame(
-        [(job.rule, job.work, job.start_up) for job in jobs.values()],
-        columns=["rule", "work", "start_up"],
-    )
-    estimated = estimated.groupby("rule").sum()
-    measured = measured_seconds(miniature / "results")
-    rules = sorted(set(estimated.index) & set(measured.index))
-    assert {"train_stand_in", "evaluate_benchmarks"} <= set(rules)
-    # Another machine is allowed to be as much faster or slower, and a start to take less time: a
-    # process may have been started before.
-    slower = times_slower()
-    least, most = min(1.0, slower) / 2, max(1.0, slower) * 2
-    both = [(rule, estimated.loc[rule], measured[rule]) for rule in rules]
-    all_together = ("all", estimated.loc[rules].sum(), measured[rules].sum())
-    for rule, ours, seconds in [*both, all_together]:
-        assert least * ours["work"] < seconds < most * (ours["work"] + ours["start_up"]), rule
 
 
 def test_the_built_miniature_read_as_many_tokens(miniature: Path, small: Config) -> None:

@@ -171,14 +171,13 @@ def test_refusing_answers(server, refused, waits, status):
     gc.collect()  # an open socket warns here, and warnings are errors
 
 
-def test_nobody_listens(refused):
-    """A refused connection is told soon."""
+def test_nobody_listens(refused, waits):
+    """A refused connection is told after a few attempts."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    start = time.monotonic()
     message = refused(f"http://127.0.0.1:{port}/stories.json")
-    assert time.monotonic() - start < 10
+    assert len(waits) == downloads.ATTEMPTS - 1
     assert "refused" in message
     assert "`path:`" in message
 
@@ -204,6 +203,12 @@ def test_no_answer(server, refused, path, monkeypatch):
     monkeypatch.setattr(downloads, "TIMEOUT_SECONDS", 0.3)
     message = refused(address(server, path))
     assert "`path:`" in message
+    # On a busy machine the server may hear of the last attempt when the client has given up.
+    pause = threading.Event()
+    for _ in range(6000):
+        if server.asked[path] >= downloads.ATTEMPTS:
+            break
+        pause.wait(0.01)
     assert server.asked[path] == downloads.ATTEMPTS
 
 

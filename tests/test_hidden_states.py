@@ -173,7 +173,7 @@ def run_rule(
         env=os.environ | {"PYTHONPATH": str(root / "workflow")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -24,7 +24,7 @@ TARGET = "figures/layers_small_fetched.pdf"
 TEXTS = [{"text": f"The fox number {number} sang all night."} for number in range(40)]
 CONTENT = "".join(json.dumps(record) + "\n" for record in TEXTS).encode()
 MODEL = {"architecture": "gpt2", "corpus": "learn", "heads": 2, "vocabulary": 300, "context": 64}
-PATIENCE = 120  # seconds
+PATIENCE = 600  # seconds; it only ends what hangs
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -185,7 +185,7 @@ def test_several_processes_find_the_same(
         env=os.environ | {"PYTHONPATH": str(root / "workflow")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert f"{processes} processes" in (tmp_path / "log").read_text()

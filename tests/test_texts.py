@@ -10,7 +10,7 @@ import logging
 import random
 import re
 import runpy
-import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ from typing import Any
 import pandas
 import pytest
 
+from matrix_entropy import texts as texts_module
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_jsonl
 from matrix_entropy.texts import format_of, read_dataset, select_texts
@@ -369,13 +370,23 @@ def test_an_empty_text_outside_the_sample_does_not_stop_the_run(tmp_path):
         read(tmp_path, "x.json", content, sample={"first": 3})
 
 
-def test_ten_thousand_records_take_less_than_a_second(tmp_path):
-    """Of a hundred words each, drawn at random from twice as many."""
-    text = " ".join(f"word{i}" for i in range(100))
-    content = as_lines(*({"text": f"{text} {i}"} for i in range(20_000)))
-    start = time.perf_counter()
+def test_every_record_is_parsed_once_and_only_drawn_ones_are_looked_at(tmp_path, monkeypatch):
+    """What reading costs: of twenty thousand records, half are drawn at random."""
+    parsed, looked_at = Counter(), Counter()
+
+    def counted(count, name, function):
+        def call(*arguments, **options):
+            count[name] += 1
+            return function(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(texts_module.json, "loads", counted(parsed, "loads", json.loads))
+    text_of = counted(looked_at, "text_of", texts_module.text_of)
+    monkeypatch.setattr(texts_module, "text_of", text_of)
+    content = as_lines(*({"text": f"word {i}"} for i in range(20_000)))
     assert len(read(tmp_path, "x.jsonl", content, sample={"size": 10_000, "seed": 1})) == 10_000
-    assert time.perf_counter() - start < 1
+    assert (parsed, looked_at) == ({"loads": 20_000}, {"text_of": 10_000})
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.parquet"])
