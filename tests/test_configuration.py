@@ -997,6 +997,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"models.my_model.convert_weights": True},
         ["'models.my_model'", "`convert_weights:`", "`hub:`", "remove it"],
     ),
+    "start of the weights of a stand-in": (
+        {"models.gpt2_large.initializer_range": 0.04},
+        ["'models.gpt2_large'", "`initializer_range:`", "`hub:` or `path:`", "remove it"],
+    ),
     "training sequence longer than the context": (
         {"models.gpt2_large.train.context": 64},
         ["'models.gpt2_large.train'", "`block: 128`", "`context: 64`"],

@@ -199,6 +199,14 @@ def test_runs_of_untrained_models_on_a_member():
     ]
 
 
+def test_fresh_weights_are_drawn_as_their_original_says():
+    given = config({"f": untrained("big", seeds=[1])})
+    given["models"] = MODELS | {"big": MODELS["big"] | {"initializer_range": 0.04}}
+    derived = derived_models(given)["big_untrained_1"]
+    assert derived["untrained"] == {"model": "big", "seed": 1, "initializer_range": 0.04}
+    assert "initializer_range" not in derived
+
+
 @pytest.mark.parametrize("group", [{}, {"group": "good"}], ids=["no group", "no data set"])
 def test_runs_of_untrained_models_on_all(group):
     """Without a group that is a data set, all run on the same texts."""

@@ -130,6 +130,13 @@ class TestUntrained:
         assert same(spread, load_model(record, LAYERS, WIDTH, "float32"))
         assert torch.equal(logits(spread), logits(load_model(record, LAYERS, WIDTH, "float32")))
 
+    def test_a_stated_start_is_kept_and_drawn(self, base: dict[str, Any]) -> None:
+        record = untrained_record("fresh", base, 1, 0.08)
+        assert record == untrained_record("fresh", base, 1) | {"initializer_range": 0.08}
+        weights = load_model(record, LAYERS, WIDTH, "float32").get_input_embeddings().weight
+        own = load_model(untrained_record("fresh", base, 1), LAYERS, WIDTH, "float32")
+        torch.testing.assert_close(weights, 4 * own.get_input_embeddings().weight)
+
     def test_the_record_says_what_it_is(self, base: dict[str, Any]) -> None:
         extra = {"commit": "abc", "parameters": 17, "held_out_loss": 2.5, "adapter": "elsewhere"}
         record = untrained_record("fresh", base | extra, 4)

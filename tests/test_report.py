@@ -119,7 +119,7 @@ def test_captions_repeat_their_macros_letter_by_letter_and_have_no_other() -> No
         for match in re.finditer(macro, text, re.DOTALL):
             found.setdefault(match[1], set()).add(match[0])
             assert len(re.findall(rf"\b{match[1]}\(", text)) > 1, f"{path.name} has no use for it"
-    assert found.keys() == {"plain", "listed", "called", "models", "texts", "stand_ins"}
+    assert found.keys() == {"plain", "listed", "called", "models", "texts", "stand_ins", "drawn"}
     assert {name: len(texts) for name, texts in found.items()} == dict.fromkeys(found, 1)
 
 
@@ -161,6 +161,10 @@ def test_groups_and_origins_of_a_users_own_texts_are_named() -> None:
     ranks = words(rendered("models", config, figure="fresh")[1])
     assert "(hollow; one seed)" in ranks
     assert "minus trained: mine, on old texts. Fresh" in ranks
+    assert "one seed), drawn with initializer_range of config.json, and below" in ranks
+    stated = {"mine": config["models"]["mine"] | {"initializer_range": 1 / 24}}
+    ranks = words(rendered("models", config | {"models": stated}, figure="fresh")[1])
+    assert "one seed), drawn with initializer_range 0.0417, and below" in ranks
     gains = words(rendered("information_gain", config, figure="gain")[1])
     assert "mine, on new texts, all made for this project. K has the inner products of the" in gains
     assert gains.endswith("This kernel sets no bound to a gain.")

@@ -112,13 +112,14 @@ def test_lines_and_bars_are_the_numbers_of_the_table() -> None:
 
 def test_everything_is_labelled_and_fits() -> None:
     numbers, gaps = untrained_block_numbers(made(), MODELS)
-    captions = untrained_block_captions("Control", numbers)
+    captions = untrained_block_captions("Control", numbers, {"GPT-2": 0.0417})
     figure = draw_untrained_blocks(numbers, gaps, *captions)
     check_layout(figure)
     assert legend_of(figure)[:2] == ["trained", "untrained, mean and range of 2 seeds"]
     text = words(figure)
     for wanted in ("GPT-2 stand-in, child", "Not GPT-2 but", "good long − bad long: trained 0."):
         assert wanted in text
+    assert "drawn with initializer_range 0.0417" in " ".join(text.split())
 
 
 def test_texts_without_groups_and_a_single_block_are_drawn() -> None:

@@ -26,15 +26,18 @@ def lora_name(model: str, dataset: str) -> str:
 def derived_models(config: Entry) -> dict[str, Entry]:
     """Entries of the models that figures and tables derive from those of the configuration.
 
-    Each is a copy of its original's entry, with ``untrained`` (``model`` and ``seed``) or ``lora``
-    (``model``, ``dataset`` and how to train) in the place of the source.
+    Each is a copy of its original's entry, with ``untrained`` (``model``, ``seed`` and, if it says
+    one, ``initializer_range``) or ``lora`` (``model``, ``dataset`` and how to train) in the place
+    of the source.
     """
     derived: dict[str, Entry] = {}
     for figure in config["figures"].values():
         for model in figure.get("models", []):
             for seed in figure.get("seeds", []):
-                source = {"untrained": {"model": model, "seed": seed}}
-                derived[untrained_name(model, seed)] = _like(config["models"][model], source)
+                original = config["models"][model]
+                start = {key: original[key] for key in ("initializer_range",) if key in original}
+                source = {"untrained": {"model": model, "seed": seed, **start}}
+                derived[untrained_name(model, seed)] = _like(original, source)
     for table in config["tables"].values():
         if table["kind"] == "lora":
             members = members_of(table["dataset"], config["datasets"])
@@ -45,7 +48,7 @@ def derived_models(config: Entry) -> dict[str, Entry]:
 
 
 def _like(model: Entry, source: Entry) -> Entry:
-    sources = ("hub", "revision", "convert_weights", "path", "train")
+    sources = ("hub", "revision", "convert_weights", "path", "train", "initializer_range")
     return {key: value for key, value in model.items() if key not in sources} | source
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -147,6 +148,27 @@ def not_the_model(title: str, parameters: float) -> str:
     """
     size = count(parameters)
     return f"Not {title} but a stand-in of {size} parameters, trained in seconds on generated texts"
+
+
+def drawn_with(starts: Mapping[str, float | None]) -> str:
+    """How fresh weights were drawn, from `matrix_entropy.model_values.fresh_starts`.
+
+    Examples
+    --------
+    >>> drawn_with({"SmolLM2": 0.0416666})
+    'drawn with initializer_range 0.0417'
+    >>> drawn_with({"Pythia-70M": None, "Pythia-1B": None})
+    'drawn with initializer_range of config.json'
+    >>> drawn_with({"SmolLM2": 0.08, "Pythia-1B": None})
+    'drawn with initializer_range 0.08 (SmolLM2) and of config.json (Pythia-1B)'
+    """
+    models: dict[str, list[str]] = {}
+    for model, start in starts.items():
+        words = "of config.json" if start is None else f"{start:.3g}"
+        models.setdefault(words, []).append(model)
+    several = len(models) > 1
+    parts = [f"{words} ({_listed(of)})" if several else words for words, of in models.items()]
+    return f"drawn with initializer_range {_listed(parts)}"
 
 
 def _stand_ins(models: pd.DataFrame) -> str:

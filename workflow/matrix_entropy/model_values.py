@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,21 @@ def with_originals(values: pd.DataFrame, models: dict[str, Entry]) -> pd.DataFra
         variant=[f"untrained, seed {s['seed']}" if s else "trained" for s in sources],
         order=[1 + s["seed"] if s else 0 for s in sources],
     )
+
+
+def fresh_starts(records: Iterable[Entry], models: dict[str, Entry]) -> dict[str, float | None]:
+    """The ``initializer_range`` that fresh weights among some runs were drawn with.
+
+    By what figures call the model whose architecture they are of; None is that of its own
+    config.json. ``records`` are the models' in the provenance of the runs.
+    """
+    found: dict[str, float | None] = {}
+    for record in records:
+        if "untrained_seed" in record:
+            original = models[record["model"]]["untrained"]["model"]
+            called = models[original].get("title", original)
+            found[called] = record.get("initializer_range")
+    return found
 
 
 def paired_differences(metrics: Sequence[str], base: str) -> pd.DataFrame:

@@ -20,13 +20,13 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    PretrainedConfig,
     PreTrainedModel,
 )
 from transformers.utils import logging
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, weights_sha256, writing_folder
+from matrix_entropy.fresh_weights import fresh_model
 from matrix_entropy.hub import snapshot
 from matrix_entropy.hub_hashes import measure
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
@@ -181,9 +181,8 @@ def load_model(
 
     That is the model in the record's folder, unless the record has
 
-    - ``untrained_seed``: the architecture and size of the folder's model with fresh weights. They
-      are drawn in float32 on the CPU and cast afterwards, so that every dtype and every machine
-      starts from the same draw. The folder's weights are not read.
+    - ``untrained_seed``: the architecture and size of the folder's model with fresh weights, drawn
+      with the record's ``initializer_range``, or the folder's own. Its weights are not read.
     - ``adapter``: the folder of a LoRA adapter in peft's format, which is merged into the weights:
       hooks, module names and everything else then meet an ordinary model.
 
@@ -212,7 +211,8 @@ def load_model(
     check_sizes(f"model '{name}'", config, layers, width)
     made_here = "untrained_seed" in record or "adapter" in record
     if "untrained_seed" in record:
-        model = _untrained(config, record["untrained_seed"], getattr(torch, dtype))
+        start = record.get("initializer_range")
+        model = fresh_model(name, config, record["untrained_seed"], getattr(torch, dtype), start)
     else:
         model = from_folder(
             AutoModelForCausalLM,
@@ -277,16 +277,6 @@ def load_placed(
     if spread:
         return model, next(model.parameters()).device
     return model.to(device), device
-
-
-def _untrained(config: PretrainedConfig, seed: int, dtype: torch.dtype) -> PreTrainedModel:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    # The parameters only: as in a loaded model, rotary frequencies stay in float32.
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype)
-    return model
 
 
 def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedModel:

@@ -29,11 +29,13 @@ def versions(*packages: str) -> dict[str, str]:
     return {"python": platform.python_version(), "matrix_entropy": __version__, **found}
 
 
-def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, Any]:
+def untrained_record(
+    name: str, base: dict[str, Any], seed: int, initializer_range: float | None = None
+) -> dict[str, Any]:
     """Record of an untrained model of a resolved model's architecture.
 
-    `matrix_entropy.models.load_model` draws its weights from the seed. Id, commit and hashes are
-    those of the model whose configuration is taken.
+    `matrix_entropy.models.load_model` draws its weights from the seed, with ``initializer_range``
+    if one is given. Id, commit and hashes are those of the model whose configuration is taken.
     """
     kept = ("id", "revision", "commit", "folder", "stand_in", "weights_sha256", "parameters")
     return {
@@ -41,6 +43,7 @@ def untrained_record(name: str, base: dict[str, Any], seed: int) -> dict[str, An
         "source": "untrained",
         **{key: base[key] for key in kept if key in base},
         "untrained_seed": seed,
+        **({} if initializer_range is None else {"initializer_range": initializer_range}),
     }
 
 

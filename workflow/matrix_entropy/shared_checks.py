@@ -14,6 +14,7 @@ READ = ("bundled", "url", "path", "hub", "grammar")
 BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
     "model": {
         **dict.fromkeys(("revision", "convert_weights"), ("hub",)),
+        "initializer_range": ("hub", "path"),
         **dict.fromkeys(("connector", "language_model"), ("vision",)),
     },
     "dataset": {

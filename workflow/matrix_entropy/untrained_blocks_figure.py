@@ -6,6 +6,7 @@ tokens and the lengths of the texts suffice for it. So with a gap between groups
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import GREY, colours, styled
-from matrix_entropy.figure_text import frame_figure, head_panel, signed
+from matrix_entropy.figure_text import drawn_with, frame_figure, head_panel, signed
 from matrix_entropy.model_values import with_originals
 from matrix_entropy.run_curves import IDENTITY, gap_colours, group_gaps, run_captions
 from matrix_entropy.untrained_figure import TRAINED
@@ -88,15 +89,20 @@ def _over_seeds(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return found.reset_index()
 
 
-def untrained_block_captions(title: str, numbers: pd.DataFrame) -> tuple[str, str]:
-    """Title and caption: which model, and what its fresh weights are."""
+def untrained_block_captions(
+    title: str, numbers: pd.DataFrame, starts: Mapping[str, float | None]
+) -> tuple[str, str]:
+    """Title and caption: which model, and what its fresh weights are.
+
+    ``starts`` are from `matrix_entropy.model_values.fresh_starts`.
+    """
     title, words = run_captions(f"{title}, trained and untrained", numbers)
     seeds = int(numbers["seeds"].max())
     over = "one seed" if seeds == 1 else f"{seeds} seeds, mean and range"
     return (
         title,
-        f"{words}. Untrained: fresh weights of the same architecture ({over}), which read the "
-        "same tokens. Notes: means over all blocks.",
+        f"{words}. Untrained: fresh weights of the same architecture ({over}), "
+        f"{drawn_with(starts)}, which read the same tokens. Notes: means over all blocks.",
     )
 
 

@@ -119,7 +119,7 @@ rule take_weights_away:
     resources:
         **needs(1000, 10),
     params:
-        seed=lambda wildcards: MODELS[wildcards.model]["untrained"]["seed"],
+        untrained=lambda wildcards: MODELS[wildcards.model]["untrained"],
     message:
         "Untrained model {wildcards.model}"
     script:

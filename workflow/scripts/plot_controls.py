@@ -17,6 +17,8 @@ from matrix_entropy.length_control_figure import (
     length_control_gaps,
     length_control_numbers,
 )
+from matrix_entropy.metrics import read_provenance
+from matrix_entropy.model_values import fresh_starts
 from matrix_entropy.run_curves import run_curves
 from matrix_entropy.untrained_blocks_figure import (
     draw_untrained_blocks,
@@ -38,6 +40,8 @@ with job(snakemake.log[0]):
         drawn = draw_first_token(numbers, gaps, *first_token_captions(title, numbers))
     else:
         numbers, gaps = untrained_block_numbers(run_curves(*runs), models)
-        drawn = draw_untrained_blocks(numbers, gaps, *untrained_block_captions(title, numbers))
+        starts = fresh_starts((read_provenance(path)["model"] for path in runs[0]), models)
+        captions = untrained_block_captions(title, numbers, starts)
+        drawn = draw_untrained_blocks(numbers, gaps, *captions)
     write_csv(snakemake.output[3], gaps)
     save_figure(drawn, numbers, snakemake.output[:3])

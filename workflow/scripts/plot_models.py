@@ -4,11 +4,13 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
-from matrix_entropy.figure_text import model_captions
+from matrix_entropy.figure_text import drawn_with, model_captions
 from matrix_entropy.files import write_csv
 from matrix_entropy.length_figure import draw_lengths, length_numbers
+from matrix_entropy.metrics import read_provenance
 from matrix_entropy.model_values import (
     cut_values,
+    fresh_starts,
     model_values,
     paired_differences,
     with_originals,
@@ -42,7 +44,10 @@ with job(snakemake.log[0]):
     elif kind == "untrained":
         values = with_originals(values, models)
         values = values[values["dataset"] == figure.get("group", figure["dataset"])]
-    captions = model_captions(figure.get("title", figure["name"]), values)
+    heading, words = model_captions(figure.get("title", figure["name"]), values)
+    if kind == "untrained":
+        starts = fresh_starts((read_provenance(path)["model"] for path in metrics), models)
+        words = f"{words}; fresh weights are {drawn_with(starts)}"
     numbers_of, draw = KINDS[kind]
     numbers = numbers_of(values)
     paths, extra, behind = snakemake.output[:3], [], {}
@@ -52,4 +57,4 @@ with job(snakemake.log[0]):
         if figure["overlay"]:
             names = dict(zip(values["dataset"], values["published_dataset"], strict=True))
             behind = {"published": published_sizes(numbers, names)}
-    save_figure(draw(numbers, *extra, *captions, **behind), numbers, paths)
+    save_figure(draw(numbers, *extra, heading, words, **behind), numbers, paths)

@@ -8,5 +8,8 @@ from matrix_entropy.provenance import untrained_record
 
 with job(snakemake.log[0]):
     base = read_json(snakemake.input.base)
-    record = untrained_record(snakemake.wildcards.model, base, snakemake.params.seed)
+    drawn = snakemake.params.untrained
+    record = untrained_record(
+        snakemake.wildcards.model, base, drawn["seed"], drawn.get("initializer_range")
+    )
     write_json(snakemake.output[0], record)
