@@ -190,6 +190,28 @@ class TestAdapter:
         with pytest.raises(InputError, match="cannot be put onto small/model"):
             load_model(base_record(tmp_path, "llama") | adapter, LAYERS, WIDTH, "float32")
 
+    def test_an_adapter_that_lacks_weights_or_is_read_otherwise(
+        self, tuned: dict[str, Any], tmp_path: Path
+    ) -> None:
+        shutil.copytree(tuned["adapter"], tmp_path / "adapter")
+        path = tmp_path / "adapter" / "adapter_config.json"
+        config = json.loads(path.read_text())
+        record = tuned | {"adapter": str(tmp_path / "adapter")}
+        path.write_text(json.dumps(config | {"lora_alpha": 80}))
+        with pytest.raises(InputError, match=r"SHA-256 of adapter_config\.json differs"):
+            load_model(record, LAYERS, WIDTH, "float32")
+        # As records were that do not hold its hash.
+        del record["adapter_config_sha256"]
+        targets = [
+            *config["target_modules"],
+            "c_fc" if "c_attn" in config["target_modules"] else "fc1",
+        ]
+        path.write_text(json.dumps(config | {"target_modules": targets}))
+        with pytest.raises(
+            InputError, match=r"not those that its adapter_config\.json asks for \(b"
+        ):
+            load_model(record, LAYERS, WIDTH, "float32")
+
     def test_an_adapter_that_was_changed(self, tuned: dict[str, Any], tmp_path: Path) -> None:
         shutil.copytree(tuned["adapter"], tmp_path / "adapter")
         weights = tmp_path / "adapter" / "adapter_model.safetensors"

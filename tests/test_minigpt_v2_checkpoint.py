@@ -228,5 +228,5 @@ class TestSources:
         weights = model.state_dict()
         del weights["model.norm.weight"]
         model.save_pretrained(files["language"], state_dict=weights)
-        with pytest.raises(InputError, match=r"lacks 1 weights .*\(model\.norm\.weight\)"):
+        with pytest.raises(InputError, match=r"1 weight is missing .*\(model\.norm\.weight\)"):
             convert(files)

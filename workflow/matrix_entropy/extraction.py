@@ -222,7 +222,8 @@ def extract(
     """
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=LONGEST_WAIT)
     started = time.perf_counter()
-    model, device = load_placed(record, model_options, state.device)
+    with_losses = dataset_options.get("token_losses", True)
+    model, device = load_placed(record, model_options, state.device, with_head=with_losses)
     tokenizer = load_tokenizer(record)
     window = context_window(model.config)
     # Once for all that follows; a shard needs the others' tokens to know its windows.
@@ -280,7 +281,7 @@ def extract(
         losses.open()
         window_losses.open()
         on_device = sink.open(tokens, texts_here, device)
-        decoder = Decoder(model, dataset_options.get("token_losses", True))
+        decoder = Decoder(model, with_losses)
         extraction = Extraction(
             decoder,
             tokens,

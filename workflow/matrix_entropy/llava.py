@@ -14,6 +14,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, LlavaForConditionalGeneration
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.loaded_weights import REPORTING, check_weights
 from matrix_entropy.models import check_sizes, context_window, from_folder, load_tokenizer
 from matrix_entropy.vision_language import brought_to
 
@@ -125,19 +126,14 @@ def load_llava(
     check_sizes(f"the language model of model '{name}'", config, layers, width)
     image_processor = from_folder(AutoImageProcessor, record, backend="pil")
     tokenizer = load_tokenizer(record)
-    model, loading = from_folder(
+    model, report = from_folder(
         LlavaForConditionalGeneration,
         record,
         dtype=getattr(torch, dtype),
         use_safetensors=True,
-        output_loading_info=True,
+        **REPORTING,
         **({} if device_map is None else {"device_map": device_map}),
     )
-    if loading["missing_keys"]:
-        # They would be random numbers, without a word.
-        missing = sorted(loading["missing_keys"])
-        raise InputError(
-            f"model '{name}' in {folder} lacks {len(missing)} of its weights, {missing[0]} the "
-            "first of them; fetch or save it again."
-        )
+    # Not the output matrix: no logits are asked for.
+    check_weights(f"model '{name}'", model, report, model.model)
     return Llava(name, model.eval(), image_processor, tokenizer)

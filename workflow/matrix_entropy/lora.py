@@ -110,6 +110,7 @@ def train_lora(
         **{key: base[key] for key in kept if key in base},
         "adapter": str(folder),
         "adapter_sha256": sha256(folder / "adapter_model.safetensors"),
+        "adapter_config_sha256": sha256(folder / "adapter_config.json"),
         "training_loss": final,
         "training": {key: options[key] for key in CHOICES},
     }

@@ -34,13 +34,13 @@ from transformers import (
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json, write_json, writing_folder
+from matrix_entropy.loaded_weights import first_names
 from matrix_entropy.models import load_tokenizer
 from matrix_entropy.vision_language import brought_to
 
 ARCHITECTURE = "minigpt_v2"
 LARGEST_FILE = "5GB"
 OUTPUT_MATRIX = "language_model.lm_head.weight"
-NAMED = 3  # weights that a message names of those that are missing or not known
 
 
 @dataclass(frozen=True)
@@ -248,14 +248,14 @@ def load_minigpt_v2(folder: Path, dtype: str, name: str = ARCHITECTURE) -> MiniG
         if unknown:
             raise InputError(
                 f"model '{name}': {path} has {len(unknown)} weights that MiniGPT-v2 has not "
-                f"({some(unknown)}); delete the folder and make it again."
+                f"({first_names(unknown)}); delete the folder and make it again."
             )
     model.tie_weights()
     missing = [key for key, value in model.named_parameters() if value.is_meta]
     if missing:
         raise InputError(
             f"model '{name}': {folder} lacks {len(missing)} weights of MiniGPT-v2 "
-            f"({some(missing)}); delete the folder and make it again."
+            f"({first_names(missing)}); delete the folder and make it again."
         )
     return model.eval()
 
@@ -264,8 +264,3 @@ def empty_minigpt_v2(config: MiniGPTv2Config, tokenizer: Any, name: str) -> Mini
     """A model whose parameters have shapes and take up no memory yet."""
     with init_empty_weights():
         return MiniGPTv2(config, tokenizer, name)
-
-
-def some(keys: list[str]) -> str:
-    """The first few of a list of names, for a message."""
-    return ", ".join(keys[:NAMED]) + (", …" if len(keys) > NAMED else "")

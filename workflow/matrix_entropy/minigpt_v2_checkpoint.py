@@ -40,11 +40,11 @@ from transformers import AutoConfig, Blip2VisionConfig, LlamaConfig, LlamaForCau
 from matrix_entropy.errors import InputError
 from matrix_entropy.eva_vit import vision_weights
 from matrix_entropy.files import sha256, weights_sha256
+from matrix_entropy.loaded_weights import REPORTING, check_weights
 from matrix_entropy.minigpt_v2 import (
     ARCHITECTURE,
     MiniGPTv2Config,
     empty_minigpt_v2,
-    some,
     write_minigpt_v2,
 )
 from matrix_entropy.models import load_tokenizer
@@ -177,18 +177,13 @@ def _language_weights(folder: Path) -> dict[str, Tensor]:
             dtype="auto",
             use_safetensors=True,
             local_files_only=True,
-            output_loading_info=True,
+            **REPORTING,
         )
     except (ValueError, OSError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise InputError(f"the language model in {folder} cannot be loaded: {first_line}") from None
     model, report = loaded
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise InputError(
-            f"{folder} lacks {len(missing)} weights of the language model ({some(missing)}); "
-            "download it again."
-        )
+    check_weights(f"the language model in {folder}", model, report)
     return {f"language_model.{key}": value for key, value in model.state_dict().items()}
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.utils import get_balanced_memory
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -30,6 +31,7 @@ from matrix_entropy.fresh_weights import fresh_model
 from matrix_entropy.hub import snapshot
 from matrix_entropy.hub_hashes import measure
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
+from matrix_entropy.loaded_weights import REPORTING, check_weights, first_names
 from matrix_entropy.placement import is_spread
 
 # Jobs have bars of their own.
@@ -133,13 +135,14 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
         )
     _refuse_adapter(name, folder)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype="auto",
             use_safetensors=False,
             weights_only=True,
             local_files_only=True,
             trust_remote_code=False,
+            **REPORTING,
         )
     except Exception as error:  # whatever the reader found, the weights are not usable
         first_line = str(error).strip().splitlines()[0]
@@ -147,8 +150,12 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
             f"model '{name}': its pickled weights in {folder} cannot be read without running code "
             f"({first_line})."
         ) from None
+    model, report = loaded
+    check_weights(f"model '{name}'", model, report, model.get_decoder())
+    # An output matrix that the pickle lacks is missing from the copy as well.
+    weights = {k: w for k, w in model.state_dict().items() if k not in report["missing_keys"]}
     with writing_folder(converted) as part:
-        model.save_pretrained(part)
+        model.save_pretrained(part, state_dict=weights)
         load_tokenizer({"model": name, "folder": str(folder)}).save_pretrained(part)
 
 
@@ -176,6 +183,7 @@ def load_model(
     width: int,
     dtype: str,
     device_map: str | dict[str, torch.device] | None = None,
+    with_head: bool = True,
 ) -> nn.Module:
     """The model that a record describes, in evaluation mode, of the stated dtype.
 
@@ -197,14 +205,17 @@ def load_model(
         the checkpoint's own.
     device_map : str or dict, optional
         ``auto`` spreads the model over the devices, ``{"": device}`` puts it onto one with no copy
-        copy on the CPU (but for what is made here); None leaves it on the CPU, for the caller to
-        move.
+        on the CPU (but for what is made here); None leaves it on the CPU, for the caller to move.
+    with_head : bool
+        Whether the output matrix is used. Without, its weights may be missing from the files; it
+        is then random.
 
     Raises
     ------
     InputError
-        If a folder is gone, the model needs remote code, layers or width differ, or the adapter
-        does not fit the model.
+        If a folder is gone, the model needs remote code, layers or width differ, its files lack
+        weights or have others (`matrix_entropy.loaded_weights`), or the adapter does not fit the
+        model.
     """
     name = record["model"]
     config = from_folder(AutoConfig, record)
@@ -214,13 +225,16 @@ def load_model(
         start = record.get("initializer_range")
         model = fresh_model(name, config, record["untrained_seed"], getattr(torch, dtype), start)
     else:
-        model = from_folder(
+        model, report = from_folder(
             AutoModelForCausalLM,
             record,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
+            **REPORTING,
             **({} if device_map is None or made_here else {"device_map": device_map}),
         )
+        used = None if with_head else model.get_decoder()
+        check_weights(f"model '{name}'", model, report, used)
     if "adapter" in record:
         model = _with_adapter(model, record)
     if device_map == "auto" and made_here:
@@ -249,7 +263,10 @@ def check_sizes(called: str, config: Any, layers: int, width: int) -> None:
 
 
 def load_placed(
-    record: dict[str, Any], options: dict[str, Any], device: torch.device
+    record: dict[str, Any],
+    options: dict[str, Any],
+    device: torch.device,
+    with_head: bool = True,
 ) -> tuple[nn.Module, torch.device]:
     """A model where it is to run, and the device that its inputs go to.
 
@@ -273,6 +290,7 @@ def load_placed(
         options["width"],
         options["dtype"],
         "auto" if spread else onto,
+        with_head,
     )
     if spread:
         return model, next(model.parameters()).device
@@ -281,7 +299,8 @@ def load_placed(
 
 def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedModel:
     """The model with ``W + (alpha / rank) B A`` in place of every weight that LoRA adapted."""
-    from peft import PeftModel  # a second that other models need not pay
+    # A second that other models need not pay.
+    from peft import PeftModel, get_peft_model_state_dict
 
     name, folder = record["model"], Path(record["adapter"])
     if not (folder / "adapter_model.safetensors").is_file():
@@ -289,19 +308,36 @@ def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedM
             f"model '{name}': there is no adapter in {folder} any more; delete "
             f"results/models/{name}.json and run again."
         )
-    if sha256(folder / "adapter_model.safetensors") != record["adapter_sha256"]:
-        raise InputError(
-            f"model '{name}': the adapter in {folder} is not the one that was trained (its SHA-256 "
-            f"differs from the record's); delete results/models/{name}.json and run again."
-        )
+    for file, key in (
+        ("adapter_model.safetensors", "adapter_sha256"),
+        ("adapter_config.json", "adapter_config_sha256"),  # older records have none
+    ):
+        if key in record and sha256(folder / file) != record[key]:
+            raise InputError(
+                f"model '{name}': the adapter in {folder} is not the one that was trained (the "
+                f"SHA-256 of {file} differs from the record's); delete results/models/{name}.json "
+                "and run again."
+            )
     try:
-        return PeftModel.from_pretrained(model, folder).merge_and_unload()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # said below
+            adapted = PeftModel.from_pretrained(model, folder)
+        with safe_open(folder / "adapter_model.safetensors", framework="numpy") as stored:
+            found = set(stored.keys())
     except (ValueError, RuntimeError, OSError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise InputError(
             f"model '{name}': the adapter in {folder} cannot be put onto {record['id']}: "
             f"{first_line}"
         ) from None
+    wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
+    if wanted != found:
+        raise InputError(
+            f"model '{name}': the weights in {folder} are not those that its adapter_config.json "
+            f"asks for ({first_names(sorted(wanted ^ found))}); delete results/models/{name}.json "
+            "and run again."
+        )
+    return adapted.merge_and_unload()
 
 
 def spread(model: Any, whole: list[str]) -> Any:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.minigpt_v2 import some
+from matrix_entropy.loaded_weights import first_names
 
 
 def read_pickle(path: Path, part: str | None = None) -> dict[str, Tensor]:
@@ -56,10 +56,10 @@ def compare_keys(path: Path, found: Sequence[str], expected: Sequence[str]) -> N
     if missing:
         raise InputError(
             f"{path} lacks {len(missing)} of the {len(expected)} weights that are read from it "
-            f"({some(missing)}); is it the authors' file, and whole?"
+            f"({first_names(missing)}); is it the authors' file, and whole?"
         )
     if unknown:
         raise InputError(
             f"{path} has {len(unknown)} weights that this conversion does not know "
-            f"({some(unknown)}), so the model would not be the authors'; is it their file?"
+            f"({first_names(unknown)}), so the model would not be the authors'; is it their file?"
         )

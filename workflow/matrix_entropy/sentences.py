@@ -75,7 +75,7 @@ def read_sentences(
                 "without a `prefix:` in its `variants:`."
             )
     model: Any
-    model, device = load_placed(record, model_options, device)
+    model, device = load_placed(record, model_options, device, with_head=False)
     model.set_attn_implementation("eager")
     tokenizer = load_tokenizer(record)
     window = context_window(model.config)
