@@ -25,7 +25,11 @@ TARGETS = [f"{FIGURE}.pdf", f"{TABLE}.csv"]
 
 def configuration() -> dict:
     model = {"path": "model", "layers": 3, "width": 48, "parameters": 1.0e5}
-    dataset = {"path": "texts.jsonl", "shards": 2, "controls": ["without_first_row"]}
+    dataset = {
+        "path": "texts.jsonl",
+        "shards": 2,
+        "controls": ["without_first_row", "without_long_rows"],
+    }
     return {
         "models": {"mine": model},
         "datasets": {"texts": dataset},

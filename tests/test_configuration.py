@@ -630,7 +630,12 @@ def test_nothing_given(path):
         ("datasets.my_texts.groups.good", 3, 3, "text"),
         ("datasets.my_texts.panels.Long", "good", "good", "list"),
         ("datasets.my_texts.panels.Long", [1], 1, "text"),
-        ("datasets.my_texts.controls", ["x"], "x", "without_first_row, equal_length"),
+        (
+            "datasets.my_texts.controls",
+            ["x"],
+            "x",
+            "without_first_row, equal_length, without_long_rows, equal_length_without_long_rows",
+        ),
         ("datasets.written.generate.groups.good", "dull", "dull", "mapping"),
         ("datasets.written.generate.groups.good", {"quality": 5}, 5, "text"),
         ("datasets.written.generate.subjects", [5], 5, "text"),
@@ -1142,6 +1147,13 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.my_texts.shards": 2},
         ["'datasets.my_texts'", "`shards:`", "`equal_length`", "`controls: []`"],
     ),
+    "shards of texts cut to equal length and then without long rows": (
+        {
+            "datasets.my_texts.shards": 2,
+            "datasets.my_texts.controls": ["equal_length_without_long_rows"],
+        },
+        ["'datasets.my_texts'", "`equal_length_without_long_rows`", "`controls: []`"],
+    ),
     "lengths beyond the cut": (
         {"datasets.long.max_tokens": 511},
         ["'datasets.long'", "`lengths:` 512", "`max_tokens: 511`"],
@@ -1511,7 +1523,10 @@ def test_braces_in_a_path_are_refused(entry):
         | {"models.pythia_1b.extract": [0, "final"]},
         {"tables.picks.token_selection.attention_block": 6},
         {"datasets.spoken.sentences": {"contexts": {"one": "A text."}}},
-        {"datasets.my_texts.shards": 4, "datasets.my_texts.controls": ["without_first_row"]},
+        {
+            "datasets.my_texts.shards": 4,
+            "datasets.my_texts.controls": ["without_first_row", "without_long_rows"],
+        },
     ],
     ids=lambda values: ", ".join(values),
 )

@@ -98,6 +98,24 @@ def test_every_part_is_labelled(figure: Figure) -> None:
     assert figure.axes[2].get_xlabel()
 
 
+def test_controls_for_long_rows_are_drawn_where_they_were_measured(metrics: pd.DataFrame) -> None:
+    names = ["without_long_rows", "equal_length_without_long_rows"]
+    measured = metrics.assign(
+        **{
+            f"matrix_entropy_normalised_{name}": metrics["matrix_entropy_normalised"] + number
+            for number, name in enumerate(names, start=1)
+        }
+    )
+    curves = layer_curves(measured, PANELS)
+    figure = draw_layers(curves, "A title", "A subtitle")
+    words = [text.get_text() for text in figure.axes[2].get_legend().get_texts()]
+    assert words[2:] == ["long rows left out", "equal length, long rows left out"]
+    good = curves[curves["group"] == "good long"]
+    for line, name in zip(figure.axes[2].lines[2:4], names, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), good[f"normalised_{name}_mean"])
+    plt.close(figure)
+
+
 def test_a_bound_far_above_is_said_to_be_off_scale(figure: Figure) -> None:
     assert "9.50 / 9.50, off scale" in figure.axes[0].get_legend().get_texts()[2].get_text()
 

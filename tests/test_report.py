@@ -138,6 +138,16 @@ def test_titles_of_a_users_own_are_no_markup() -> None:
     assert "of a*b* |c| `d`_ \\ (2 blocks of width d = 8), on texts_: the mean" in said
     assert "are the same means with all texts of a panel cut to one length: what" in said
     assert "first token" not in said
+    config["datasets"]["texts_"]["controls"] = [
+        "without_first_row",
+        "without_long_rows",
+        "equal_length_without_long_rows",
+    ]
+    _, read = rendered("layers", config, figure="mine")
+    assert (
+        "without the row of the first token, without rows of more than ten times the median norm "
+        "of their text and with texts cut to one length and then without such rows: what"
+    ) in words(read)
 
 
 def test_groups_and_origins_of_a_users_own_texts_are_named() -> None:

@@ -30,7 +30,14 @@ LENGTHS = [1, 2, 30, 25, 40, 90]
 GROUPS = ["good", "bad", "good", "bad", "good", "bad"]
 LAYERS = [0, 1, 2, "final"]
 WIDTH = 48
-CONTROLS = ["without_first_row", "equal_length"]
+CONTROLS = [
+    "without_first_row",
+    "equal_length",
+    "without_long_rows",
+    "equal_length_without_long_rows",
+]
+# Rows that are made long, by layer and text; the last one lies behind what equal length keeps.
+LONG_ROWS = {(1, 2): [0], (1, 3): [0, 1], (2, 5): [7, 40]}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     offsets = np.cumsum([0, *LENGTHS])
     for layer in LAYERS:
         states = random.standard_normal((offsets[-1], WIDTH)).astype(np.float32)
+        for (at, text), rows in LONG_ROWS.items():
+            if at == layer:
+                states[offsets[text] + np.array(rows)] *= 40
         np.save(folder / f"layer_{layer}.npy", states)
     token_losses = random.random(offsets[-1]).astype(np.float32)
     token_losses[offsets[:-1]] = np.nan
@@ -74,7 +84,13 @@ def test_every_spectrum_is_that_of_its_rows(folder: Path, spectra: Spectra) -> N
     for at, layer in enumerate(LAYERS):
         for text, length in enumerate(LENGTHS):
             rows = rows_of(folder, layer, text)
-            views = [rows, rows[1:], rows[: shared if length >= shared else 0]]
+            equal = rows[: shared if length >= shared else 0]
+            made_long = LONG_ROWS.get((layer, text), [])
+            ordinary = [
+                np.delete(part, [row for row in made_long if row < len(part)], axis=0)
+                for part in (rows, equal)
+            ]
+            views = [rows, rows[1:], equal, *ordinary]
             for view, expected in enumerate(views):
                 eigenvalues, count = spectrum(expected)
                 np.testing.assert_array_equal(spectra.of(view, at, text), eigenvalues)

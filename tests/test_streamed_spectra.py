@@ -26,7 +26,13 @@ from matrix_entropy.streamed_spectra import stream_spectra
 from short_texts import OPTIONS, short_texts
 
 LAYERS = [0, 1, 2, 3, "final"]
-CONTROLS, CUTS = ["without_first_row", "equal_length"], [4, 30]
+CONTROLS = [
+    "without_first_row",
+    "equal_length",
+    "without_long_rows",
+    "equal_length_without_long_rows",
+]
+CUTS = [4, 30]
 # From a single token to more tokens than the model is wide, where the covariance is smaller.
 TEXTS = short_texts(9, 5)
 
@@ -37,8 +43,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """A random model in a folder, as its record."""
+    """A random model in a folder, as its record; the row in front of every text is a long one."""
     model = getattr(random_models, name)(vocabulary=len(tokenizer), context=256)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer.bos_token_id] *= 200
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
@@ -98,6 +106,9 @@ def test_streaming_changes_no_bit(
     assert_same(found, expected, tolerance=0)
     assert expected.counts.max() == 48, "a text with more tokens than the model is wide"
     assert (expected.counts[-1] == 0).any(), "a text too short for its view"
+    left_out = expected.rows[0] - expected.rows[expected.views.index("without_long_rows")]
+    assert left_out[:-1, -1].tolist() == [1] * 4, "the long row, from the embeddings on"
+    assert left_out[-1].max() == 0, "no row is long behind the last norm"
     assert not list(tmp_path.glob(".*")), "nothing beside the file"
 
 
@@ -134,6 +145,22 @@ def test_matrices_on_the_device_have_the_same_spectrum(shape: tuple[int, int]) -
     expected, expected_rows = spectrum(states)
     assert rows == expected_rows
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
+
+
+# With two long rows, 41 and 42 rows are no more than the width, or just less than it.
+@pytest.mark.parametrize("rows", [0, 1, 2, 7, 40, 41, 42, 43, 90])
+@pytest.mark.parametrize("long", [[], [0], [0, 1], [3, 5]])
+def test_long_rows_are_left_out_on_the_device_as_on_the_host(rows: int, long: list[int]) -> None:
+    states = np.random.default_rng(rows).normal(size=(rows, 40)).astype(np.float32)
+    long = [row for row in long if 2 * row + 2 < rows]
+    states[long] *= 300
+    matrix, valid = normalised_matrix(torch.from_numpy(states), 2.0**-23, True)
+    values, counted = spectrum_of(matrix.numpy(), valid.numpy())
+    expected, expected_rows = spectrum(states, without_long=True)
+    assert counted == expected_rows == (rows - len(long) if rows > 1 else 0)
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
+    by_hand, _ = spectrum(np.delete(states, long, axis=0))
+    np.testing.assert_array_equal(expected, by_hand)
 
 
 @pytest.mark.parametrize("extra", [{}, {"threads": 4}, {"on_device": True}])

@@ -62,11 +62,12 @@ def dataset_contradictions(
             )
     if dataset["window_perplexity"] and not dataset["token_losses"]:
         yield where, "wants `window_perplexity:` without `token_losses:`; set `token_losses: true`."
-    if dataset["shards"] > 1 and "equal_length" in dataset["controls"]:
+    equal = [control for control in dataset["controls"] if control.startswith("equal_length")]
+    if dataset["shards"] > 1 and equal:
         yield (
             where,
-            "has `shards:` and the control `equal_length`, which compares all texts of a panel; "
-            "set `controls: [without_first_row]`, or `controls: []`.",
+            f"has `shards:` and the control `{equal[0]}`, which compares all texts of a panel; set "
+            "`controls: [without_first_row, without_long_rows]`, or `controls: []`.",
         )
     longest = max(dataset.get("lengths", [0]))
     if longest > dataset.get("max_tokens", longest):

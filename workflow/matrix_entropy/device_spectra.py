@@ -11,28 +11,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matrix_entropy.long_rows import LONG
 from matrix_entropy.spectra import eigenvalues_of, tolerance
 
 
-def normalised_matrix(states: torch.Tensor, precision: float) -> tuple[torch.Tensor, torch.Tensor]:
+def normalised_matrix(
+    states: torch.Tensor, precision: float, without_long: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The smaller of Gram matrix and covariance of the centred rows of unit norm, in float64.
 
     Parameters
     ----------
     states : tensor of shape (tokens, width)
         On any device that computes in float64.
-    precision : float
-        Machine epsilon of the type in which the model computed them.
+    precision, without_long
+        As `matrix_entropy.spectra.spectrum` has them.
 
     Returns
     -------
     matrix : tensor of shape (n, n), n = min(tokens, width)
-        Not divided by the number of rows. Rows without a direction are zero in it.
+        Not divided by the number of rows. Rows that are not counted are zero in it.
     valid : tensor of shape (tokens,)
-        Which rows have a direction (see `matrix_entropy.spectra.spectrum`).
+        Which rows are counted: those that have a direction and are not left out.
     """
     centred = states.double()
-    mean = centred.mean(dim=0)
+    # Long rows are weighed with zero: to take them away, one had to wait for their number.
+    kept = _long_rows(centred).logical_not() if without_long else None
+    mean = centred.mean(dim=0) if kept is None else kept.double() @ centred / kept.sum()
     centred = centred - mean
     gram_side = centred.shape[0] <= centred.shape[1]
     if gram_side:
@@ -44,11 +49,23 @@ def normalised_matrix(states: torch.Tensor, precision: float) -> tuple[torch.Ten
     squared_rows = squared_norms + 2.0 * (centred @ mean) + squared_mean
     scale = squared_rows.clamp(min=0).sqrt() + squared_mean.sqrt()
     valid = squared_norms.sqrt() > tolerance(precision) * scale
+    if kept is not None:
+        valid &= kept
     inverse_norms = torch.where(valid, squared_norms.rsqrt(), 0.0)
     if gram_side:
         return matrix * inverse_norms[:, None] * inverse_norms, valid
     unit = centred * inverse_norms[:, None]
     return unit.T @ unit, valid
+
+
+def _long_rows(states: torch.Tensor) -> torch.Tensor:
+    """As `matrix_entropy.long_rows.long_rows`, of states in float64."""
+    norms = states.square().sum(dim=1).sqrt()
+    if not len(norms):
+        return norms > 0
+    in_order = norms.sort().values
+    median = (in_order[(len(norms) - 1) // 2] + in_order[len(norms) // 2]) / 2
+    return (norms > LONG * median) & (median > 0)
 
 
 def spectrum_of(
@@ -73,4 +90,4 @@ def spectrum_of(
         return np.empty(0), rows
     if len(matrix) == len(valid) and rows < len(valid):
         matrix = matrix[np.ix_(valid, valid)]
-    return eigenvalues_of(matrix), rows
+    return eigenvalues_of(matrix)[-rows:], rows

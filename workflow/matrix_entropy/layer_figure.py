@@ -2,7 +2,7 @@
 
 Main panels: mean ± standard deviation (ddof 0) of ``H / log d`` over the texts of a group, per
 block, as published, with the largest value that texts of these lengths can have. Beside or below:
-the same means under two controls, since length and the first token move them most.
+the same means under the controls that were measured, since length and long rows move them most.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ BOUND = "entropy_bound_normalised"
 CONTROLS = {
     f"{VALUE}_without_first_row": ("first row left out", (0, (4, 1.5)), "x"),
     f"{VALUE}_equal_length": ("texts cut to equal length", (0, (1, 1.2)), "+"),
+    f"{VALUE}_without_long_rows": ("long rows left out", (0, (5, 1.2, 1, 1.2)), "1"),
+    f"{VALUE}_equal_length_without_long_rows": (
+        "equal length, long rows left out",
+        (0, (3, 1, 1, 1, 1, 1)),
+        "2",
+    ),
 }
 PUBLISHED_DASHES = ("-", (0, (4, 1.5)))  # of the first and the second group of a panel
 

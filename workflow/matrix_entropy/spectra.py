@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from matrix_entropy.long_rows import long_rows
+
 Float64 = NDArray[np.float64]
 
 # Rounding leaves a row that equals the mean with a norm of a few units in the last place of what
@@ -21,7 +23,9 @@ ROUNDING_UNITS, HALF_PRECISION_UNITS = 8, 0.5
 HALF_PRECISION = 2.0**-11  # no type of 32 bits is as coarse
 
 
-def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tuple[Float64, int]:
+def spectrum(
+    states: NDArray[np.floating], precision: float | None = None, without_long: bool = False
+) -> tuple[Float64, int]:
     """Eigenvalues of the normalised covariance of one text's hidden states.
 
     Rows whose distance from the token mean is only rounding error
@@ -34,6 +38,8 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
     precision : float, optional
         Machine epsilon of the type in which the model computed the states, where that is coarser
         than the array's own (bfloat16 states stored as float32). Default: the array's epsilon.
+    without_long : bool
+        Leave out rows that are long (`matrix_entropy.long_rows`) before the mean is taken.
 
     Returns
     -------
@@ -56,6 +62,8 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
     if states.ndim != 2:
         raise ValueError(f"states must have shape (tokens, width), not {states.shape}")
     precision = float(np.finfo(states.dtype).eps) if precision is None else precision
+    if without_long:
+        states = states[~long_rows(states)]
     gram_side = states.shape[0] <= states.shape[1]
 
     centred = states.astype(np.float64, order="C")
@@ -86,7 +94,8 @@ def spectrum(states: NDArray[np.floating], precision: float | None = None) -> tu
         unit = centred if rows == len(valid) else centred[valid]
         unit *= inverse_norms[:, None]
         matrix = unit.T @ unit
-    return eigenvalues_of(matrix), rows
+    # So many rows have no more; of a covariance, the rest is rounding.
+    return eigenvalues_of(matrix)[-rows:], rows
 
 
 def eigenvalues_of(matrix: Float64) -> Float64:

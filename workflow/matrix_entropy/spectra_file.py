@@ -1,9 +1,11 @@
 """The spectra of a data set: every text, every layer, in one small file that is kept for good.
 
 Beside the spectra of all rows stand those of the controls, from the same hidden states:
-``without_first_row`` drops the first token's row (often an attention sink), ``equal_length`` cuts
-all texts that are compared with each other to the same number of rows, which for a causal model is
-the same as cutting the texts. In the same way ``first_{n}`` keeps the first n rows of every text.
+``without_first_row`` drops the first token's row (often an attention sink), ``without_long_rows``
+every row that is far longer than the others (`matrix_entropy.long_rows`), wherever it stands.
+``equal_length`` cuts all texts that are compared with each other to the same number of rows, which
+for a causal model is the same as cutting the texts; ``equal_length_without_long_rows`` then drops
+the long rows of what is left. ``first_{n}`` keeps the first n rows of every text.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,21 +128,28 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
     )
 
 
-def kept_rows(
+class View(NamedTuple):
+    """Which rows of every text are counted: those of a slice, with long ones or without."""
+
+    kept: list[slice]
+    without_long: bool = False
+
+
+def views_of(
     groups: Sequence[str] | NDArray[np.str_],
     lengths: NDArray[np.int64],
     controls: Sequence[str],
     panels: dict[str, list[str]] | None,
     cuts: Sequence[int] = (),
-) -> dict[str, list[slice]]:
-    """The rows of every text that each view counts: all, those of the controls, the first so many.
+) -> dict[str, View]:
+    """What each view counts of every text: all rows, those of the controls, the first so many.
 
     Parameters
     ----------
     groups, lengths
         Of every text.
     controls : sequence of str
-        ``without_first_row`` and ``equal_length``.
+        Names of views, as above.
     panels : dict of str to list of str, optional
         Groups compared with each other; None compares all.
     cuts : sequence of int
@@ -148,15 +157,18 @@ def kept_rows(
     """
     if panels is None:
         panels = {"": sorted(set(groups))}
-    equal = equal_lengths(groups, lengths, panels)
-    kept = {
-        ALL_ROWS: [slice(0, int(length)) for length in lengths],
-        "without_first_row": [slice(1, int(length)) for length in lengths],
-        "equal_length": [slice(0, int(length)) for length in equal],
+    whole = [slice(0, int(length)) for length in lengths]
+    equal = [slice(0, int(length)) for length in equal_lengths(groups, lengths, panels)]
+    known = {
+        ALL_ROWS: View(whole),
+        "without_first_row": View([slice(1, int(length)) for length in lengths]),
+        "equal_length": View(equal),
+        "without_long_rows": View(whole, without_long=True),
+        "equal_length_without_long_rows": View(equal, without_long=True),
     }
-    views = {view: kept[view] for view in (ALL_ROWS, *controls)}
+    views = {name: known[name] for name in (ALL_ROWS, *controls)}
     for cut in cuts:
-        views[f"{FIRST}{cut}"] = [slice(0, cut if length >= cut else 0) for length in lengths]
+        views[f"{FIRST}{cut}"] = View([slice(0, cut if n >= cut else 0) for n in lengths])
     return views
 
 
@@ -210,7 +222,7 @@ def compute_spectra(
     layers : sequence
         Layers to read.
     controls, panels, cuts
-        See `kept_rows`.
+        See `views_of`.
     threads : int
         Texts worked on at a time, each by one thread: small matrices gain nothing from more.
 
@@ -221,7 +233,7 @@ def compute_spectra(
     """
     provenance, tokens = open_folder(folder)
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
-    views = kept_rows(tokens["groups"], lengths, controls, panels, cuts)
+    views = views_of(tokens["groups"], lengths, controls, panels, cuts)
     precision = EPSILON[provenance["options"]["dtype"]]
     found: list[list[Found]] = []
     width = 0
@@ -232,7 +244,10 @@ def compute_spectra(
 
             def of_text(text: int, states: NDArray[np.floating] = states) -> Found:
                 whole = states[offsets[text] : offsets[text + 1]]
-                return [spectrum(whole[kept[text]], precision) for kept in views.values()]
+                return [
+                    spectrum(whole[view.kept[text]], precision, view.without_long)
+                    for view in views.values()
+                ]
 
             found.append(list(pool.map(of_text, range(len(lengths)))))
     return assembled(found, list(views), layers, width, tokens, provenance)

@@ -24,7 +24,7 @@ from matrix_entropy.extraction import cleared, extract, not_finite
 from matrix_entropy.files import part_of_folder
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.spectra import spectrum
-from matrix_entropy.spectra_file import EPSILON, Found, assembled, kept_rows
+from matrix_entropy.spectra_file import EPSILON, Found, View, assembled, views_of
 from matrix_entropy.tokens import Tokens
 
 # What waits for a thread on the host; beyond that the forward pass's own thread finds the spectra.
@@ -56,7 +56,7 @@ class ToSpectra:
     precision : float
         Machine epsilon of the type in which the model computes.
     views_of : callable
-        From groups and lengths of the texts to the rows that each view counts.
+        From groups and lengths of the texts to what each view counts.
     model_name : str
         For messages.
     threads : int
@@ -70,7 +70,7 @@ class ToSpectra:
         part: Path,
         layers: Sequence[Layer],
         precision: float,
-        views_of: Callable[[Sequence[str], np.ndarray], dict[str, list[slice]]],
+        views_of: Callable[[Sequence[str], np.ndarray], dict[str, View]],
         model_name: str,
         threads: int = 1,
         on_device: bool | None = None,
@@ -103,10 +103,10 @@ class ToSpectra:
         if self.failure is not None:
             raise self.failure
         self.width = rows.shape[1]
-        parts = [rows[kept[text]] for kept in self.views.values()]
+        parts = [(rows[view.kept[text]], view.without_long) for view in self.views.values()]
         find: Callable[[], Found]
         if self.on_device:
-            made = [normalised_matrix(part, self.precision) for part in parts]
+            made = [normalised_matrix(part, self.precision, without) for part, without in parts]
             size = sum(matrix.nbytes for matrix, _ in made)
             find = functools.partial(_from_matrices, *_to_host(made))
         else:
@@ -180,8 +180,8 @@ def _pinned(like: torch.Tensor) -> torch.Tensor:
     return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
 
 
-def _from_rows(parts: Sequence[torch.Tensor], precision: float) -> Found:
-    return [spectrum(part.numpy(), precision) for part in parts]
+def _from_rows(parts: Sequence[tuple[torch.Tensor, bool]], precision: float) -> Found:
+    return [spectrum(part.numpy(), precision, without_long) for part, without_long in parts]
 
 
 def _from_matrices(made: Matrices, copied: torch.cuda.Event | None) -> Found:
@@ -231,7 +231,7 @@ def stream_spectra(
     """Write the file of spectra that hidden states on disk would have given, without these.
 
     ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
-    `matrix_entropy.spectra_file.kept_rows`), ``threads`` are those of this process, ``on_device``
+    `matrix_entropy.spectra_file.views_of`), ``threads`` are those of this process, ``on_device``
     is for `ToSpectra`. For the other parameters, and for running in several processes, see
     `matrix_entropy.extraction.extract`.
 
@@ -245,7 +245,7 @@ def stream_spectra(
         part,
         layers,
         EPSILON[model_options["dtype"]],
-        lambda groups, lengths: kept_rows(
+        lambda groups, lengths: views_of(
             groups,
             lengths,
             dataset_options.get("controls", []),
