@@ -88,6 +88,7 @@ datasets:
     sentences:
       contexts: {none: "", king: He is the king of}
       words: [Cuba., Spain., Chad., Mali., Peru., Iran., Iraq., Oman.]
+  manual: {python_documentation: {shortest: 200, longest: 900}, sample: {first: 40}}
   drawn_pictures: {generate: {grammar: llava_instruct, count: 100}, record: llava_instruct}
   photographs:
     hub: liuhaotian/LLaVA-Instruct-150K
@@ -160,6 +161,7 @@ PLACES = {
         "variants": "datasets.varied",
         "shards": "datasets.pair",
         "sentences": "datasets.spoken",
+        "python_documentation": "datasets.manual",
         **dict.fromkeys(["images", "missing_images", "fetch_from"], "datasets.captions"),
         "instruction_seed": "datasets.captions",
     },
@@ -174,6 +176,7 @@ PLACES = {
         "prefix": "datasets.prompted.variants.changes.prompt",
     },
     "sentences": {"": "datasets.spoken.sentences"},
+    "python_documentation": {"": "datasets.manual.python_documentation"},
     "figure": {
         "": "figures.my_figure",
         "models": "figures.sizes",
@@ -1002,6 +1005,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"models.my_model.convert_weights": True},
         ["'models.my_model'", "`convert_weights:`", "`hub:`", "remove it"],
     ),
+    "paragraphs of no length": (
+        {"datasets.manual.python_documentation": {"shortest": 500, "longest": 400}},
+        ["'datasets.manual.python_documentation'", "`shortest: 500`", "`longest: 400`", "lower"],
+    ),
     "start of the weights of a stand-in": (
         {"models.gpt2_large.initializer_range": 0.04},
         ["'models.gpt2_large'", "`initializer_range:`", "`hub:` or `path:`", "remove it"],
@@ -1545,6 +1552,7 @@ def test_keys_in_vain_are_checked_for_at_every_source():
         "variants": {"of": "first_texts", "changes": {"a": {}}},
     }
     mine |= {"generate": {"grammar": "stories", "count": 1}, "sentences": {"contexts": {"a": "b"}}}
+    mine |= {"python_documentation": {}}
     needed = {"url": {"sha256": "0" * 64}, "hub": {"split": "train"}}
     assert set(mine) == set(sources)
     refused = set()
@@ -1555,7 +1563,7 @@ def test_keys_in_vain_are_checked_for_at_every_source():
         except InputError as error:
             assert "`skip_empty:`" in str(error)  # noqa: PT017 (some pass)
             refused.add(source)
-    assert refused == {"union", "variants", "sentences"}
+    assert refused == {"union", "variants", "sentences", "python_documentation"}
 
 
 @pytest.mark.parametrize("seed", range(200))

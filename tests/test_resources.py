@@ -15,8 +15,12 @@ import yaml
 
 from commands import snakemake
 
-# The default target leaves these out; the last one is drawn of texts that a model writes.
-TARGETS = ("all", "archive", "figures/layers_gpt2_small_child_written.pdf")
+# The default target leaves these out; the third is drawn of texts that a model writes, the last is
+# of a data set that no scale has.
+TARGETS = (
+    *("all", "archive", "figures/layers_gpt2_small_child_written.pdf"),
+    "results/prompts/manual.jsonl",
+)
 STATED = ("threads", "mem_mb", "runtime", "gpu")
 
 
@@ -40,6 +44,9 @@ def plans(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dic
         text = (root / scale / "config.yaml").read_text()
         if scale == "miniature":  # the other rule for spectra
             text = text.replace("hidden_states: temp", "hidden_states: stream")
+        else:
+            manual = "datasets:\n  manual: {python_documentation: {}}\n"
+            text = text.replace("datasets:\n", manual, 1)
         (folder / "config.yaml").write_text(text)
         found[scale] = planned_jobs(root, folder, *targets)
     return found

@@ -49,6 +49,13 @@ def dataset_contradictions(
         )
     if "sample" in dataset and len({"first", "size"} & set(dataset["sample"])) != 1:
         yield where, "needs in `sample:` either `first:` or `size:`."
+    asked = dataset.get("python_documentation", {"shortest": 0, "longest": 0})
+    if asked["shortest"] > asked["longest"]:
+        yield (
+            f"'datasets.{name}.python_documentation'",
+            f"has `shortest: {asked['shortest']}`, more than its `longest: {asked['longest']}`; "
+            "lower the one or raise the other.",
+        )
     yield from _group_names(where, dataset)
     if "generate" in dataset:
         yield from _generated(name, dataset["generate"], config["models"], root)

@@ -159,7 +159,7 @@ def source_table(origins: dict[str, Entry], datasets: dict[str, Entry]) -> pd.Da
                 "source": made_here if "grammar" in generate else origin["source"],
                 "in place of": entry.get("substitute_for", ""),
                 "revision": origin.get("revision", ""),
-                "licence": entry.get("licence", ""),
+                "licence": entry.get("licence") or origin.get("licence", ""),
                 "rows": origin.get("records", origin["texts"]),
                 "texts": origin["texts"],
                 "hash": origin.get("commit") or origin.get("sha256", ""),

@@ -19,6 +19,7 @@ import yaml
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from matrix_entropy.python_documentation import read_python_documentation
 from matrix_entropy.shared_checks import has_images
 from matrix_entropy.texts import read_dataset
 from matrix_entropy.written_sentences import written_sentences
@@ -144,6 +145,8 @@ def _of_its_own(name: str, dataset: Entry) -> tuple[Texts, str]:
         sentences = dataset["sentences"]
         written = written_sentences(sentences["contexts"], sentences.get("words", []))
         return _counted(written), COUNTED
+    if "python_documentation" in dataset:
+        return _counted(read_python_documentation(dataset)[0]), COUNTED
     if "model" in dataset.get("generate", {}):
         return _by_model(dataset["generate"]), "at most, as configured"
     source = _file(dataset)

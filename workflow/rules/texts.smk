@@ -150,6 +150,32 @@ rule write_sentences:
         "../scripts/write_sentences.py"
 
 
+rule read_python_documentation:
+    """Paragraphs of the documentation that ships with Python."""
+    input:
+        code=code("read_python_documentation"),
+    output:
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+    log:
+        "results/logs/read_python_documentation/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(DATASETS, "python_documentation"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 10),
+    params:
+        dataset=lambda wildcards: only(
+            DATASETS[wildcards.dataset], "python_documentation", "sample"
+        ),
+    message:
+        "Reading {wildcards.dataset} from the documentation of Python"
+    script:
+        "../scripts/read_python_documentation.py"
+
+
 rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
