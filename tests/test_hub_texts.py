@@ -421,3 +421,27 @@ def test_the_hub_is_asked_without_torch(root: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": str(root / "workflow")}, check=True
     )
+
+
+CSV = b'text,label\n"A fox, a hen.",01\nNA,10\n'
+
+
+@pytest.mark.parametrize("stated", [{"files": ["train.csv"]}, {}], ids=["files", "folder"])
+def test_csv_is_read_as_a_file_of_ones_own(publish, tmp_path, stated):
+    """No name becomes a number, no text a missing one; rows that do not fit are told by line."""
+    publish({"train.csv": CSV})
+    texts = read_hub_dataset(ENTRY | stated | {"group_field": "label"}, "mine")[0]
+    assert [(text["text"], text["group"]) for text in texts] == [
+        ("A fox, a hen.", "01"),
+        ("NA", "10"),
+    ]
+    (tmp_path / "x.csv").write_bytes(CSV)
+    mine = read_dataset({"group_field": "label"}, tmp_path / "x.csv", "x.csv")[0]
+    assert [text["group"] for text in mine] == ["01", "10"]
+
+
+@pytest.mark.parametrize("stated", [{"files": ["train.csv"]}, {}], ids=["files", "folder"])
+def test_csv_with_a_row_too_long(publish, stated):
+    """The sentence names the file and the line."""
+    publish({"train.csv": CSV + b"one, two,01\n"})
+    assert "train.csv: the row of line 4 has 3 fields" in refused(**stated)

@@ -22,7 +22,8 @@ import pytest
 from matrix_entropy import texts as texts_module
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_jsonl
-from matrix_entropy.texts import format_of, read_dataset, select_texts
+from matrix_entropy.text_files import format_of
+from matrix_entropy.texts import read_dataset, select_texts
 
 SCRIPT = Path(__file__).parent.parent / "workflow" / "scripts" / "read_texts.py"
 

@@ -7,7 +7,7 @@ the revision.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,13 +15,16 @@ from typing import Any
 import datasets
 from datasets.data_files import sanitize_patterns
 from datasets.exceptions import DatasetsError
+from datasets.packaged_modules.csv.csv import Csv
 from huggingface_hub import get_cached_repo_tree, metadata_load
 from huggingface_hub.errors import CachedRepoTreeNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.hub import page, snapshot
-from matrix_entropy.texts import FORMATS, format_of, select_texts
+from matrix_entropy.records import Record
+from matrix_entropy.text_files import FORMATS, format_of, records_of
+from matrix_entropy.texts import select_texts
 
 # Jobs have bars of their own.
 datasets.disable_progress_bars()
@@ -42,7 +45,7 @@ def read_hub_dataset(
     folder called as the subset, or all of the data set, out of which `datasets` finds the split.
 
     They are turned into a memory-mapped table in `datasets`' own cache, so that a sample touches
-    only its records. No code of the data set is run.
+    only its records; CSV is read as a file of one's own is. No code of the data set is run.
 
     Parameters
     ----------
@@ -76,9 +79,8 @@ def read_hub_dataset(
         builder, files = BUILDERS.get(file_format, file_format), {split: paths}
     else:
         builder, files = str(_subset_folder(folder, dataset, where)), None
-    splits = _loaded(builder, files, where)
-    _check_split(dataset, splits, where)
-    texts, counts = select_texts(splits[split], dataset, where)
+    records = _records(builder, files, dataset, where)
+    texts, counts = select_texts(records, dataset, where)
     kept = ("split", "subset", "files", "licence")
     origin = {
         "source": dataset["hub"],
@@ -226,15 +228,32 @@ def _subset_folder(folder: Path, dataset: dict[str, Any], where: str) -> Path:
     return subset
 
 
-def _loaded(builder: str, files: dict[str, list[str]] | None, where: str) -> datasets.DatasetDict:
+def _records(
+    builder: str, files: dict[str, list[str]] | None, dataset: dict[str, Any], where: str
+) -> Sequence[Record]:
+    """The records of the split."""
+    split = dataset["split"]
     try:
-        return datasets.load_dataset(builder, data_files=files)
+        found = datasets.load_dataset_builder(builder, data_files=files)
+        if isinstance(found, Csv):
+            # By ours, since pandas makes numbers and missing values of names that look like them.
+            known = found.config.data_files
+            _check_split(dataset, known, where)
+            fields = [dataset.get("field", "text")]
+            return [
+                record
+                for path in known[split]
+                for record in records_of(Path(path), "csv", fields, f"{where}, {Path(path).name}")
+            ]
+        loaded = datasets.load_dataset(builder, data_files=files)
     except (DatasetsError, ValueError, FileNotFoundError) as error:
         first_line = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
             f"{where} cannot be read ({first_line.rstrip('.')}); name the files to read with "
             "`files:`."
         ) from None
+    _check_split(dataset, loaded, where)
+    return loaded[split]
 
 
 def _check_split(dataset: dict[str, Any], splits: Iterable[str], where: str) -> None:

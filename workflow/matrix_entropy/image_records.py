@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import random
@@ -17,6 +16,7 @@ from matrix_entropy.conversations import Turn, joined, string_of, turns_of
 from matrix_entropy.downloads import check_hash
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
+from matrix_entropy.json_text import parsed_json
 from matrix_entropy.records import Record
 from matrix_entropy.texts import select_texts
 
@@ -203,12 +203,7 @@ def rotated(image: Image.Image) -> Image.Image:
 
 def _records(records_file: Path, kind: str, name: str) -> list[Record]:
     """The records of a file of a kind."""
-    try:
-        value = json.loads(records_file.read_bytes())
-    except ValueError as error:  # bytes that are no text as well
-        raise InputError(
-            f"{name} is not valid JSON ({error}); correct it, or fetch it again."
-        ) from None
+    value = parsed_json(records_file.read_bytes(), name, "correct it, or fetch it again")
     place = "its top level"
     if kind == "cc_sbu_align":
         place = "'annotations'"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from matrix_entropy.errors import InputError
@@ -12,6 +15,8 @@ Record = Mapping[str, Any]
 
 # Where the nested groups of a JSON file are kept in a record; no real field has such a name.
 NESTED_GROUP = "\0group"
+# What can name a group: values that are written in one way only.
+NAMES = (str, int, float, Decimal, date)
 
 
 def text_of(record: Record, dataset: dict[str, Any], where: str) -> str | None:
@@ -62,6 +67,43 @@ def named(dataset: dict[str, Any]) -> str:
     )
 
 
+def group_of(record: Record, field: str | None, where: str) -> str | None:
+    """The group of a record, as it is written; None if it is nothing or white space.
+
+    Parameters
+    ----------
+    field : str, optional
+        The field that names it. Without one, the keys above the record in a nested JSON file, or
+        ``all``.
+
+    Raises
+    ------
+    InputError
+        If the field is missing, or holds what is no name.
+
+    Examples
+    --------
+    >>> group_of({"label": 7}, "label", "x.jsonl, record 0")
+    '7'
+    """
+    if field is None:
+        called, group = "the key above it", record.get(NESTED_GROUP, "all")
+    else:
+        called, group = f"'{field}'", value_of(record, field, where)
+    if group is None or (isinstance(group, float) and math.isnan(group)):
+        return None
+    if not isinstance(group, NAMES):
+        raise InputError(
+            f"{where}: {called} is {type(group).__name__}, which names no group; set "
+            "`group_field:` to one that holds texts or numbers."
+        )
+    name = str(group)
+    _check_characters(name, called, where)
+    if "\0" in name:  # which NumPy drops from the end of a name
+        raise InputError(f"{where}: {called} holds the character NUL; remove it.")
+    return name if name.strip() else None
+
+
 def value_of(record: Record, field: str, where: str) -> Any:
     """Value of a field that has to be there.
 
@@ -89,14 +131,18 @@ def _checked(text: Any, field: str, where: str) -> str | None:
             f"{where}: '{field}' is {type(text).__name__}, not text; set `field:` to one that "
             "holds text."
         )
+    _check_characters(text, f"'{field}'", where)
+    return text if text.strip() else None
+
+
+def _check_characters(text: str, called: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"{where}: '{field}' holds half a surrogate pair (a \\ud... escape without its other "
+            f"{where}: {called} holds half a surrogate pair (a \\ud... escape without its other "
             "half), which is no character; remove it."
         ) from None
-    return text if text.strip() else None
 
 
 def _openbookqa(record: Record, where: str) -> str | None:

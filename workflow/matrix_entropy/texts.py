@@ -1,48 +1,17 @@
-"""Read texts from the files that people have: JSON, JSON Lines, plain text, CSV, Parquet, gzip."""
+"""The texts of a data set: which records it takes, in which groups, and what it leaves out."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
 import random
-import sys
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from matrix_entropy.downloads import check_hash
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
-from matrix_entropy.records import NESTED_GROUP, Record, named, text_of, value_of
-
-FORMATS = {
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "text",
-    ".csv": "csv",
-    ".parquet": "parquet",
-}
-
-
-def format_of(name: str) -> str:
-    """Format of a file by its name; a trailing ``.gz`` is looked through.
-
-    Raises
-    ------
-    InputError
-        If the ending is not known; the sentence lists those that are.
-    """
-    suffix = Path(name.lower().removesuffix(".gz")).suffix
-    if suffix not in FORMATS:
-        raise InputError(
-            f"{name}: the format cannot be told from the ending '{suffix}'; add `format:` with "
-            f"one of {', '.join(sorted(set(FORMATS.values())))} to the data set."
-        )
-    return FORMATS[suffix]
+from matrix_entropy.records import Record, group_of, named, text_of
+from matrix_entropy.text_files import format_of, records_of
 
 
 def read_dataset(
@@ -78,7 +47,9 @@ def read_dataset(
     if "sha256" in dataset:
         check_hash(source, dataset["sha256"], name)
     file_format = dataset.get("format") or format_of(name)
-    records = list(_records(source, file_format, dataset.get("field", "text"), name))
+    fields = [dataset.get("field", "text"), *dataset.get("fields", [])]
+    fields += [dataset["group_field"]] if "group_field" in dataset else []
+    records = list(records_of(source, file_format, fields, name))
     texts, counts = select_texts(records, dataset, name)
     return texts, {"source": name, "sha256": sha256(source), **counts}
 
@@ -131,105 +102,25 @@ def select_texts(
     return texts, counts
 
 
-def _records(source: Path, file_format: str, field: str, name: str) -> Iterator[dict[str, Any]]:
-    if file_format == "parquet":
-        import pandas  # half a second that the other formats need not pay
-
-        try:
-            frame = pandas.read_parquet(io.BytesIO(_unpacked(source, name)))
-        except (ValueError, OSError):
-            raise InputError(
-                f"{name} is no Parquet file or a damaged one; fetch it again or convert it."
-            ) from None
-        # A missing value is None, as in the other formats, not the float NaN.
-        yield from frame.astype(object).where(frame.notna(), None).to_dict("records")
-        return
-    text = _decoded(source, name)
-    if file_format == "json":
-        try:
-            yield from _nested(json.loads(text), field, (), name)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{name} is not valid JSON ({error}); correct it, or set `format:` if it has "
-                "another format."
-            ) from None
-    elif file_format == "jsonl":
-        for number, line in enumerate(io.StringIO(text), start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(
-                    f"{name}, line {number} is not valid JSON ({error.msg} at column "
-                    f"{error.colno}); correct it, or set `format:` if the file has another format."
-                ) from None
-            yield record if isinstance(record, dict) else {field: record}
-    elif file_format == "text":
-        yield from ({field: line.rstrip("\r\n")} for line in io.StringIO(text) if line.strip())
-    else:
-        csv.field_size_limit(sys.maxsize)  # else a text of 128 KiB is an error
-        try:
-            yield from csv.DictReader(io.StringIO(text))
-        except csv.Error as error:
-            raise InputError(f"{name} is not valid CSV ({error}); correct it.") from None
-
-
-def _unpacked(source: Path, name: str) -> bytes:
-    data = source.read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
-        raise InputError(f"{name} is a damaged gzip file; fetch it again.") from None
-
-
-def _decoded(source: Path, name: str) -> str:
-    try:
-        return _unpacked(source, name).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name} is not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8."
-        ) from None
-
-
-def _nested(value: Any, field: str, path: tuple[str, ...], name: str) -> Iterator[dict[str, Any]]:
-    """Records of a JSON value: lists of texts or of objects, perhaps under the names of groups."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _nested(inner, field, (*path, key), name)
-    elif isinstance(value, list):
-        for item in value:
-            record = dict(item) if isinstance(item, dict) else {field: item}
-            if path:
-                record[NESTED_GROUP] = "/".join(path)
-            yield record
-    else:
-        where = "/".join(path) or "its top level"
-        raise InputError(
-            f"{name}: a list of texts or of records is expected at {where}, "
-            f"not {type(value).__name__}."
-        )
-
-
 def _texts(
     records: Iterable[tuple[int, Record]], dataset: dict[str, Any], name: str
 ) -> tuple[list[dict[str, str]], list[str], list[str]]:
     """Texts of numbered records, the groups of those that are empty, and the groups not wanted."""
-    group_field = dataset.get("group_field", NESTED_GROUP)
     groups = dataset.get("groups")
     wanted = None if groups is None else set(groups.values())
     texts, empty, others = [], [], dict[str, None]()
     for number, record in records:
         where = f"{name}, record {number}"
-        if group_field == NESTED_GROUP:
-            group = str(record.get(NESTED_GROUP, "all"))
-        else:
-            group = str(value_of(record, group_field, where))
+        group = group_of(record, dataset.get("group_field"), where)
         if wanted is not None and group not in wanted:
-            others[group] = None
+            if group is not None:
+                others[group] = None
             continue
+        if group is None:
+            raise InputError(
+                f"{where} is in no group (what names it is empty); give it one, or name with "
+                "`groups:` those to use."
+            )
         text = text_of(record, dataset, where)
         if text is not None:
             texts.append({"id": str(number), "group": group, "text": text})
