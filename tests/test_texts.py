@@ -19,6 +19,7 @@ from typing import Any
 import pandas
 import pytest
 
+from matrix_entropy import json_text
 from matrix_entropy import texts as texts_module
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_jsonl
@@ -382,7 +383,7 @@ def test_every_record_is_parsed_once_and_only_drawn_ones_are_looked_at(tmp_path,
 
         return call
 
-    monkeypatch.setattr(texts_module.json, "loads", counted(parsed, "loads", json.loads))
+    monkeypatch.setattr(json_text.json, "loads", counted(parsed, "loads", json.loads))
     text_of = counted(looked_at, "text_of", texts_module.text_of)
     monkeypatch.setattr(texts_module, "text_of", text_of)
     content = as_lines(*({"text": f"word {i}"} for i in range(20_000)))
