@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix_entropy import asking, workers
+from matrix_entropy import asking, processors, workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux only")
 
@@ -34,8 +34,7 @@ class Place:
 
     def __init__(self, root: Path, folder: Path, server: subprocess.Popen[bytes], path: str):
         self.folder, self.server, self.socket = folder, server, Path(path)
-        threads = {f"{library}_NUM_THREADS": "1" for library in workers.THREADS}
-        self.alone = os.environ | threads | {"VECLIB_MAXIMUM_THREADS": "1"}
+        self.alone = os.environ | processors.variables(1)
         self.asking = self.alone | {asking.SOCKET: path}
 
     def command(self, code: str) -> list[str]:
@@ -137,6 +136,8 @@ def test_shell_commands_and_scripts_call_python_by_different_names(place: Place,
 def test_other_conditions_are_for_a_process_of_its_own(
     place: Place, change: dict[str, str]
 ) -> None:
+    if "OMP_NUM_THREADS" in change and processors.usable() < 2:
+        pytest.skip("a job has one thread at most here")
     assert json.loads(place.run(WHO, place.asking | change).stdout)[0] == os.getpid()
 
 
@@ -255,7 +256,7 @@ def test_results_are_the_same_bytes(place: Place) -> None:
 
 
 SNAKEFILE = """
-from matrix_entropy import workers
+from matrix_entropy import processors, workers
 
 onstart:
     workers.begin()

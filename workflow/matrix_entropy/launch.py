@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from matrix_entropy import gpus
+from matrix_entropy import gpus, processors
 from matrix_entropy.entries import layers_of
 from matrix_entropy.files import part_of_folder, read_json, read_jsonl
 from matrix_entropy.placement import is_spread, shared_out
@@ -46,7 +46,13 @@ def parsed(description: str) -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.options = json.loads(arguments.options)
     arguments.dataset = json.loads(arguments.dataset)
+    arguments.threads = processors.allowed(arguments.threads)
     return arguments
+
+
+def threads_of_each(arguments: argparse.Namespace) -> int:
+    """Threads of one of a job's processes, which share those of the job and have at least one."""
+    return max(1, int(arguments.threads) // int(arguments.processes))
 
 
 def in_processes(arguments: argparse.Namespace) -> None:
@@ -92,7 +98,8 @@ def _launched(arguments: argparse.Namespace) -> int:
     flags = f"--multi_gpu --num_processes {arguments.processes} --num_machines 1"
     flags += " --main_process_port 0 --mixed_precision no --dynamo_backend no"
     launch = [sys.executable, "-m", "accelerate.commands.launch", *flags.split(), *sys.argv]
-    status = subprocess.run(launch).returncode
+    share = processors.variables(threads_of_each(arguments))
+    status = subprocess.run(launch, env=os.environ | share).returncode
     # A process cannot clear away what the others still write.
     shutil.rmtree(part_of_folder(arguments.output), ignore_errors=True)
     return min(abs(status), 1)

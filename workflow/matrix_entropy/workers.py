@@ -32,10 +32,9 @@ import tempfile
 import threading
 from typing import Any, NamedTuple, NoReturn
 
+from matrix_entropy import processors
 from matrix_entropy.asking import ALONE, SOCKET, conditions
 
-# Snakemake sets these to the threads of a job.
-THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 # Of the libraries only pyarrow's memory allocator starts a thread when it is imported.
 NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
@@ -76,7 +75,6 @@ def begin() -> None:
         return
     folder = tempfile.mkdtemp(prefix="matrix_entropy_")
     path = f"{folder}/socket"
-    threads = {f"{library}_NUM_THREADS": "1" for library in THREADS}
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             listener.bind(path)
@@ -89,7 +87,7 @@ def begin() -> None:
             stdin=subprocess.PIPE,  # closes when this process ends, even by SIGKILL
             pass_fds=[listener.fileno()],
             process_group=0,  # Ctrl-C is for the jobs
-            env=os.environ | threads | {"VECLIB_MAXIMUM_THREADS": "1"},
+            env=os.environ | processors.variables(1),
         )
     _begun.append(server)  # and with it the pipe
     os.environ[SOCKET] = path

@@ -5,6 +5,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 import time
 from pathlib import Path
 
+from matrix_entropy import processors
 from matrix_entropy.console import job
 from matrix_entropy.gain_file import compute_gains
 
@@ -14,7 +15,7 @@ with job(snakemake.log[0]) as log:
         Path(snakemake.input.states),
         **snakemake.params.settings,
         group=snakemake.params.group,
-        threads=snakemake.threads,
+        threads=processors.allowed(snakemake.threads),
     )
     gains.save(snakemake.output[0])
     log.info(

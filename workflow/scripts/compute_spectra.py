@@ -5,6 +5,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 import time
 from pathlib import Path
 
+from matrix_entropy import processors
 from matrix_entropy.console import job
 from matrix_entropy.spectra_file import compute_spectra
 
@@ -15,7 +16,7 @@ with job(snakemake.log[0]) as log:
         snakemake.params.layers,
         snakemake.params.controls,
         snakemake.params.panels,
-        snakemake.threads,
+        processors.allowed(snakemake.threads),
         snakemake.params.lengths,
     )
     spectra.save(snakemake.output[0])

@@ -15,5 +15,5 @@ import torch  # noqa: E402
 from matrix_entropy.hidden_states import dump_hidden_states  # noqa: E402
 
 with job(arguments.log, mode="a"):
-    torch.set_num_threads(max(1, arguments.threads // arguments.processes))
+    torch.set_num_threads(launch.threads_of_each(arguments))
     dump_hidden_states(**launch.work(arguments), folder=arguments.output)

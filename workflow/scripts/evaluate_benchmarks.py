@@ -4,7 +4,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 import torch
 
-from matrix_entropy import gpus
+from matrix_entropy import gpus, processors
 from matrix_entropy.benchmarks import evaluate
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, write_json
@@ -13,7 +13,7 @@ from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]):
     gpus.take(snakemake.resources.gpu)
-    torch.set_num_threads(snakemake.threads)
+    torch.set_num_threads(processors.allowed(snakemake.threads))
     record = read_json(snakemake.input.model)
     tasks = {}
     for name, dataset in snakemake.params.datasets.items():

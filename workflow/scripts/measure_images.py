@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from matrix_entropy import gpus
+from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, read_jsonl
 from matrix_entropy.multimodal import measure
@@ -16,7 +16,8 @@ from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
-    torch.set_num_threads(snakemake.threads)
+    threads = processors.allowed(snakemake.threads)
+    torch.set_num_threads(threads)
     options, max_tokens = snakemake.params.options, snakemake.params.max_tokens
     record, origin = read_json(snakemake.input.model), read_json(snakemake.input.origin)
     operation = snakemake.wildcards.operation
@@ -42,7 +43,7 @@ with job(snakemake.log[0]) as log:
         max_tokens=max_tokens,
         bos_counts=options["bos"],
         batch=snakemake.resources.images,
-        threads=snakemake.threads,
+        threads=threads,
         scratch=Path(snakemake.resources.tmpdir),
     )
     for position, path in zip(POSITIONS, snakemake.output, strict=True):

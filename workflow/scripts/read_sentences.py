@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from matrix_entropy import gpus
+from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
 from matrix_entropy.entries import layers_of
 from matrix_entropy.files import read_json, read_jsonl
@@ -17,7 +17,7 @@ OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
-    torch.set_num_threads(snakemake.threads)
+    torch.set_num_threads(processors.allowed(snakemake.threads))
     record, options = read_json(snakemake.input.model), snakemake.params.options
     origin = read_json(snakemake.input.origin)
     sentences = read_sentences(

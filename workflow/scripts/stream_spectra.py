@@ -15,7 +15,7 @@ import torch  # noqa: E402
 from matrix_entropy.streamed_spectra import spectra_threads, stream_spectra  # noqa: E402
 
 with job(arguments.log, mode="a"):
-    threads = max(1, arguments.threads // arguments.processes)
+    threads = launch.threads_of_each(arguments)
     # Beside a GPU all threads are free for spectra.
     taken = 0 if torch.cuda.is_available() else spectra_threads(threads, False)
     torch.set_num_threads(threads - taken)

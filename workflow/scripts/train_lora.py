@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from matrix_entropy import gpus
+from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, read_jsonl, sha256, write_json
 from matrix_entropy.lora import train_lora
@@ -14,7 +14,7 @@ from matrix_entropy.provenance import versions
 
 with job(snakemake.log[0]):
     gpus.take(snakemake.resources.gpu)
-    torch.set_num_threads(snakemake.threads)
+    torch.set_num_threads(processors.allowed(snakemake.threads))
     options = snakemake.params.options
     record = train_lora(
         snakemake.wildcards.model,

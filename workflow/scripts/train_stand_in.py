@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from matrix_entropy import processors
 from matrix_entropy.console import job
 from matrix_entropy.files import read_jsonl, write_json
 from matrix_entropy.stand_ins import train_stand_in
 
 with job(snakemake.log[0]):
-    torch.set_num_threads(snakemake.threads)
+    torch.set_num_threads(processors.allowed(snakemake.threads))
     record = train_stand_in(
         snakemake.wildcards.model,
         snakemake.params.model,

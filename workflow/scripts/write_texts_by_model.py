@@ -4,13 +4,14 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 import torch
 
+from matrix_entropy import processors
 from matrix_entropy.console import job
 from matrix_entropy.files import read_json, sha256, write_json, write_jsonl
 from matrix_entropy.generation import write_texts
 from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]) as log:
-    torch.set_num_threads(snakemake.threads)
+    torch.set_num_threads(processors.allowed(snakemake.threads))
     generate = snakemake.params.generate
     record = read_json(snakemake.input.model)
     texts = write_texts(record, snakemake.params.model, generate, snakemake.wildcards.dataset)
