@@ -3,6 +3,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "workflow/rules/configuration.smk"
+
+
 # With --directory, the config.yaml of that folder: one set of rules, two scales.
 configfile: "config.yaml"
 

@@ -679,7 +679,7 @@ BEYOND = {"minimum": -1, "exclusiveMinimum": -0.5, "maximum": 0.5}
 @pytest.mark.parametrize(
     ("path", "wrong", "limit"),
     [
-        (path, schema[limit] + step, limit)
+        (path, schema[limit] + (1 if limit == "maximum" else step), limit)
         for path, schema in KEYS.items()
         for limit, step in BEYOND.items()
         if limit in schema
@@ -1171,15 +1171,15 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "group that is a number": (
         {("datasets", "my_texts", "groups"): {2024: "new"}},
-        ["'datasets.my_texts'", "2024", "quotes"],
+        ["'datasets.my_texts.groups.2024'", "2024", "quotes"],
     ),
     "panel that is a truth value": (
         {("datasets", "my_texts", "panels"): {True: ["a"]}},
-        ["'datasets.my_texts'", "True", "quotes"],
+        ["'datasets.my_texts.panels.True'", "True", "quotes"],
     ),
     "variant that is a truth value": (
         {("datasets", "varied", "variants", "changes", False): {}},
-        ["'datasets.varied'", "False", "quotes"],
+        ["'datasets.varied.variants.changes.False'", "False", "quotes"],
     ),
     "panel of no member": (
         {"datasets.pair.panels": {"Both": ["first_texts", "childs"]}},
@@ -1393,7 +1393,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a context whose name YAML takes for a truth value": (
         {("datasets", "spoken", "sentences", "contexts", False): "It is not"},
-        ["'datasets.spoken.sentences'", "context False", "quotes"],
+        ["'datasets.spoken.sentences.contexts.False'", "is False", "quotes"],
     ),
     "sentences in shards": (
         {"datasets.lands.shards": 2, "datasets.lands.controls": []},
@@ -1582,3 +1582,49 @@ def test_nothing_gets_through_as_a_traceback(seed):
     with contextlib.suppress(InputError):
         once = checked(changed(values))
         assert checked(once) == once
+
+
+# ---------------------------------------------------------------------------------------------
+# What no reader of YAML refuses
+
+
+@pytest.mark.parametrize("path", ["figures.my_figure.model", "datasets.written.generate.model"])
+def test_an_empty_name_is_a_name_that_is_not_there(path):
+    """It is looked up like any other."""
+    said, _ = refusal(changed({path: ""}))
+    assert f"'{path}' names the model ''" in said
+
+
+@pytest.mark.parametrize("path", ["models.my_model.path", "models.my_model.title"])
+@pytest.mark.parametrize("text", ["a\0b", "half \ud83d"], ids=["NUL", "half a character"])
+def test_characters_that_cannot_be_written(path, text):
+    """Neither a path nor a name can have them."""
+    said, _ = refusal(changed({path: text}))
+    assert f"'{path}'" in said
+    assert "NUL or half a character" in said
+
+
+NUMBERS = [path for path, schema in KEYS.items() if schema.get("type") in ("integer", "number")]
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+def test_numbers_beyond_reason(path):
+    """A billion is refused, or checked like any other number; what no float holds is refused."""
+    with contextlib.suppress(InputError):
+        assert at(checked(changed({path: 10**9})), path) == 10**9
+    said, _ = refusal(changed({path: 10**400}))
+    assert f"'{path}' is a number of 401 digits" in said
+
+
+def test_shards_that_nobody_could_plan():
+    """A job for each would have to be planned."""
+    said, _ = refusal(changed({"datasets.my_texts.shards": 100_000_000}))
+    assert "'datasets.my_texts.shards' is 100000000, but a number of at most 1000" in said
+
+
+def test_a_configuration_that_contains_itself():
+    """As an alias can make it."""
+    config = copy.deepcopy(BASE)
+    config["datasets"]["my_texts"]["panels"] = config
+    with pytest.raises(InputError, match="levels deep"):
+        checked(config)

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from matrix_entropy import text_files
@@ -258,6 +258,7 @@ WRITERS = {"x.csv": as_csv, "x.jsonl": as_lines, "x.json": as_json, "x.parquet":
 
 
 @pytest.mark.parametrize(("name", "write"), WRITERS.items(), ids=WRITERS)
+@settings(deadline=None)
 @given(table=TABLE)
 @example(table=[(name, name) for name in GUESSED])
 def test_texts_and_groups_are_what_was_written(
@@ -269,6 +270,7 @@ def test_texts_and_groups_are_what_was_written(
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.json", "x.jsonl", "x.txt", "x.parquet", "x.csv.gz"])
+@settings(deadline=None)
 @given(content=st.binary() | st.text(st.sampled_from('",\n\r\\{}[]:a1 ')).map(str.encode))
 def test_any_bytes_are_texts_or_refused_in_a_sentence(name: str, content: bytes) -> None:
     """Nothing else comes out of a reader."""
@@ -285,6 +287,7 @@ def test_any_bytes_are_texts_or_refused_in_a_sentence(name: str, content: bytes)
     assert said.startswith(name)
 
 
+@settings(deadline=None)
 @given(place=st.integers(0, 10**3), character=st.sampled_from('",\n'))
 def test_a_character_more_changes_one_row_of_a_csv(place: int, character: str) -> None:
     """Or it is refused; never does it move what follows into other rows or columns."""

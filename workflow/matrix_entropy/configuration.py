@@ -34,17 +34,29 @@ LIMITS = {
     "maximum": "at most",
 }
 
+DEEPEST = 20  # levels; the schema has six
+MOST_DIGITS = 30  # of a number in a message
+
+
+def _is_finite(value: int | float) -> bool:
+    """Whether a number can be computed with: a whole number may be too large for a float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 # JSON Schema counts 12.0 among the whole numbers, which Python's range() does not, and YAML's .inf
 # and .nan among the numbers, with which nothing can be computed.
 VALIDATOR = validators.extend(
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
-            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "integer": lambda _, value: (
+                isinstance(value, int) and not isinstance(value, bool) and _is_finite(value)
+            ),
             "number": lambda _, value: (
-                isinstance(value, int | float)
-                and not isinstance(value, bool)
-                and math.isfinite(value)
+                isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
             ),
         }
     ),
@@ -60,6 +72,7 @@ def checked(config: dict[str, Any]) -> dict[str, Any]:
         If a key is unknown or missing, a value has a wrong type, a name refers to nothing, or an
         entry does not say in exactly one way where its model or data set comes from.
     """
+    _check_words(config, [])
     schema = _schema()
     validator = VALIDATOR(schema)
     # The deepest error is the most precise: the others follow from it.
@@ -70,6 +83,35 @@ def checked(config: dict[str, Any]) -> dict[str, Any]:
     for where, message in contradictions(config, schema):
         raise InputError(f"configuration: {where} {message}")
     return config
+
+
+def _check_words(value: Any, path: list[str]) -> None:
+    """See that every name is a text, and every text made of characters that can be written.
+
+    YAML takes ``01:`` for a number and ``No:`` for false; both would be shown as something else.
+    """
+    where = ".".join(path) or "the top level"
+    if len(path) > DEEPEST:
+        raise InputError(f"configuration: '{path[0]}' goes more than {DEEPEST} levels deep.")
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise InputError(
+                f"configuration: '{where}' is {value!r}, which has the character NUL or half a "
+                "character in it; remove it."
+            )
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_words(inner, [*path, str(number)])
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            # The names of entries have a rule of their own, in the schema.
+            if not isinstance(name, str) and len(path) != 1:
+                raise InputError(
+                    f"configuration: the name of '{'.'.join([*path, str(name)])}' is {name!r}, "
+                    "which is no text; put it in quotes."
+                )
+            _check_words(name, path)
+            _check_words(inner, [*path, str(name)])
 
 
 @functools.cache
@@ -101,7 +143,7 @@ def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> 
 def _sentence(error: ValidationError, root: dict[str, Any]) -> str:
     path = [str(part) for part in error.absolute_path]
     where = ".".join(path) or "the top level"
-    schema = resolve(error.schema, root)
+    schema, given = resolve(error.schema, root), _given(error.instance)
     if error.validator == "additionalProperties":
         known = list(schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
@@ -122,21 +164,28 @@ def _sentence(error: ValidationError, root: dict[str, Any]) -> str:
         path = []
     elif error.validator in LIMITS:
         limit = f"{LIMITS[error.validator]} {error.validator_value}"
-        problem = f"'{where}' is {error.instance!r}, but a number of {limit} is expected."
+        problem = f"'{where}' is {given}, but a number of {limit} is expected."
     elif error.validator == "type":
         wanted = TYPES[error.validator_value]
-        problem = f"'{where}' is {error.instance!r}, but {wanted} is expected."
+        problem = f"'{where}' is {given}, but {wanted} is expected."
         if isinstance(error.instance, bool) and error.validator_value == "string":
             problem += " YAML takes words such as No for true or false: put it in quotes."
     elif error.validator == "enum":
         choices = ", ".join(str(choice) for choice in error.validator_value)
-        problem = f"'{where}' is {error.instance!r}, but one of {choices} is expected."
+        problem = f"'{where}' is {given}, but one of {choices} is expected."
     else:
         said = schema.get("description", "").strip()
-        problem = f"'{where}' is {error.instance!r}, which is not allowed ({said or error.message})"
+        problem = f"'{where}' is {given}, which is not allowed ({said or error.message})"
     if "propertyNames" not in error.schema_path:
         path, schema = _shown(path, root)
     return f"configuration: {problem}{example(path, schema, root)}"
+
+
+def _given(value: Any) -> str:
+    """A value as it was written, or how long it is where nobody would count the digits."""
+    if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
+        return f"a number of {math.floor(math.log10(abs(value))) + 1} digits"
+    return repr(value)
 
 
 def _shown(path: list[str], root: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:

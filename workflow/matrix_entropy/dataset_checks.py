@@ -161,8 +161,6 @@ def _sentences(where: str, sentences: dict[str, Any]) -> Iterator[tuple[str, str
             yield where, f"has in `words:` {word!r} twice; remove one of them."
     seen: dict[str, str] = {}
     for name, context in sentences["contexts"].items():
-        if not isinstance(name, str):
-            yield where, f"calls a context {name!r}, which is no text; put it in quotes."
         if not context.strip() and not words:
             yield where, f"has an empty context '{name}' and no `words:` to follow it; add some."
         if context.strip() in seen:
@@ -193,9 +191,6 @@ def _circle(name: str, config: dict[str, Any], way: list[str]) -> list[str]:
 
 def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
     groups = groups_of(dataset)
-    for label in [*groups, *dataset.get("panels", {})]:
-        if not isinstance(label, str):
-            yield where, f"calls a group or panel {label!r}, which is no text; put it in quotes."
     if "groups" in dataset and len(set(dataset["groups"].values())) < len(groups):
         yield where, "gives two names to one group in `groups:`; remove one of them."
     seen: dict[str, str] = {}

@@ -82,7 +82,7 @@ def figure_contradictions(
         ("dataset", [entry.get("dataset")], datasets, "data set"),
         ("datasets", entry.get("datasets", []), datasets, "data set"),
     ):
-        for name in filter(None, names):
+        for name in (name for name in names if name is not None):
             yield from known(f"{inside}.{key}'", name, entries, what)
     if "table" in entry:
         tables = dict.fromkeys(_published_tables())

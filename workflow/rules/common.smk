@@ -1,4 +1,4 @@
-"""Configuration, wildcards and input functions; the other files hold only rules.
+"""Wildcards and input functions, from the configuration; the other files hold only rules.
 
 Wildcards: {model}, {dataset}, {figure} and {table} are names from the configuration, {part} is a data
 set or one of its shards (wikipedia.2of8), {corpus} the name of a data set that stand-ins learn from,
@@ -14,11 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
-LIBRARY = ROOT / "workflow" / "matrix_entropy"
-
-# Here for this file, in the environment for the scripts that jobs run.
-sys.path.insert(0, str(LIBRARY.parent))
+# For the scripts that jobs run; for this file configuration.smk has done it.
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")])),
     # A shell command finds the Python that runs Snakemake, also where it is not activated.
@@ -39,7 +35,6 @@ from matrix_entropy import (
     targets,
     workers,
 )
-from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images
 
 # Jobs read this file as well; their run has looked.

@@ -1,0 +1,25 @@
+"""The files of the configuration, looked at before Snakemake merges what is in them.
+
+Needs: config.yaml and the files of --configfile. Makes: nothing.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
+LIBRARY = ROOT / "workflow" / "matrix_entropy"
+
+sys.path.insert(0, str(LIBRARY.parent))
+
+from matrix_entropy import configuration_files
+from matrix_entropy.errors import InputError
+
+# Jobs are given what their run has looked at.
+if workflow.is_main_process:
+    settings = workflow.config_settings
+    try:
+        configuration_files.check_files(
+            Path("config.yaml"), settings.configfiles, settings.replace_workflow_config
+        )
+    except InputError as error:
+        raise WorkflowError(str(error))
