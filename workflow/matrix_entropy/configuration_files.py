@@ -76,7 +76,10 @@ def read_strictly(path: Path) -> tuple[Any, dict[Way, int]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"configuration: {path} cannot be read ({error.strerror}).") from None
+        raise InputError(
+            f"configuration: {path} cannot be read ({error.strerror}); correct its path, and name "
+            "targets before --configfile, which takes what follows it for files."
+        ) from None
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

@@ -17,7 +17,6 @@ parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
 parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])
 try:
     for path in parser.parse_known_args()[0].configfile:
-        if path.is_file():  # of one that is missing Snakemake tells
-            read_strictly(path)
+        read_strictly(path)
 except InputError as error:
     raise SystemExit(f"error: {error}") from None
