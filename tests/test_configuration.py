@@ -66,6 +66,7 @@ models:
     language_model: small Llama
     layers: 4
     width: 64
+  smollm2: {path: /data/smollm2, layers: 30, width: 576, parameters: 1.35e+8}
 datasets:
   my_texts: {path: /data/my_texts.jsonl, field: text, sample: {first: 10}}
   drawn: {path: /data/my_texts.csv, sample: {size: 10}}
@@ -103,6 +104,12 @@ figures:
   lengths: {kind: context_length, models: [pythia_70m], dataset: long}
   orders: {kind: operations, models: [pythia_70m], dataset: varied}
   fresh: {kind: untrained, models: [pythia_70m], dataset: joined, group: dolly_15k, seeds: [1]}
+  starts:
+    kind: start_of_weights
+    model: smollm2
+    dataset: manual
+    seeds: [1, 2]
+    initializer_ranges: [0.01, own]
   gains:
     kind: information_gain
     models: [pythia_70m, pythia_1b]
@@ -184,6 +191,7 @@ PLACES = {
         "datasets": "figures.by_length",
         "group": "figures.fresh",
         "seeds": "figures.fresh",
+        "initializer_ranges": "figures.starts",
         "information_gain": "figures.gains",
         "sentence_map": "figures.map",
         "published_entropy": "figures.published",
@@ -1009,6 +1017,18 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.manual.python_documentation": {"shortest": 500, "longest": 400}},
         ["'datasets.manual.python_documentation'", "`shortest: 500`", "`longest: 400`", "lower"],
     ),
+    "one start twice": (
+        {"models.smollm2.initializer_range": 0.01},
+        ["'figures.starts.initializer_ranges'", "'smollm2' twice", "`own`", "0.01", "remove one"],
+    ),
+    "start of weights of no blocks": (
+        {"models.smollm2.extract": [0, "final"]},
+        ["'figures.starts'", "needs the blocks of 'smollm2'", "`extract:`"],
+    ),
+    "starts on which member": (
+        {"figures.starts.dataset": "joined"},
+        ["'figures.starts'", "needs a `group:`", "first_texts, dolly_15k"],
+    ),
     "start of the weights of a stand-in": (
         {"models.gpt2_large.initializer_range": 0.04},
         ["'models.gpt2_large'", "`initializer_range:`", "`hub:` or `path:`", "remove it"],
@@ -1085,7 +1105,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     **{
         f"{key} of a union": (
             {f"datasets.pair.{key}": value},
-            ["'datasets.pair'", f"`{key}:`", "`path:`, `hub:` or `grammar:`", "remove it"],
+            ["'datasets.pair'", f"`{key}:`", "`path:`, `hub:`", "`grammar:`", "remove it"],
         )
         for key, value in {
             "field": "story",
@@ -1100,11 +1120,11 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     },
     "sample of variants": (
         {"datasets.varied.sample": {"first": 3}},
-        ["'datasets.varied'", "`sample:`", "`path:`, `hub:` or `grammar:`"],
+        ["'datasets.varied'", "`sample:`", "`hub:`, `grammar:` or `python_documentation:`"],
     ),
     "sample of what a model writes": (
         {"datasets.written.sample": {"first": 3}},
-        ["'datasets.written'", "`sample:`", "`path:`, `hub:` or `grammar:`"],
+        ["'datasets.written'", "`sample:`", "`hub:`, `grammar:` or `python_documentation:`"],
     ),
     "hash of a hub data set": (
         {"datasets.dolly_15k.sha256": "0" * 64},

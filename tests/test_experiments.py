@@ -207,6 +207,31 @@ def test_fresh_weights_are_drawn_as_their_original_says():
     assert "initializer_range" not in derived
 
 
+def test_fresh_weights_of_several_starts():
+    """A start of its own is in the name, the model's own is not."""
+    entry = {
+        "kind": "start_of_weights",
+        "model": "big",
+        "dataset": "stories",
+        "seeds": [1, 2],
+        "initializer_ranges": [0.01, "own", 1],
+    }
+    names = [
+        f"big_untrained_{seed}{start}"
+        for seed in (1, 2)
+        for start in ("_start_0_01", "", "_start_1_0")
+    ]
+    assert list(runs(entry, DATASETS)) == [("big", "stories"), *((n, "stories") for n in names)]
+    given = config({"f": entry})
+    given["models"] = MODELS | {"big": MODELS["big"] | {"initializer_range": 0.04}}
+    derived = derived_models(given)
+    assert list(derived) == names
+    drawn = [derived[name]["untrained"]["initializer_range"] for name in names]
+    assert drawn == [0.01, 0.04, 1] * 2
+    # The model's own start is shared with other figures.
+    assert set(derived_models(config({"f": untrained("big", seeds=[1])}))) < set(derived)
+
+
 @pytest.mark.parametrize("group", [{}, {"group": "good"}], ids=["no group", "no data set"])
 def test_runs_of_untrained_models_on_all(group):
     """Without a group that is a data set, all run on the same texts."""

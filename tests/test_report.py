@@ -27,6 +27,24 @@ SCALES = {
     scale: checked(yaml.safe_load((ROOT / scale / "config.yaml").read_text(encoding="utf-8")))
     for scale in (".", "miniature")
 }
+# With kinds that neither scale shows.
+CONFIGS = SCALES | {
+    "mine": checked(
+        yaml.safe_load("""
+models:
+  mine: {title: My model, path: mine, layers: 4, width: 64, parameters: 1.0e+6}
+datasets:
+  manual: {title: Python's documentation, python_documentation: {}}
+figures:
+  starts:
+    kind: start_of_weights
+    model: mine
+    dataset: manual
+    seeds: [1, 2]
+    initializer_ranges: [0.01, own]
+""")
+    )
+}
 STAND_IN = re.compile(r"stand-?in", re.IGNORECASE)
 # What Snakemake puts behind every caption: places for its links.
 LINKS = """
@@ -56,7 +74,7 @@ def captions_of_kinds() -> dict[str, set[str]]:
 CAPTIONS = captions_of_kinds()
 CASES = [
     pytest.param(scale, part, name, caption, id=f"{scale}-{name}-{caption}")
-    for scale, config in SCALES.items()
+    for scale, config in CONFIGS.items()
     for part in ("figures", "tables")
     for name, entry in config[part].items()
     for caption in sorted(CAPTIONS[entry["kind"]])
@@ -81,7 +99,7 @@ def words(read: document) -> str:
 def test_every_caption_says_what_is_shown_and_from_what(
     scale: str, part: str, name: str, caption: str
 ) -> None:
-    config, entry = SCALES[scale], SCALES[scale][part][name]
+    config, entry = CONFIGS[scale], CONFIGS[scale][part][name]
     _, read = rendered(caption, config, **{part.removesuffix("s"): name})
     said = words(read)
     assert 2 <= len(re.findall(r"\.(?= [A-Z]|$)", said)) <= 8, said
@@ -106,8 +124,8 @@ def test_captions_of_the_rules_and_files_are_the_same() -> None:
     assert used == {path.stem for path in REPORT.glob("*.rst")}
     assert direct == {"configuration", "versions"}
     assert CAPTIONS.keys() == KINDS.keys()
-    shown = {entry["kind"] for config in SCALES.values() for entry in config["figures"].values()}
-    shown |= {entry["kind"] for config in SCALES.values() for entry in config["tables"].values()}
+    shown = {entry["kind"] for config in CONFIGS.values() for entry in config["figures"].values()}
+    shown |= {entry["kind"] for config in CONFIGS.values() for entry in config["tables"].values()}
     assert shown == KINDS.keys()  # so that every branch of every caption is read above
 
 

@@ -45,7 +45,7 @@ NOT_COMPARED = {
     **dict.fromkeys(
         (
             *("length_control", "first_token", "untrained_blocks"),
-            *("untrained", "log_d_null", "sources"),
+            *("untrained", "start_of_weights", "log_d_null", "sources"),
         ),
         CONTROL,
     ),

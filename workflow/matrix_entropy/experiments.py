@@ -8,14 +8,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 Entry = dict[str, Any]
 
 
-def untrained_name(model: str, seed: int) -> str:
-    """Name of a model's architecture with fresh weights."""
-    return f"{model}_untrained_{seed}"
+# The start of fresh weights that is the model's own.
+OWN = "own"
+
+
+def untrained_name(model: str, seed: int, start: float | str = OWN) -> str:
+    """Name of a model's architecture with fresh weights, drawn with another start than its own.
+
+    Examples
+    --------
+    >>> untrained_name("gpt2", 1), untrained_name("gpt2", 1, 0.02)
+    ('gpt2_untrained_1', 'gpt2_untrained_1_start_0_02')
+    """
+    digits = "" if start == OWN else format(Decimal(repr(float(start))), "f").replace(".", "_")
+    return f"{model}_untrained_{seed}" + (f"_start_{digits}" if digits else "")
+
+
+def fresh_weights(entry: Entry) -> Iterator[tuple[str, int, float | str]]:
+    """Model, seed and start of all fresh weights that a figure compares its models with."""
+    starts = entry.get("initializer_ranges", [OWN])
+    return itertools.product(models_of(entry), entry.get("seeds", []), starts)
 
 
 def lora_name(model: str, dataset: str) -> str:
@@ -32,12 +50,12 @@ def derived_models(config: Entry) -> dict[str, Entry]:
     """
     derived: dict[str, Entry] = {}
     for figure in config["figures"].values():
-        for model in figure.get("models", []):
-            for seed in figure.get("seeds", []):
-                original = config["models"][model]
-                start = {key: original[key] for key in ("initializer_range",) if key in original}
-                source = {"untrained": {"model": model, "seed": seed, **start}}
-                derived[untrained_name(model, seed)] = _like(original, source)
+        for model, seed, start in fresh_weights(figure):
+            original = config["models"][model]
+            drawn = original.get("initializer_range") if start == OWN else start
+            stated = {} if drawn is None else {"initializer_range": drawn}
+            source = {"untrained": {"model": model, "seed": seed, **stated}}
+            derived[untrained_name(model, seed, start)] = _like(original, source)
     for table in config["tables"].values():
         if table["kind"] == "lora":
             members = members_of(table["dataset"], config["datasets"])
@@ -62,11 +80,11 @@ def runs(entry: Entry, datasets: dict[str, Entry]) -> Iterator[tuple[str, str]]:
     models = models_of(entry)
     named = entry.get("datasets", [entry.get("dataset")])
     yield from itertools.product(models, filter(None, named))
+    for fresh in fresh_weights(entry):
+        # The group alone, if it is a data set: fresh weights need not see the other members.
+        group = entry.get("group")
+        yield untrained_name(*fresh), group if group in datasets else entry["dataset"]
     for model in models:
-        for seed in entry.get("seeds", []):
-            # The group alone, if it is a data set: fresh weights need not see the other members.
-            group = entry.get("group")
-            yield untrained_name(model, seed), group if group in datasets else entry["dataset"]
         if entry.get("kind") == "lora":
             members = members_of(entry["dataset"], datasets)
             yield from ((lora_name(model, member), member) for member in members)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix_entropy.entries import layers_of
-from matrix_entropy.experiments import derived_models, runs
+from matrix_entropy.experiments import OWN, derived_models, runs
 from matrix_entropy.shared_checks import given, has_images, is_divided, known, of_images
 from matrix_entropy.yaml_examples import resolve, to_write
 
@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "context_length": (("models", "dataset"), ()),
     "operations": (("models", "dataset"), ()),
     "untrained": (("models", "dataset", "seeds"), ("group",)),
+    "start_of_weights": (("model", "dataset", "seeds", "initializer_ranges"), ("group",)),
     "information_gain": (("models", "dataset", "information_gain"), ("group",)),
     "sentence_map": (("model", "dataset", "sentence_map"), ()),
     "published_entropy": (("published_entropy",), ()),
@@ -45,6 +46,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "image_operations": (("model", "dataset"), ("table",)),
     "architecture": (("models",), ()),
 }
+# Kinds that run fresh weights over a data set of one group.
+AGAINST_FRESH = ("untrained", "start_of_weights")
 # Kinds that look at sentences one by one.
 OF_SENTENCES = ("sentence_map", "token_selection")
 # Kinds that draw curves across the blocks of models.
@@ -145,6 +148,13 @@ def _settings(
                 where,
                 "compares models with and without a beginning-of-sequence token, which would be "
                 "the first token of some only; give all the same `bos:`.",
+            )
+    elif entry["kind"] == "start_of_weights":
+        own = models[entry["model"]].get("initializer_range")
+        if {OWN, own} <= set(entry["initializer_ranges"]):
+            yield (
+                f"{where[: where.rindex('.')]}.initializer_ranges'",
+                f"names the start of '{entry['model']}' twice, as `own` and as {own}; remove one.",
             )
     elif entry["kind"] == "sentence_map":
         yield from _few_sentences(where, settings, config["datasets"][entry["dataset"]])
@@ -271,7 +281,7 @@ def _suits(
         yield from known(f"{where[:-1]}.group'", entry["group"], dict.fromkeys(union), "group")
     elif "group" in entry:
         yield where, f"has a `group:`, but its data set '{name}' is no `union:`; remove it."
-    elif (union and kind == "untrained") or (len(union) > 1 and kind == "information_gain"):
+    elif (union and kind in AGAINST_FRESH) or (len(union) > 1 and kind == "information_gain"):
         yield where, f"needs a `group:` of '{name}'; add one of {', '.join(union)}."
     for member in dict.fromkeys(inner for _, inner in runs(entry, datasets) if inner != name):
         # Some models run on the union, those compared with them on its member alone.
@@ -310,6 +320,8 @@ def _can_be_shown(
         )
     if kind in ("schematic", "architecture"):
         return
+    if kind == "start_of_weights" and set(layers) <= {0, "final"}:
+        yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
     if kind in ACROSS_BLOCKS:
         if set(layers) <= {0, "final"}:
             yield where, f"needs the blocks of '{name}'; add some to its `extract:`."

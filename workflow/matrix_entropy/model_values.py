@@ -24,6 +24,7 @@ def model_values(
     models: dict[str, Entry],
     datasets: dict[str, Entry],
     view: str | None = "all_rows",
+    layer: str | None = FINAL,
 ) -> pd.DataFrame:
     """One row per model and data set (and variant), at the layer after the last normalisation.
 
@@ -40,6 +41,8 @@ def model_values(
         Entries of the configuration by name: what figures call them.
     view : str, optional
         Rows of the texts that count; None gives every view, each a row of its own.
+    layer : str, optional
+        The layer; None gives every layer, each a row of its own.
 
     Raises
     ------
@@ -50,12 +53,13 @@ def model_values(
     for path, summary in zip(metrics, summaries, strict=True):
         model, run = Path(path).parent.name, Path(path).stem
         values = read_summary(summary)
-        values = values[values["layer"] == FINAL]
-        if values.empty:
+        if FINAL not in set(values["layer"]):
             raise InputError(
                 f"model '{model}' has no layer `final`, which figures and tables across models "
                 "show; add it to `extract:`."
             )
+        if layer is not None:
+            values = values[values["layer"] == layer]
         if view is not None:
             values = values[values["view"] == view]
         described = values.assign(**described_model(path, models[model]))
@@ -131,9 +135,21 @@ def cut_values(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_originals(values: pd.DataFrame, models: dict[str, Entry]) -> pd.DataFrame:
-    """Untrained models under the names of their originals, told apart by the variant."""
+    """Untrained models under the names of their originals, told apart by the variant.
+
+    ``initializer_range`` is what they were drawn with, NaN for what config.json says, and ``own``
+    whether that is the start of their original.
+    """
     sources = [models[name].get("untrained") for name in values["model"]]
+    starts = [source.get("initializer_range") if source else None for source in sources]
+    originals = [models[source["model"]] if source else {} for source in sources]
+    own = [
+        source is not None and start in (None, original.get("initializer_range"))
+        for source, start, original in zip(sources, starts, originals, strict=True)
+    ]
     return values.assign(
+        initializer_range=np.array(starts, dtype=np.float64),
+        own=own,
         model=[s["model"] if s else m for s, m in zip(sources, values["model"], strict=True)],
         variant=[f"untrained, seed {s['seed']}" if s else "trained" for s in sources],
         order=[1 + s["seed"] if s else 0 for s in sources],

@@ -349,7 +349,7 @@ def table_inputs(wildcards):
 
 def shown_models(entry):
     """Of the models in a figure or table, what labels and axes need."""
-    keys = ("title", "family", "size", "parameters", "untrained", "lora")
+    keys = ("title", "family", "size", "parameters", "initializer_range", "untrained", "lora")
     found = dict.fromkeys(model for model, _ in experiments.runs(entry, DATASETS))
     return {model: only(MODELS[model], *keys) for model in found}
 

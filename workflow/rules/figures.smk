@@ -6,7 +6,8 @@ figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png 
 laws in .fits.csv, gaps between groups in .gaps.csv.
 """
 
-ACROSS_MODELS = ("normalisations", "context_length", "operations", "untrained")
+ACROSS_MODELS = ("normalisations", "context_length", "operations")
+AGAINST_FRESH = ("untrained", "start_of_weights")
 
 
 rule plot_figure:
@@ -78,7 +79,7 @@ rule plot_models:
     log:
         "results/logs/plot_models/{figure}.log",
     wildcard_constraints:
-        figure=of_kind(FIGURES, *ACROSS_MODELS),
+        figure=of_kind(FIGURES, *ACROSS_MODELS, *AGAINST_FRESH),
     conda:
         "../../envs/analysis.yaml"
     threads: 1

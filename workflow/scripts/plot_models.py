@@ -9,6 +9,7 @@ from matrix_entropy.files import write_csv
 from matrix_entropy.length_figure import draw_lengths, length_numbers
 from matrix_entropy.metrics import read_provenance
 from matrix_entropy.model_values import (
+    FINAL,
     cut_values,
     fresh_starts,
     model_values,
@@ -19,6 +20,7 @@ from matrix_entropy.normalisations_figure import draw_normalisations, normalisat
 from matrix_entropy.operations_figure import draw_operations, operations_numbers
 from matrix_entropy.published_curves import published_sizes
 from matrix_entropy.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
+from matrix_entropy.start_of_weights_figure import draw_starts, start_numbers, start_words
 from matrix_entropy.untrained_figure import draw_untrained, untrained_numbers
 
 KINDS = {
@@ -27,13 +29,15 @@ KINDS = {
     "context_length": (length_numbers, draw_lengths),
     "operations": (operations_numbers, draw_operations),
     "untrained": (untrained_numbers, draw_untrained),
+    "start_of_weights": (start_numbers, draw_starts),
 }
 
 with job(snakemake.log[0]):
     figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))
     metrics, kind = snakemake.input.metrics, figure["kind"]
     view = None if kind == "context_length" else "all_rows"
-    values = model_values(metrics, snakemake.input.summaries, models, datasets, view)
+    layer = None if kind == "start_of_weights" else FINAL
+    values = model_values(metrics, snakemake.input.summaries, models, datasets, view, layer)
     if kind == "scaling":
         values["shown"] = ~values["model"].isin(figure.get("leave_out", []))
     elif kind == "context_length":
@@ -41,15 +45,17 @@ with job(snakemake.log[0]):
     elif kind == "operations":
         base = values.loc[values["order"].idxmin(), "variant"]
         values = values.merge(paired_differences(metrics, base), on=["model", "variant"])
-    elif kind == "untrained":
+    elif kind in ("untrained", "start_of_weights"):
         values = with_originals(values, models)
         values = values[values["dataset"] == figure.get("group", figure["dataset"])]
     heading, words = model_captions(figure.get("title", figure["name"]), values)
+    numbers_of, draw = KINDS[kind]
+    numbers = numbers_of(values)
     if kind == "untrained":
         starts = fresh_starts((read_provenance(path)["model"] for path in metrics), models)
         words = f"{words}; fresh weights are {drawn_with(starts)}"
-    numbers_of, draw = KINDS[kind]
-    numbers = numbers_of(values)
+    elif kind == "start_of_weights":
+        words = f"{words}; {start_words(numbers)}"
     paths, extra, behind = snakemake.output[:3], [], {}
     if kind == "scaling":
         extra = [scaling_fits(numbers)]
