@@ -1017,6 +1017,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.manual.python_documentation": {"shortest": 500, "longest": 400}},
         ["'datasets.manual.python_documentation'", "`shortest: 500`", "`longest: 400`", "lower"],
     ),
+    "seeds of a kind without fresh weights": (
+        {"figures.lengths.seeds": [1]},
+        ["'figures.lengths'", "`seeds:`", "information_gain, untrained_blocks"],
+    ),
     "one start twice": (
         {"models.smollm2.initializer_range": 0.01},
         ["'figures.starts.initializer_ranges'", "'smollm2' twice", "`own`", "0.01", "remove one"],

@@ -18,6 +18,7 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.gain_figure import draw_gains, gain_captions, gain_numbers
 from matrix_entropy.gain_file import Gains
 from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
+from matrix_entropy.model_values import fresh_starts
 
 NOISE, TOKENS, TEXTS = 0.1, 24, 5
 
@@ -243,3 +244,51 @@ def test_a_token_that_repeats_the_first_is_explained_and_stretches_no_panel() ->
     kept = numbers.loc[numbers["tokens"] != 2, "increment_per_width"]
     assert figure.axes[1].get_ylim()[0] == pytest.approx(0.8 * kept.min())
     assert "token 2 repeats" not in gain_captions("A title", gain_numbers(*made()))[1]
+
+
+def with_fresh(seeds: int = 3) -> tuple[dict[str, Gains], dict[str, dict[str, Any]]]:
+    """A model and its fresh weights, each with texts' gains of its own."""
+    gains, models = {"smol": made_gains(12)}, {"smol": {"title": "SmolLM2", "parameters": 1e6}}
+    for seed in range(1, seeds + 1):
+        name, start = f"smol_untrained_{seed}", {"initializer_range": 0.0417}
+        models[name] = models["smol"] | {"untrained": {"model": "smol", "seed": seed, **start}}
+        record = {"model": name, "untrained_seed": seed, **start}
+        gains[name] = dataclasses.replace(made_gains(12 + seed, **record), width=12)
+    return gains, models
+
+
+def test_fresh_weights_are_a_mean_and_a_range_over_seeds() -> None:
+    gains, models = with_fresh()
+    numbers = gain_numbers(gains, models)
+    alone = gain_numbers({"smol": gains["smol"]}, models)
+    trained = numbers[numbers["seeds"] == 0].drop(columns="seeds").reset_index(drop=True)
+    pd.testing.assert_frame_equal(trained, alone)
+    fresh = numbers[numbers["seeds"] == 3].set_index("tokens")
+    assert set(fresh["model"]) == {"smol"}
+    for tokens in (1, 7, TOKENS):
+        means = [
+            np.log(found.diagonals[:, :tokens]).sum(axis=1).mean()
+            for name, found in gains.items()
+            if name != "smol"
+        ]
+        row = fresh.loc[tokens]
+        assert [row["gain"], row["gain_low"], row["gain_high"]] == pytest.approx(
+            [np.mean(means), min(means), max(means)]
+        )
+        assert row["gain_per_width_high"] == pytest.approx(max(means) / 12)
+
+
+def test_fresh_weights_are_drawn_dashed_and_named() -> None:
+    gains, models = with_fresh()
+    numbers = gain_numbers(gains, models)
+    starts = fresh_starts((found.provenance["model"] for found in gains.values()), models)
+    figure = draw_gains(numbers, *gain_captions("A title", numbers, starts))
+    check_layout(figure)
+    wanted = ["SmolLM2", "untrained, 3 seeds", "95 % interval", "upper bound"]
+    assert legend_of(figure) == wanted
+    said = " ".join(words(figure).split())
+    assert "drawn with initializer_range 0.0417, mean and range of 3 seeds" in said
+    solid, dashed = figure.axes[0].lines[:2]
+    fresh = numbers[numbers["seeds"] == 3]
+    np.testing.assert_array_equal(dashed.get_ydata(), fresh["gain_per_width"])
+    assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")

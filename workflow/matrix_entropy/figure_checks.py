@@ -25,7 +25,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "operations": (("models", "dataset"), ()),
     "untrained": (("models", "dataset", "seeds"), ("group",)),
     "start_of_weights": (("model", "dataset", "seeds", "initializer_ranges"), ("group",)),
-    "information_gain": (("models", "dataset", "information_gain"), ("group",)),
+    "information_gain": (("models", "dataset", "information_gain"), ("group", "seeds")),
     "sentence_map": (("model", "dataset", "sentence_map"), ()),
     "published_entropy": (("published_entropy",), ()),
     "skill_graph": (("skill_graph",), ()),

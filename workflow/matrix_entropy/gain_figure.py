@@ -8,6 +8,7 @@ over d, which orders the models by width without any state of theirs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,14 @@ from numpy.typing import NDArray
 
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, styled
-from matrix_entropy.figure_text import count, frame_figure, head_panel, model_captions, plain
+from matrix_entropy.figure_text import (
+    count,
+    drawn_with,
+    frame_figure,
+    head_panel,
+    model_captions,
+    plain,
+)
 from matrix_entropy.gain_file import Gains
 from matrix_entropy.information_gain import (
     CENTRED_COSINE,
@@ -35,7 +43,7 @@ from matrix_entropy.information_gain import (
 from matrix_entropy.model_values import Entry, parameters_of
 from matrix_entropy.size_axis import log_ordinate
 
-DOTTED = (0, (1, 1.5))
+DOTTED, DASHED = (0, (1, 1.5)), (0, (4, 2))
 # Of families, and of models of one family and size.
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1.2, 1, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 NORMAL = 1.96  # standard errors that 95 % of a normal distribution lie within
@@ -57,6 +65,9 @@ def gain_numbers(
     a single text. ``bound_per_width`` and ``increment_bound`` are the largest possible gain over d
     and increment; NaN for the linear kernel, whose rows have any norm. ``texts`` had enough tokens,
     ``left_out`` had not.
+
+    Where there are fresh weights, ``seeds`` tells them from the trained model, which has none: one
+    row for all seeds of a model and T, with the mean and the range over seeds of their means.
 
     Parameters
     ----------
@@ -108,7 +119,31 @@ def gain_numbers(
             bound = largest_gain(tokens, found.width, found.noise)
             columns["bound_per_width"] = bound / found.width
         tables.append(pd.DataFrame(columns))
-    return in_order(pd.concat(tables, ignore_index=True), ["family", "parameters", "tokens"])
+    numbers = pd.concat(tables, ignore_index=True)
+    sources = {model: models[model].get("untrained") for model in gains}
+    if any(sources.values()):
+        numbers = _over_seeds(numbers, sources)
+    return in_order(numbers, ["family", "parameters", "tokens"])
+
+
+def _over_seeds(numbers: pd.DataFrame, sources: dict[str, Entry | None]) -> pd.DataFrame:
+    """The numbers with one row for all seeds of an original and T, below the trained models'."""
+    original = numbers["model"].map(lambda model: (sources[model] or {}).get("model"))
+    trained = numbers[original.isna()].assign(seeds=0)
+    seeds = numbers.assign(model=original)[original.notna()].groupby(
+        ["model", "tokens"], sort=False
+    )
+    fresh = seeds.first().assign(seeds=seeds.size())
+    for name in ("gain", "increment"):
+        for unit in ("", "_per_width"):
+            values = seeds[f"{name}{unit}"]
+            for end, value in {
+                "": values.mean(),
+                "_low": values.min(),
+                "_high": values.max(),
+            }.items():
+                fresh[f"{name}{unit}{end}"] = value
+    return pd.concat([trained, fresh.reset_index()[trained.columns]], ignore_index=True)
 
 
 def _with_interval(name: str, values: NDArray[np.float64], width: int) -> dict[str, Any]:
@@ -125,8 +160,13 @@ def _with_interval(name: str, values: NDArray[np.float64], width: int) -> dict[s
     }
 
 
-def gain_captions(title: str, numbers: pd.DataFrame) -> tuple[str, str]:
-    """Title and caption of the figure of `gain_numbers`, which also says what was computed."""
+def gain_captions(
+    title: str, numbers: pd.DataFrame, starts: Mapping[str, float | None] | None = None
+) -> tuple[str, str]:
+    """Title and caption of the figure of `gain_numbers`, which also says what was computed.
+
+    ``starts`` are those of fresh weights, from `matrix_entropy.model_values.fresh_starts`.
+    """
     heading, which = model_captions(title, numbers.assign(undefined=0, truncated=0))
     first = numbers.iloc[0]
     parts = [f"{which}, cut to {numbers['tokens'].max()} tokens"]
@@ -142,8 +182,13 @@ def gain_captions(title: str, numbers: pd.DataFrame) -> tuple[str, str]:
             "token 2 repeats the state of token 1, which adds ½ log(1 + 1/(1 + σ²)) only; such "
             "increments leave the frame of the second panel"
         )
-    if numbers["gain_low"].notna().any():
+    if _trained(numbers)["gain_low"].notna().any():
         parts.append("bands: 95 % interval of the mean over texts")
+    if starts:
+        parts.append(
+            f"dashed: fresh weights of the same architecture, {drawn_with(starts)}, mean and range "
+            f"of {_seeds(numbers)}"
+        )
     if numbers["increment_bound"].notna().any():
         parts.append(
             "dotted: the largest possible gain r/2 · log(1 + T/(rσ²)), r = min(T, d), over d, and "
@@ -164,16 +209,21 @@ def draw_gains(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     looks = _looks(numbers)
     for axis, (name, heading) in zip(axes, panels.items(), strict=True):
         for model, look in looks.items():
-            _draw(axis, numbers[numbers["model"] == model], name, look)
+            curves = numbers[numbers["model"] == model]
+            trained = _trained(curves)
+            _draw(axis, trained, name, look)
+            if len(fresh := curves.drop(trained.index)):
+                _draw(axis, fresh, name, {**look, "ls": DASHED})
         head_panel(axis, heading, [])
         axis.set_xlabel("Tokens $T$")
         axis.set_ylabel("nats" if name == "increment" else "nats per dimension")
     for model, look in looks.items():
-        curve = numbers[numbers["model"] == model]
+        curve = _trained(numbers[numbers["model"] == model])
         axes[0].plot(
             curve["tokens"], curve["bound_per_width"], color=look["color"], lw=0.8, ls=DOTTED
         )
-    axes[2].plot(numbers["tokens"], numbers["increment_bound"], color=GREY, lw=0.9, ls=DOTTED)
+    bounds = _trained(numbers)
+    axes[2].plot(bounds["tokens"], bounds["increment_bound"], color=GREY, lw=0.9, ls=DOTTED)
     axes[0].set_xlim(0, numbers["tokens"].max())
     axes[0].set_ylim(bottom=0)
     axes[2].set_ylim(bottom=0)
@@ -223,10 +273,23 @@ def _draw(axis: Axes, curve: pd.DataFrame, name: str, look: dict[str, Any]) -> N
     axis.fill_between(curve["tokens"], low, high, color=look["color"], alpha=0.18, lw=0)
 
 
+def _trained(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trained models, which are all where there are no fresh weights."""
+    return numbers[numbers["seeds"] == 0] if "seeds" in numbers else numbers
+
+
+def _seeds(numbers: pd.DataFrame) -> str:
+    seeds = int(numbers["seeds"].max())
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
+
+
 def _handles(looks: dict[str, dict[str, Any]], numbers: pd.DataFrame) -> list[Any]:
     handles: list[Any] = [Line2D([], [], lw=1.4, **look) for look in looks.values()]
-    if numbers["gain_low"].notna().any():
+    if _trained(numbers)["gain_low"].notna().any():
         handles.append(Patch(color=GREY, alpha=0.3, lw=0, label="95 % interval"))
+    if "seeds" in numbers:
+        label = f"untrained, {_seeds(numbers)}"
+        handles.insert(len(looks), Line2D([], [], color=GREY, lw=1.4, ls=DASHED, label=label))
     if numbers["increment_bound"].notna().any():
         handles.append(Line2D([], [], color=GREY, lw=0.9, ls=DOTTED, label="upper bound"))
     return handles

@@ -465,11 +465,19 @@ def sentences_of(entries, wildcard):
 
 
 def gains_of(wildcards):
-    """Information gains of a figure's models, on every part of its data set."""
-    figure, dataset = wildcards.figure, FIGURES[wildcards.figure]["dataset"]
-    parts = experiments.part_names(dataset, DATASETS[dataset]["shards"])
-    models = FIGURES[figure]["models"]
-    return [f"results/information_gain/{figure}/{m}/{part}.npz" for m in models for part in parts]
+    """Information gains of a figure's models, on every part of their data sets."""
+    figure = wildcards.figure
+    return [
+        f"results/information_gain/{figure}/{model}/{part}.npz"
+        for model, dataset in experiments.runs(FIGURES[figure], DATASETS)
+        for part in experiments.part_names(dataset, DATASETS[dataset]["shards"])
+    ]
+
+
+def group_of_gains(wildcards):
+    """The group whose texts a figure's gains are of; none where a model reads its texts alone."""
+    group = FIGURES[wildcards.figure].get("group")
+    return None if group == dataset_of(wildcards) else group
 
 
 def with_settings(name, entries):

@@ -27,7 +27,7 @@ rule compute_information_gain:
         **needs(4000, 120),
     params:
         settings=lambda wildcards: FIGURES[wildcards.figure]["information_gain"],
-        group=lambda wildcards: FIGURES[wildcards.figure].get("group"),
+        group=group_of_gains,
     message:
         "Information gain of {wildcards.model} on {wildcards.part}"
     script:

@@ -8,6 +8,7 @@ from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
 from matrix_entropy.gain_figure import draw_gains, gain_captions, gain_numbers
 from matrix_entropy.gain_file import Gains, gathered_gains
+from matrix_entropy.model_values import fresh_starts
 
 with job(snakemake.log[0]):
     figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))
@@ -17,5 +18,6 @@ with job(snakemake.log[0]):
     gains = {model: gathered_gains(of_model) for model, of_model in parts.items()}
     name = figure.get("group", figure["dataset"])
     numbers = gain_numbers(gains, models, datasets.get(name, {}).get("title"))
-    captions = gain_captions(figure.get("title", figure["name"]), numbers)
+    starts = fresh_starts((found.provenance["model"] for found in gains.values()), models)
+    captions = gain_captions(figure.get("title", figure["name"]), numbers, starts)
     save_figure(draw_gains(numbers, *captions), numbers, snakemake.output)
