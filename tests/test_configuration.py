@@ -96,6 +96,10 @@ datasets:
     files: [detail_23k.json]
     record: llava_instruct
     images: coco/train2017
+  in_pairs:
+    path: /data/pairs.json
+    panels: {Long: [good, bad]}
+    controls: [without_long_rows, equal_length, equal_length_without_long_rows]
   captions: {path: /data/filter_cap.json, record: cc_sbu_align, images: /data/image}
 figures:
   my_figure: {model: my_model, dataset: my_texts}
@@ -137,6 +141,7 @@ tables:
     model: pythia_70m
     dataset: spoken
     token_selection: {tokens: [Cuba]}
+  gaps: {kind: group_gaps, models: [my_model], datasets: [in_pairs]}
   seen: {kind: multimodal, models: [my_llava, my_minigpt], datasets: [photographs, captions]}
   turned: {kind: image_operations, model: small_llava, dataset: drawn_pictures}
   parts: {kind: architecture, models: [my_llava, my_minigpt]}
@@ -164,6 +169,7 @@ PLACES = {
         "generate": "datasets.training_stories",
         **dict.fromkeys(["hub", "revision", "subset", "split", "files"], "datasets.dolly_15k"),
         "task": "datasets.dolly_15k",
+        "paired": "datasets.in_pairs",
         "union": "datasets.pair",
         "variants": "datasets.varied",
         "shards": "datasets.pair",
@@ -847,7 +853,7 @@ def test_missing_key_of_a_kind(entry, kind, key):
         ("tables.my_table", "datasets", "sources"),
         ("tables.prompts", "models", "indicators, lora, variants, samples"),
         ("figures.places", "dataset", "layers, scaling, normalisations"),
-        ("tables.turned", "models", "indicators, lora, variants, samples, multimodal"),
+        ("tables.turned", "models", "indicators, lora, variants, samples, group_gaps, multimodal"),
         ("tables.parts", "dataset", "token_selection, image_operations"),
         ("tables.prompts", "table", "indicators, lora, variants, samples"),
         ("tables.sources", "dataset", "indicators, lora, variants, samples, prompts"),
@@ -1398,6 +1404,19 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a token twice": (
         {"tables.picks.token_selection.tokens": ["Cuba", " Cuba"]},
         ["'tables.picks.token_selection'", "'Cuba' twice", "remove one"],
+    ),
+    "gaps that were not measured in every way": (
+        {"datasets.in_pairs.controls": ["equal_length"]},
+        [
+            "'tables.gaps.group_gaps'",
+            "'in_pairs'",
+            "`without_long_rows`, `equal_length_without_long_rows`",
+            "`controls:`",
+        ],
+    ),
+    "pairs of which one may be left out": (
+        {"datasets.in_pairs.paired": True, "datasets.in_pairs.min_tokens": 9},
+        ["'datasets.in_pairs'", "`paired: true`", "`min_tokens:`", "remove one"],
     ),
     "gains of models of which one has another first token": (
         {"models.pythia_1b.bos": True},

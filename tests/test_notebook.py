@@ -16,7 +16,7 @@ from matrix_entropy.notebook import Built, Shown, number, say, show_frame
 from matrix_entropy.notebook_run import run_notebook
 from matrix_entropy.page_index import index_markdown
 from matrix_entropy.pages import write_page
-from matrix_entropy.readings import fit_rows, group_gaps, separations, size_ends
+from matrix_entropy.readings import fit_rows, gap_words, group_gaps, separations, size_ends
 
 PAPER = Path(__file__).parent.parent / "paper"
 LIBRARY = Path(__file__).parent.parent / "workflow"
@@ -145,6 +145,20 @@ def test_gaps_are_means_over_blocks_of_the_first_group_less_the_second():
         "tokens": "70 / 60",
         "blocks above": "1 of 2",
     }
+
+
+def test_a_gap_has_its_error_and_p():
+    means = pd.DataFrame(
+        {
+            "panel": ["Long", "Long", "World"],
+            "treatment": ["all rows", "both", "both"],
+            "difference": [0.03, -0.0045, 0.1],
+            "standard_error": [0.01, 0.0029, 0.1],
+            "p": [0.0001, 0.14, 1.0],
+        }
+    )
+    assert gap_words(means, "Long", "both") == "−4.5 ± 2.9 (p 0.140)"
+    assert gap_words(means, "Long", "all rows") == "+30.0 ± 10.0 (p <0.001)"
 
 
 def test_ends_fits_and_separations_pick_rows():

@@ -35,6 +35,7 @@ FIGURES = [
     "fig10_gpt2_large_world",
 ]
 LIANG_CONTROLS = ["control_length", "control_first_token", "control_untrained"]
+LIANG_TABLES = ["control_group_gaps"]
 WEI_FIGURES = [
     "wei_fig1_cerebras_scaling",
     "wei_fig2_context_length",
@@ -131,7 +132,7 @@ def test_a_dry_run_of_everything_needs_little(
     assert max(ours.values()) <= 2
     for figure in [*FIGURES, *LIANG_CONTROLS, *WEI_FIGURES, *TAN_FIGURES]:
         assert f"figures/{figure}.pdf" in done.stdout
-    for table in [*WEI_TABLES, *TAN_TABLES]:
+    for table in [*LIANG_TABLES, *WEI_TABLES, *TAN_TABLES]:
         assert f"results/tables/{table}.csv" in done.stdout
 
 
@@ -165,8 +166,8 @@ def test_the_readme_lists_every_figure_and_table_and_no_other(root: Path) -> Non
     config = yaml.safe_load((root / "config.yaml").read_text())
     figures = [*FIGURES, *LIANG_CONTROLS, *WEI_FIGURES, *TAN_FIGURES]
     assert list(config["figures"]) == figures
-    assert list(config["tables"]) == [*WEI_TABLES, *TAN_TABLES]
-    of_liang = [*FIGURES, *LIANG_CONTROLS]
+    assert list(config["tables"]) == [*LIANG_TABLES, *WEI_TABLES, *TAN_TABLES]
+    of_liang = [*FIGURES, *LIANG_CONTROLS, *LIANG_TABLES]
     assert listed == [*of_liang, *WEI_FIGURES, *WEI_TABLES, *TAN_FIGURES, *TAN_TABLES]
 
 

@@ -44,7 +44,7 @@ NOT_COMPARED = {
     ),
     **dict.fromkeys(
         (
-            *("length_control", "first_token", "untrained_blocks"),
+            *("length_control", "first_token", "untrained_blocks", "group_gaps"),
             *("untrained", "start_of_weights", "log_d_null", "sources"),
         ),
         CONTROL,

@@ -193,6 +193,13 @@ def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str
     groups = groups_of(dataset)
     if "groups" in dataset and len(set(dataset["groups"].values())) < len(groups):
         yield where, "gives two names to one group in `groups:`; remove one of them."
+    for key in ("sample", "skip_empty", "min_tokens"):
+        if dataset["paired"] and dataset.get(key):
+            yield (
+                where,
+                f"has `paired: true`, which needs every text in its place, and `{key}:`, which "
+                "may leave some out; remove one of them.",
+            )
     seen: dict[str, str] = {}
     for panel, members in dataset.get("panels", {}).items():
         for member in members:

@@ -42,6 +42,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prompts": (("dataset",), ()),
     "sources": (("datasets",), ()),
     "token_selection": (("model", "dataset", "token_selection"), ()),
+    "group_gaps": (("models", "datasets"), ()),
     "multimodal": (("models", "datasets"), ("table",)),
     "image_operations": (("model", "dataset"), ("table",)),
     "architecture": (("models",), ()),
@@ -51,7 +52,11 @@ AGAINST_FRESH = ("untrained", "start_of_weights")
 # Kinds that look at sentences one by one.
 OF_SENTENCES = ("sentence_map", "token_selection")
 # Kinds that draw curves across the blocks of models.
-ACROSS_BLOCKS = ("layers", "length_control", "first_token", "untrained_blocks")
+ACROSS_BLOCKS = ("layers", "length_control", "first_token", "untrained_blocks", "group_gaps")
+# What else of its data sets `group_gaps` looks at.
+GAP_CONTROLS = ("without_long_rows", "equal_length", "equal_length_without_long_rows")
+# Kinds of tables beside which a figure of the same name stands.
+WITH_FIGURE = ("token_selection", "group_gaps")
 # Kinds that run vision-language models over images, and all that show such models.
 ON_IMAGES = ("multimodal", "image_operations")
 MULTIMODAL = ("schematic", "architecture", *ON_IMAGES)
@@ -156,6 +161,16 @@ def _settings(
                 f"{where[: where.rindex('.')]}.initializer_ranges'",
                 f"names the start of '{entry['model']}' twice, as `own` and as {own}; remove one.",
             )
+    elif entry["kind"] == "group_gaps":
+        for name in entry["datasets"]:
+            controls = config["datasets"][name]["controls"]
+            missing = [f"`{control}`" for control in GAP_CONTROLS if control not in controls]
+            if missing:
+                yield (
+                    where,
+                    f"looks at the gaps of '{name}' in every way; add {', '.join(missing)} to its "
+                    "`controls:`.",
+                )
     elif entry["kind"] == "sentence_map":
         yield from _few_sentences(where, settings, config["datasets"][entry["dataset"]])
     elif entry["kind"] == "token_selection":
@@ -364,7 +379,7 @@ def names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 if source != other:
                     yield where, f"makes '{model}' in another way than {first}; set both alike."
     for name, table in config["tables"].items():
-        if table["kind"] == "token_selection" and name in config["figures"]:
+        if table["kind"] in WITH_FIGURE and name in config["figures"]:
             yield (
                 f"'tables.{name}'",
                 "draws a figure of its own name, which another figure has; change one of them.",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from matrix_entropy.group_gaps import probability, with_error
+
 # Mean over the texts of a group, as the paper draws it and with its controls.
 VERSIONS = {
     "as drawn": "normalised_mean",
@@ -54,6 +56,16 @@ def group_gaps(curves: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def gap_words(means: pd.DataFrame, panel: str, treatment: str) -> str:
+    """A gap in thousandths of H / log d with its error and p, as a sentence has it.
+
+    ``means`` are those of `matrix_entropy.group_gaps.group_gaps`, of one model.
+    """
+    found = means[(means["panel"] == panel) & (means["treatment"] == treatment)].iloc[0]
+    gap = with_error(found["difference"], found["standard_error"])
+    return f"{gap} (p {probability(found['p'])})"
 
 
 def size_ends(values: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:

@@ -16,6 +16,10 @@ from matrix_entropy.metrics import read_metrics
 
 Entry = dict[str, Any]
 
+NO_GROUPS = (
+    "there are no two groups to compare; give a data set of the figure `panels:` of two groups "
+    "each, the higher first."
+)
 IDENTITY = ["model", "model_title", "stand_in", "parameters", "dataset", "dataset_title"]
 
 
@@ -118,10 +122,7 @@ def group_gaps(curves: pd.DataFrame, keys: list[str], values: list[str]) -> pd.D
         gap.insert(len(keys) + 1, "gap", " − ".join(groups))
         parts.append(gap)
     if not parts:
-        raise InputError(
-            "there are no two groups to compare; give a data set of the figure `panels:` of two "
-            "groups each, the higher first."
-        )
+        raise InputError(NO_GROUPS)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -161,4 +162,4 @@ def run_captions(title: str, curves: pd.DataFrame) -> tuple[str, str]:
             f"Not {names} but stand-ins of {smallest} to {largest} parameters, trained in seconds "
             "on generated texts"
         )
-    return f"{title}: {called}, {datasets}", words
+    return f"{title}{'' if title.endswith('?') else ':'} {called}, {datasets}", words

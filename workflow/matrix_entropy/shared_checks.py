@@ -29,6 +29,7 @@ BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
         "images": READ,
         **dict.fromkeys(("missing_images", "fetch_from"), ("images",)),
         "instruction_seed": ("record",),
+        "paired": ("panels",),
     },
     "generate": dict.fromkeys(
         (

@@ -63,6 +63,36 @@ rule write_token_table:
         "../scripts/write_token_table.py"
 
 
+rule write_group_gaps:
+    """Gaps between groups of texts with errors and tests, as a table and as a figure."""
+    input:
+        metrics=lambda wildcards: metrics_of(TABLES[wildcards.table])["metrics"],
+        code=code("write_group_gaps"),
+    output:
+        *table_files("table"),
+        "figures/{table}.pdf",
+        in_report("figures/{table}.png", "table", "Figures"),
+        "figures/{table}.csv",
+        "figures/{table}.blocks.csv",
+    log:
+        "results/logs/write_group_gaps/{table}.log",
+    wildcard_constraints:
+        table=of_kind(TABLES, "group_gaps"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(memory_of_input, 30),
+    params:
+        table=lambda wildcards: {"name": wildcards.table, **TABLES[wildcards.table]},
+        models=lambda wildcards: shown_models(TABLES[wildcards.table]),
+        datasets=lambda wildcards: shown_datasets(TABLES[wildcards.table]),
+    message:
+        "Writing {wildcards.table}"
+    script:
+        "../scripts/write_group_gaps.py"
+
+
 rule write_multimodal_tables:
     """A table of vision-language models: their parts, or entropies at five places."""
     input:
