@@ -43,6 +43,7 @@ def made_values(
     sizes: dict[str, tuple[float, int]] | None = None,
     datasets: tuple[str, ...] = ("dolly",),
     stand_in: bool = False,
+    weights: str = "",
 ) -> pd.DataFrame:
     """One row per model and data set, with effective ranks that rise a little with size."""
     random = np.random.default_rng(0)
@@ -61,6 +62,7 @@ def made_values(
                     "parameters": parameters / (1e4 if stand_in else 1),
                     "width": width,
                     "stand_in": stand_in,
+                    "weights": weights,
                     "dataset": dataset,
                     "dataset_title": DATASETS[dataset],
                     "variant": "",

@@ -41,6 +41,14 @@ models:
   pythia_70m: {path: /data/pythia_70m, layers: 6, width: 512, parameters: 7.0e+7, extract: [final]}
   pythia_1b: {hub: EleutherAI/pythia-1b, layers: 16, width: 2048, parameters: 1.0e+9}
   my_llama: {hub: meta-llama/Llama-2-7b-chat-hf, layers: 32, width: 4096}
+  packaged:
+    package:
+      name: llm-small
+      version: 0.1.2
+      file: llm_small/m.Q4_1.gguf
+      sha256: "0000000000000000000000000000000000000000000000000000000000000000"
+    layers: 30
+    width: 576
   my_llava:
     hub: llava-hf/llava-1.5-7b-hf
     parameters: 7.06e+9
@@ -156,10 +164,13 @@ PLACES = {
         "convert_weights": "models.gpt2_small",
         "train": "models.gpt2_large",
         "minigpt_v2": "models.my_minigpt",
+        "gguf": "models.gpt2_small",
+        "package": "models.packaged",
         **dict.fromkeys(["vision", "connector", "language_model"], "models.my_llava"),
     },
     "train": {"": "models.gpt2_large.train"},
     "minigpt_v2": {"": "models.my_minigpt.minigpt_v2"},
+    "package": {"": "models.packaged.package"},
     "vision": {"": "models.my_llava.vision"},
     "dataset": {
         "": "datasets.my_texts",
@@ -736,6 +747,14 @@ def test_whole_numbers_with_a_point(path):
         ("models.gpt2_small.hub", "../gpt2"),
         ("models.gpt2_small.revision", "main; ls"),
         ("models.my_model.path", ""),
+        ("models.gpt2_small.gguf", "../m.gguf"),
+        ("models.gpt2_small.gguf", "/etc/m.gguf"),
+        ("models.gpt2_small.gguf", "*.gguf"),
+        ("models.gpt2_small.gguf", "m.bin"),
+        ("models.packaged.package.name", "--index-url=http://evil"),
+        ("models.packaged.package.version", "0.1 --pre"),
+        ("models.packaged.package.file", "a/../../m.gguf"),
+        ("models.packaged.package.sha256", "abc"),
         ("models.my_model.extract", []),
         ("models.my_model.extract", [0, 0]),
         ("models.my_model.extract", [-1]),
@@ -805,6 +824,7 @@ MISSING = {
     "datasets.varied.variants.changes": "datasets.varied.variants",
     "models.my_llava.vision.patch": "models.my_llava.vision",
     "models.my_minigpt.minigpt_v2.vision_encoder": "models.my_minigpt.minigpt_v2",
+    "models.packaged.package.sha256": "models.packaged.package",
 }
 
 
@@ -1041,7 +1061,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "start of the weights of a stand-in": (
         {"models.gpt2_large.initializer_range": 0.04},
-        ["'models.gpt2_large'", "`initializer_range:`", "`hub:` or `path:`", "remove it"],
+        ["'models.gpt2_large'", "`initializer_range:`", "`path:` or `package:`", "remove it"],
     ),
     "training sequence longer than the context": (
         {"models.gpt2_large.train.context": 64},

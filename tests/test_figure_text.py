@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from figure_values import CEREBRAS, made_values
-from matrix_entropy.figure_text import count, model_captions
+from matrix_entropy.figure_text import model_captions
+from matrix_entropy.model_words import count
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,16 @@ def test_one_stand_in_among_real_models_is_named() -> None:
     title, subtitle = model_captions("Figure 2", mixed)
     assert "stand-ins" in title
     assert subtitle.startswith("Not OPT but stand-ins of 130k parameters")
+
+
+def test_quantised_weights_are_said_in_title_and_caption() -> None:
+    words = "4-bit weights, dequantised"
+    title, subtitle = model_captions("Figure 3", made_values(weights=words))
+    assert title == f"Figure 3: Cerebras-GPT ({words}), Dolly contexts"
+    one = made_values("OPT", {"1.3B": (1.3e9, 2048)}, weights=words)
+    title, subtitle = model_captions("Figure 2", pd.concat([made_values(), one]))
+    assert "(some quantised)" in title
+    assert f"OPT-1.3B: {words};" in subtitle
 
 
 def test_a_model_that_is_left_out_is_named() -> None:

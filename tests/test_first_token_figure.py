@@ -55,6 +55,7 @@ def curves() -> pd.DataFrame:
                 model=model,
                 model_title=title,
                 stand_in=True,
+                weights="",
                 parameters=1000 * (1 + place),
                 dataset="child",
                 dataset_title="child stories",

@@ -133,6 +133,15 @@ def test_a_real_model_is_named_with_its_commit() -> None:
     assert "openai-community/gpt2 at cccccccccccc" in subtitle
 
 
+def test_a_model_out_of_a_gguf_file_says_so() -> None:
+    words = "4-bit weights, dequantised"
+    gguf = {"file": "m.Q4_1.gguf", "tensors": {"Q4_1": 210, "F32": 61}, "weights": words}
+    record = {"model": "m", "source": "package", "id": "llm-m 0.1", "stand_in": False, "gguf": gguf}
+    title, subtitle = captions("Layers", {"title": "M"}, {}, STAND_IN | {"model": record})
+    assert title.startswith(f"Layers: M ({words}), ")
+    assert subtitle.startswith(f"m.Q4_1.gguf of llm-m 0.1 ({words}; tensors: 210 Q4_1, 61 F32): ")
+
+
 def test_a_rebuild_is_the_same_bytes(metrics: pd.DataFrame, tmp_path: Path) -> None:
     for name in ("first", "second"):
         curves = layer_curves(metrics, PANELS)

@@ -15,12 +15,18 @@ import yaml
 
 from commands import snakemake
 
-# The default target leaves these out; the third is drawn of texts that a model writes, the last is
-# of a data set that no scale has.
+# The default target leaves these out; the third is drawn of texts that a model writes, the last two
+# are of a data set and a model that no scale has.
 TARGETS = (
     *("all", "archive", "figures/layers_gpt2_small_child_written.pdf"),
-    "results/prompts/manual.jsonl",
+    *("results/prompts/manual.jsonl", "results/models/packaged.json"),
 )
+PACKAGED = f"""
+  packaged:
+    package: {{name: llm-small, version: 0.1.2, file: llm_small/m.gguf, sha256: "{"0" * 64}"}}
+    layers: 30
+    width: 576
+"""
 STATED = ("threads", "mem_mb", "runtime", "gpu")
 
 
@@ -47,6 +53,7 @@ def plans(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dic
         else:
             manual = "datasets:\n  manual: {python_documentation: {}}\n"
             text = text.replace("datasets:\n", manual, 1)
+            text = text.replace("models:\n", f"models:{PACKAGED}", 1)
         (folder / "config.yaml").write_text(text)
         found[scale] = planned_jobs(root, folder, *targets)
     return found

@@ -95,6 +95,7 @@ def test_captions_name_stand_ins(stand_ins: list[bool], title: str, words: str) 
             "model_title": ["GPT-2", "OPT", "Pythia"],
             "parameters": [5_000, 30_000, 20_000],
             "dataset_title": "stories",
+            "weights": "",
         }
     )[: len(stand_ins)].assign(stand_in=stand_ins)
     if not any(stand_ins):  # whose parameters no record counts

@@ -61,7 +61,7 @@ def made_sentences(
         attention.append((weights / weights.sum(axis=2, keepdims=True)).reshape(3, -1))
     ends = [np.cumsum(list(map(len, words))) for words in tokens]
     starts = [end - list(map(len, words)) for end, words in zip(ends, tokens, strict=True)]
-    record = {"model": model, "stand_in": stand_in, "parameters": 1_234_567}
+    record = {"model": model, "id": model, "stand_in": stand_in, "parameters": 1_234_567}
     return Sentences(
         ids=np.array([str(number) for number in range(len(tokens))]),
         groups=np.array(["capitals"] * len(tokens)),

@@ -43,6 +43,7 @@ def made(panels: dict[str, list[str]] = PANELS, blocks: int = 4) -> pd.DataFrame
                             "model": model,
                             "model_title": "GPT-2",
                             "stand_in": True,
+                            "weights": "",
                             "parameters": 5000,
                             "dataset": "child",
                             "dataset_title": "child stories",

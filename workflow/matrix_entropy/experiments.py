@@ -66,8 +66,9 @@ def derived_models(config: Entry) -> dict[str, Entry]:
 
 
 def _like(model: Entry, source: Entry) -> Entry:
-    sources = ("hub", "revision", "convert_weights", "path", "train", "initializer_range")
-    return {key: value for key, value in model.items() if key not in sources} | source
+    sources = ("hub", "revision", "convert_weights", "path", "gguf", "package", "train")
+    own = (*sources, "initializer_range")
+    return {key: value for key, value in model.items() if key not in own} | source
 
 
 def models_of(entry: Entry) -> list[str]:

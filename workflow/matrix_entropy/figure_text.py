@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from matrix_entropy.model_words import not_the_models, quantised, together
+
 NOTE_SIZE = 6.5  # points, the smallest letters of a figure
 
 
@@ -93,39 +95,32 @@ def signed(number: float) -> str:
     return f"{number:.3f}".replace("-", "−")
 
 
-def count(number: float) -> str:
-    """A number of parameters in three digits, as models are named after it.
-
-    Examples
-    --------
-    >>> count(950), count(13_120), count(1_414_647_808)
-    ('950', '13.1k', '1.41B')
-    """
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= 0.9995 * unit:
-            return f"{float(f'{number / unit:.3g}'):g}{letter}"
-    return f"{number:g}"
-
-
 def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
-    """Title and caption of a figure across models: which, on which texts; stand-ins are named so.
+    """Title and caption of a figure across models: which, on which texts.
 
-    ``values`` has one row per model and data set, as `matrix_entropy.model_values` gives them.
-    Models whose ``shown`` is false are said to be left out.
+    Stand-ins are named so, and quantised weights. Models whose ``shown`` is false are said to be
+    left out. ``values`` has one row per model and data set, as `matrix_entropy.model_values` gives
+    them.
     """
     shown = values["shown"] if "shown" in values else pd.Series(True, index=values.index)
     families = list(dict.fromkeys(values["family"]))
     models = values[shown].drop_duplicates("model")
     datasets = values.drop_duplicates("dataset")
     on = datasets["dataset_title"].iloc[0] if len(datasets) == 1 else f"{len(datasets)} data sets"
-    called = _listed(families)
-    if models["stand_in"].any():
+    called, parts = _listed(families), []
+    stand_ins = models[models["stand_in"]]
+    if len(stand_ins):
         called = f"{called} stand-ins"
-    parts = [_stand_ins(models)] if models["stand_in"].any() else []
+        names = _listed(list(dict.fromkeys(stand_ins["family"])))
+        parts.append(not_the_models(names, stand_ins["parameters"]))
+    else:
+        called = together(called, values[shown])
     for family in families:
         sizes = list(dict.fromkeys(models.loc[models["family"] == family, "size"]))
         # A model without a size of its own is called by its title, which is its family then.
         parts.append(family if sizes == [family] else f"{family} {', '.join(sizes)}")
+    if values["weights"].any():
+        parts.append(quantised(values[shown]))
     left_out = values[~shown].drop_duplicates("model")
     if len(left_out):
         parts.append(f"left out: {_listed(list(left_out['model_title']))}")
@@ -136,18 +131,6 @@ def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
     else:
         parts.append(", ".join(f"{name}: {number}" for name, number in texts.items()))
     return f"{title}: {called}, {on}", "; ".join(parts)
-
-
-def not_the_model(title: str, parameters: float) -> str:
-    """What a figure of a single stand-in says of it.
-
-    Examples
-    --------
-    >>> not_the_model("GPT-2", 13_120)
-    'Not GPT-2 but a stand-in of 13.1k parameters, trained in seconds on generated texts'
-    """
-    size = count(parameters)
-    return f"Not {title} but a stand-in of {size} parameters, trained in seconds on generated texts"
 
 
 def drawn_with(starts: Mapping[str, float | None]) -> str:
@@ -169,14 +152,6 @@ def drawn_with(starts: Mapping[str, float | None]) -> str:
     several = len(models) > 1
     parts = [f"{words} ({_listed(of)})" if several else words for words, of in models.items()]
     return f"drawn with initializer_range {_listed(parts)}"
-
-
-def _stand_ins(models: pd.DataFrame) -> str:
-    stand_ins = models[models["stand_in"]]
-    names = _listed(list(dict.fromkeys(stand_ins["family"])))
-    sizes = list(dict.fromkeys(map(count, sorted(stand_ins["parameters"]))))
-    span = " to ".join(dict.fromkeys((sizes[0], sizes[-1])))
-    return f"Not {names} but stand-ins of {span} parameters, trained in seconds on generated texts"
 
 
 def _texts(part: pd.DataFrame) -> str:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, styled
 from matrix_entropy.figure_text import (
-    count,
     drawn_with,
     frame_figure,
     head_panel,
@@ -41,6 +40,7 @@ from matrix_entropy.information_gain import (
     largest_increment,
 )
 from matrix_entropy.model_values import Entry, parameters_of
+from matrix_entropy.model_words import count, weights_of
 from matrix_entropy.size_axis import log_ordinate
 
 DOTTED, DASHED = (0, (1, 1.5)), (0, (4, 2))
@@ -101,6 +101,7 @@ def gain_numbers(
             "parameters": parameters_of(model, entry, record),
             "width": found.width,
             "stand_in": bool(record["stand_in"]),
+            "weights": weights_of(record),
             "dataset": found.group or name,
             "dataset_title": dataset_title or found.group or name,
             "texts": len(found.ids),

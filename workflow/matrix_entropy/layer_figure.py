@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import GREY, colours, styled
 from matrix_entropy.figure_text import plain, wrapped
+from matrix_entropy.model_words import in_title, origin_of
 
 ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
 VALUE = "matrix_entropy_normalised"
@@ -238,19 +239,18 @@ def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
 def captions(
     title: str, model: dict[str, Any], dataset: dict[str, Any], provenance: dict[str, Any]
 ) -> tuple[str, str]:
-    """Title and caption of a figure: what it shows, from which model; a stand-in is named so."""
+    """Title and caption of a figure: what it shows, from which model."""
     record, options = provenance["model"], provenance["options"]
     called = model.get("title", record["model"])
     texts = dataset.get("title", provenance["dataset"]["name"])
     size = f"{options['layers']} blocks, width {options['width']}"
     front = ", one BOS row" if options["bos"] else ""
+    heading = f"{title}: {in_title(called, record)}, {texts}"
     if record["stand_in"]:
         architecture = ARCHITECTURES[record["training"]["architecture"]]
         return (
-            f"{title}: {called} stand-in, {texts}",
+            heading,
             f"Not {called} but a stand-in for it: a {architecture} of {size}, trained in seconds "
             f"on generated stories{front}",
         )
-    revision = record.get("commit", "")[:12]
-    at = f" at {revision}" if revision else ""
-    return f"{title}: {called}, {texts}", f"{record['id']}{at}: {size}{front}"
+    return heading, f"{origin_of(record)}: {size}{front}"

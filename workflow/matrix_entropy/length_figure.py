@@ -50,7 +50,7 @@ def length_numbers(values: pd.DataFrame) -> pd.DataFrame:
         rank_bound=np.exp(numbers["entropy_bound"] * log_width),
     )
     columns = [
-        *("model", "model_title", "family", "size", "parameters", "width", "stand_in"),
+        *("model", "model_title", "family", "size", "parameters", "width", "stand_in", "weights"),
         *("dataset", "dataset_title", "tokens_kept", "texts", "undefined"),
         *("entropy_a", "entropy_a_std", "entropy_bound"),
         *("rank", "rank_low", "rank_high", "rank_bound"),

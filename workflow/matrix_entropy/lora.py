@@ -102,7 +102,10 @@ def train_lora(
         "%s: %d parameters trained in %d steps, loss %.3f nats per token in the last epoch",
         name, trained, len(curve), final,
     )  # fmt: skip
-    kept = ("revision", "commit", "folder", "stand_in", "weights_sha256", "parameters")
+    kept = (
+        *("revision", "commit", "package", "gguf", "folder"),
+        *("stand_in", "weights_sha256", "parameters"),
+    )
     return {
         "model": name,
         "source": "lora",

@@ -23,7 +23,10 @@ INDICATORS = {
     "ppl_windows": "ppl_windows",
 }
 PERPLEXITIES = ("ppl_token", "ppl_windows")
-KEYS = ("model", "family", "size", "parameters", "stand_in", "dataset", "published_dataset")
+KEYS = (
+    *("model", "model_title", "family", "size", "parameters", "stand_in", "weights"),
+    *("dataset", "published_dataset"),
+)
 
 
 def long_table(values: pd.DataFrame, indicators: Sequence[str]) -> pd.DataFrame:

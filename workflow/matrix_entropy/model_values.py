@@ -11,6 +11,7 @@ import pandas as pd
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.metrics import read_metrics, read_provenance, read_summary
+from matrix_entropy.model_words import weights_of
 from matrix_entropy.spectra_file import FIRST
 
 Entry = dict[str, Any]
@@ -29,9 +30,9 @@ def model_values(
     """One row per model and data set (and variant), at the layer after the last normalisation.
 
     Columns: ``model``, ``model_title``, ``family``, ``size``, ``parameters``, ``stand_in``,
-    ``dataset``, ``dataset_title``, ``published_dataset``, ``variant``, ``order`` (position of the
-    variant) and those of `matrix_entropy.metrics.summary_table`. The groups of a union are the data
-    sets it joins; those of another data set are its variants.
+    ``weights``, ``dataset``, ``dataset_title``, ``published_dataset``, ``variant``, ``order``
+    (position of the variant) and those of `matrix_entropy.metrics.summary_table`. The groups of a
+    union are the data sets it joins; those of another data set are its variants.
 
     Parameters
     ----------
@@ -70,8 +71,8 @@ def model_values(
 def described_model(metrics: str, entry: Entry) -> Entry:
     """What figures and tables say of the model of some metrics, ``{model}/....parquet``.
 
-    ``model``, ``model_title``, ``family``, ``size``, ``parameters`` and ``stand_in``; ``entry`` is
-    the model's in the configuration.
+    ``model``, ``model_title``, ``family``, ``size``, ``parameters``, ``stand_in`` and ``weights``;
+    ``entry`` is the model's in the configuration.
 
     Raises
     ------
@@ -87,6 +88,7 @@ def described_model(metrics: str, entry: Entry) -> Entry:
         "size": entry.get("size", title),
         "parameters": parameters_of(model, entry, record),
         "stand_in": bool(record["stand_in"]),
+        "weights": weights_of(record),
     }
 
 

@@ -46,7 +46,7 @@ def normalisations_numbers(values: pd.DataFrame) -> pd.DataFrame:
     """
     require_entropy(values)
     columns = [
-        *("model", "family", "size", "parameters", "width", "stand_in"),
+        *("model", "family", "size", "parameters", "width", "stand_in", "weights"),
         *("dataset", "dataset_title", "texts", "undefined"),
         *("entropy_a", "entropy_b", "entropy_c", "effective_rank_geometric", "effective_rank"),
     ]

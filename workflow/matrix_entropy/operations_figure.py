@@ -44,7 +44,7 @@ def operations_numbers(values: pd.DataFrame) -> pd.DataFrame:
             "changing the texts to `changes:` of the data set."
         )
     columns = [
-        *("model", "family", "size", "parameters", "width", "stand_in"),
+        *("model", "family", "size", "parameters", "width", "stand_in", "weights"),
         *("dataset", "dataset_title", "variant", "order", "texts", "undefined", "tokens_mean"),
         *("entropy_a", "effective_rank_geometric", "difference", "difference_sem"),
     ]

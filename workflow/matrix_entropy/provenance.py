@@ -37,7 +37,10 @@ def untrained_record(
     `matrix_entropy.models.load_model` draws its weights from the seed, with ``initializer_range``
     if one is given. Id, commit and hashes are those of the model whose configuration is taken.
     """
-    kept = ("id", "revision", "commit", "folder", "stand_in", "weights_sha256", "parameters")
+    kept = (
+        *("id", "revision", "commit", "package", "gguf", "folder"),
+        *("stand_in", "weights_sha256", "parameters"),
+    )
     return {
         "model": name,
         "source": "untrained",

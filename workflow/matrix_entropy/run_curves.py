@@ -10,9 +10,15 @@ import pandas as pd
 from matrix_entropy.entries import panels_of
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import colours
-from matrix_entropy.figure_text import count, not_the_model
 from matrix_entropy.layer_figure import layer_curves
 from matrix_entropy.metrics import read_metrics
+from matrix_entropy.model_words import (
+    not_the_model,
+    not_the_models,
+    quantised,
+    together,
+    weights_of,
+)
 
 Entry = dict[str, Any]
 
@@ -20,7 +26,9 @@ NO_GROUPS = (
     "there are no two groups to compare; give a data set of the figure `panels:` of two groups "
     "each, the higher first."
 )
-IDENTITY = ["model", "model_title", "stand_in", "parameters", "dataset", "dataset_title"]
+IDENTITY = [
+    *("model", "model_title", "stand_in", "weights", "parameters", "dataset", "dataset_title")
+]
 
 
 def run_metrics(
@@ -50,6 +58,7 @@ def run_metrics(
             "model": record["model"],
             "model_title": models[record["model"]].get("title", record["model"]),
             "stand_in": bool(record["stand_in"]),
+            "weights": weights_of(record),
             "parameters": record.get("parameters"),
             "dataset": dataset,
             "dataset_title": entry.get("title", dataset),
@@ -133,14 +142,14 @@ def gap_colours(gaps: Iterable[str]) -> dict[str, Any]:
 
 
 def run_captions(title: str, curves: pd.DataFrame) -> tuple[str, str]:
-    """Title and the caption's first words: which models on which texts; stand-ins are named so.
+    """Title and the caption's first words: which models on which texts.
 
-    ``curves`` need the columns of `IDENTITY` alone.
+    Stand-ins are named so, and quantised weights. ``curves`` need the columns of `IDENTITY` alone.
 
     Examples
     --------
     >>> runs = pd.DataFrame({
-    ...     "model": ["a", "b"], "model_title": ["GPT-2", "OPT"], "stand_in": True,
+    ...     "model": ["a", "b"], "model_title": ["GPT-2", "OPT"], "stand_in": True, "weights": "",
     ...     "parameters": [5_000, 20_000], "dataset_title": "stories",
     ... })
     >>> run_captions("Control", runs)[0]
@@ -152,14 +161,11 @@ def run_captions(title: str, curves: pd.DataFrame) -> tuple[str, str]:
     names, single = ", ".join(models["model_title"]), len(models) == 1
     datasets = ", ".join(dict.fromkeys(curves["dataset_title"]))
     if not models["stand_in"].any():
-        called, words = (names if single else f"{len(models)} models"), names
+        called = together(names if single else f"{len(models)} models", curves)
+        words = "; ".join(filter(None, (names, quantised(curves))))
     elif single:
         called, words = f"{names} stand-in", not_the_model(names, models["parameters"].item())
     else:
         called = f"{len(models)} stand-ins"
-        smallest, largest = count(models["parameters"].min()), count(models["parameters"].max())
-        words = (
-            f"Not {names} but stand-ins of {smallest} to {largest} parameters, trained in seconds "
-            "on generated texts"
-        )
+        words = not_the_models(names, models["parameters"])
     return f"{title}{'' if title.endswith('?') else ':'} {called}, {datasets}", words

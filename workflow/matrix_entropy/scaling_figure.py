@@ -48,6 +48,7 @@ DRAWN = (
     "parameters",
     "width",
     "stand_in",
+    "weights",
     "shown",
     "dataset",
     "dataset_title",

@@ -20,11 +20,11 @@ from matrix_entropy.figure_text import (
     NOTE_SIZE,
     frame_figure,
     head_panel,
-    not_the_model,
     signed,
     wrapped,
 )
 from matrix_entropy.label_placement import NoRoomError, label_points
+from matrix_entropy.model_words import described
 from matrix_entropy.prefix_null import DRAWS
 from matrix_entropy.sentence_map import (
     EUCLIDEAN,
@@ -109,18 +109,13 @@ def draw_sentence_map(numbers: pd.DataFrame, title: str, subtitle: str) -> Figur
 def map_captions(
     title: str, sentences: Sentences, entry: dict[str, Any], model: dict[str, Any]
 ) -> tuple[str, str]:
-    """Title and caption of a figure: which model, and every setting; a stand-in is named so.
+    """Title and caption of a figure: which model, and every setting.
 
     ``entry`` and ``model`` are the entries of the configuration of the figure and its model.
     """
     record = sentences.provenance["model"]
-    called = model.get("title", record["model"])
-    if record["stand_in"]:
-        parts = [not_the_model(called, record["parameters"])]
-        called = f"{called} stand-in"
-    else:
-        revision = record.get("commit", "")[:12]
-        parts = [f"{record['id']} at {revision}" if revision else record["id"]]
+    called, words = described(model.get("title", record["model"]), record)
+    parts = [words]
     tokens = np.diff(sentences.offsets)
     span = " to ".join(dict.fromkeys((str(tokens.min()), str(tokens.max()))))
     each = "token" if tokens.max() == 1 else "tokens"

@@ -14,7 +14,8 @@ READ = ("bundled", "url", "path", "hub", "grammar")
 BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
     "model": {
         **dict.fromkeys(("revision", "convert_weights"), ("hub",)),
-        "initializer_range": ("hub", "path"),
+        "gguf": ("hub", "path"),
+        "initializer_range": ("hub", "path", "package"),
         **dict.fromkeys(("connector", "language_model"), ("vision",)),
     },
     "dataset": {

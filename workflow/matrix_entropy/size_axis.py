@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from matrix_entropy.figure_text import count, plain
+from matrix_entropy.figure_text import plain
+from matrix_entropy.model_words import count
 
 LABEL_SIZE = 7.0  # points
 LINE = 1.25 * LABEL_SIZE  # what a line of text takes

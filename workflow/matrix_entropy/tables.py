@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from matrix_entropy.files import write_csv, writing
+from matrix_entropy.model_words import quantised
 
 # What is written for a value of a column, where that is not the value itself.
 TITLES = {
@@ -115,13 +116,15 @@ def write_table(
     ----------
     frame : DataFrame
         One row per value: the layout's columns, ``indicator``, ``value``, and perhaps ``variant``,
-        ``stand_in`` and what `matrix_entropy.published.with_published` adds.
+        ``stand_in``, ``weights`` (with ``model_title``) and what
+        `matrix_entropy.published.with_published` adds.
     layout : Layout
         Rows and columns of the table.
     paths : sequence of path
         Each ends in ``.csv``, ``.md`` or ``.tex``. The same frame gives the same bytes.
     caption : str
-        In plain text. If there is a stand-in in the frame, one more sentence says so.
+        In plain text. If there are stand-ins or quantised weights in the frame, one more sentence
+        says so.
 
     Raises
     ------
@@ -130,6 +133,8 @@ def write_table(
     """
     if "stand_in" in frame and frame["stand_in"].any():
         caption = f"{caption} {STAND_INS}"
+    if "weights" in frame and frame["weights"].any():
+        caption = f"{caption} {quantised(frame)}."
     _write(frame, _laid_out(frame, layout), paths, caption)
 
 

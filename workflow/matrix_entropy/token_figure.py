@@ -19,7 +19,8 @@ from matplotlib.transforms import Affine2D, Transform
 from numpy.typing import NDArray
 
 from matrix_entropy.figure_style import styled
-from matrix_entropy.figure_text import NOTE_SIZE, frame_figure, not_the_model, plain
+from matrix_entropy.figure_text import NOTE_SIZE, frame_figure, plain
+from matrix_entropy.model_words import described
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.token_selection import METHODS, PICKED, literal_alpha, shown_token
 
@@ -54,7 +55,7 @@ class _Cell(NamedTuple):
 
 
 def token_captions(table: Entry, model_title: str, sentences: Sentences) -> tuple[str, str]:
-    """Title and caption of figure and table: what they show and how; a stand-in is named so.
+    """Title and caption of figure and table: what they show, of which model, and how.
 
     ``table`` is the entry in the configuration with its name and the keys that
     `matrix_entropy.token_selection.token_weights` takes.
@@ -72,10 +73,8 @@ def token_captions(table: Entry, model_title: str, sentences: Sentences) -> tupl
     )
     if sentences.provenance["options"]["bos"]:
         settings += " Read with a beginning-of-sequence token in front, which counts as a token."
-    if not record["stand_in"]:
-        return f"{title}: {model_title}", settings
-    warning = not_the_model(model_title, record["parameters"])
-    return f"{title}: {model_title} stand-in", f"{warning}. {settings}"
+    called, words = described(model_title, record)
+    return f"{title}: {called}", f"{words}. {settings}"
 
 
 def draw_token_weights(weights: pd.DataFrame, title: str, subtitle: str) -> Figure:

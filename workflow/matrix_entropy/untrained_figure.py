@@ -47,7 +47,7 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
     key = ["model", "dataset"]
     numbers = trained[
         [
-            *("model", "family", "size", "parameters", "width", "stand_in"),
+            *("model", "family", "size", "parameters", "width", "stand_in", "weights"),
             *("dataset", "dataset_title", "texts", "undefined", "tokens_mean"),
         ]
     ]

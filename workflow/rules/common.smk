@@ -28,6 +28,7 @@ from matrix_entropy import (
     entries,
     errata,
     experiments,
+    gguf_files,
     input_paths,
     minigpt_v2_parts,
     multimodal_metrics,
@@ -252,6 +253,16 @@ def model_files(wildcards):
     return sorted(map(str, found))
 
 
+def gguf_file_of(wildcards):
+    """The GGUF file of a model that is on this machine, or will be when its package was fetched."""
+    entry = MODELS[wildcards.model]
+    if "package" in entry:
+        return f"results/downloads/{wildcards.model}.gguf"
+    # A job says in a sentence what is missing; one on the hub is fetched by it.
+    local_file = gguf_files.local_gguf(entry) if "path" in entry else None
+    return [str(local_file)] if local_file and local_file.is_file() else []
+
+
 def tokenizer_of(wildcards):
     train = MODELS[wildcards.model]["train"]
     return f"results/tokenizers/{train['corpus']}_{train['vocabulary']}"
@@ -300,7 +311,8 @@ def made_for(model):
     Its record names them, but where jobs share no folder they have none but their inputs.
     """
     entry = MODELS[model]
-    own = [f"results/models/{model}"] if {"train", "lora", "minigpt_v2"} & set(entry) else []
+    made = {"train", "lora", "minigpt_v2"} & set(entry) or gguf_files.is_gguf(entry)
+    own = [f"results/models/{model}"] if made else []
     base = entry.get("lora") or entry.get("untrained")
     return own + (made_for(base["model"]) if base else [])
 

