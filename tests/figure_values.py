@@ -77,6 +77,7 @@ def made_values(
                     "entropy_c": rank * np.exp(spread**2 / 2) / width,
                     "entropy_a_std": spread / np.log(width),
                     "effective_rank": rank * np.exp(spread**2 / 2),
+                    "effective_rank_std": rank * spread,
                     "effective_rank_geometric": rank,
                     "entropy_bound": np.log(min(299, width)) / np.log(width),
                     "loss": loss,
@@ -102,6 +103,7 @@ def made_variants(values: pd.DataFrame, variants: list[str], step: float) -> pd.
                 effective_rank=1.1 * rank,
                 difference=order * step * np.linspace(0.8, 1.2, len(values)),
                 difference_sem=order * step / 10,
+                pairs=1200,
             )
         )
     return pd.concat(parts, ignore_index=True)

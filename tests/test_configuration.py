@@ -1043,6 +1043,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.manual.python_documentation": {"shortest": 500, "longest": 400}},
         ["'datasets.manual.python_documentation'", "`shortest: 500`", "`longest: 400`", "lower"],
     ),
+    "sizes of a single model": (
+        {"figures.sizes.models": ["pythia_70m"]},
+        ["'figures.sizes'", "`models:` names a single one", "`kind: normalisations`"],
+    ),
     "seeds of a kind without fresh weights": (
         {"figures.lengths.seeds": [1]},
         ["'figures.lengths'", "`seeds:`", "information_gain, untrained_blocks"],

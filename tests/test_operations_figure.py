@@ -117,8 +117,9 @@ def test_a_single_model_without_an_error_or_a_null_is_drawn(values: pd.DataFrame
     one = values[values["size"] == "111M"].assign(difference_sem=np.nan)
     figure = draw(one)
     check_layout(figure)
-    assert len(figure.axes[2].containers) == 2
-    assert legend_of(figure) == VARIANTS
+    left, _, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == VARIANTS
+    assert list(right.containers[0].lines[0].get_ydata()) == [-1, -2]
 
 
 def test_a_single_variant_is_said(values: pd.DataFrame) -> None:

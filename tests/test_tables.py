@@ -306,3 +306,14 @@ def test_latex_compiles(tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_a_model_without_a_size_is_no_size_and_a_mean_says_of_how_many(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"family": "SmolLM2", "size": "SmolLM2", "variant": ["empty", "average_1_to_2"]}
+    ).assign(indicator="matrix_entropy", value=0.5)
+    markdown, _ = written(tmp_path, frame, Layout(("size",), "variant"))
+    assert markdown == [
+        ["Model", "No prompt", "Mean of prompts 1–2"],
+        ["SmolLM2", "0.5000", "0.5000"],
+    ]

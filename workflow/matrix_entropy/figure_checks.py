@@ -287,6 +287,12 @@ def _suits(
                 f"compares lengths up to {longest} of the same texts; set `min_tokens: {longest}` "
                 f"or more in its data set '{name}', or remove the longest there.",
             )
+    if kind == "scaling" and len(entry["models"]) == 1:
+        yield (
+            where,
+            "draws curves against the size of models, but `models:` names a single one; add "
+            "others, or choose `kind: normalisations`.",
+        )
     if kind == "untrained_blocks" and len(entry["models"]) > 1:
         yield (
             where,

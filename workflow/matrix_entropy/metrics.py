@@ -103,9 +103,10 @@ def summary_table(spectra: Spectra) -> pd.DataFrame:
 
     ``entropy_a``, ``entropy_b``, ``entropy_c`` are those of `dataset_normalisations`,
     ``entropy_a_std`` the standard deviation over texts (ddof 0), ``effective_rank`` the mean of
-    ``exp H`` and ``effective_rank_geometric`` ``exp(mean H)``; ``undefined`` counts texts without
-    an entropy, which are in no mean. Losses are those of whole texts: ``loss`` the mean of the
-    texts' means, `ppl_token` and `ppl_windows` as there.
+    ``exp H``, ``effective_rank_std`` their standard deviation, and ``effective_rank_geometric``
+    ``exp(mean H)``; ``undefined`` counts texts without an entropy, which are in no mean. Losses are
+    those of whole texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as
+    there.
     """
     entropy, width = entropies(spectra), spectra.width
     of_texts, lengths = losses(spectra), np.diff(spectra.offsets)
@@ -137,6 +138,7 @@ def summary_table(spectra: Spectra) -> pd.DataFrame:
                         **{f"entropy_{key}": value for key, value in means.items()},
                         "entropy_a_std": _std(normalised(values, width)),
                         "effective_rank": _mean(np.exp(values)),
+                        "effective_rank_std": _std(np.exp(values)),
                         "effective_rank_geometric": means["b"] * width,
                         "entropy_bound": _mean(bounds),
                         **(whole if view == ALL_ROWS else dict.fromkeys(whole, np.nan)),

@@ -180,7 +180,8 @@ def paired_differences(metrics: Sequence[str], base: str) -> pd.DataFrame:
     -------
     DataFrame
         ``model``, ``variant``, ``difference`` and ``difference_sem``, the standard error of the
-        mean of the paired differences; texts without an entropy in either are left out.
+        mean of the paired differences, of which there are ``pairs``; texts without an entropy in
+        either are left out.
     """
     rows = []
     for path in metrics:
@@ -202,6 +203,7 @@ def paired_differences(metrics: Sequence[str], base: str) -> pd.DataFrame:
                     "variant": variant,
                     "difference": differences.mean(),
                     "difference_sem": differences.std(ddof=1) / np.sqrt(max(len(differences), 1)),
+                    "pairs": len(differences),
                 }
             )
     return pd.DataFrame(rows)

@@ -18,10 +18,25 @@ from matplotlib.lines import Line2D
 from matrix_entropy.figure_numbers import null_of, require_entropy
 from matrix_entropy.figure_style import GREY, looks, styled
 from matrix_entropy.figure_text import frame_figure
+from matrix_entropy.one_model import (
+    DOT,
+    HOLLOW,
+    dot,
+    draw_dots,
+    ends_of,
+    is_one_model,
+    name_rows,
+    with_intervals,
+)
 from matrix_entropy.size_axis import label_sizes, log_ordinate
 
 Looks = dict[str, dict[str, Any]]
 
+UNITS = (
+    *("Matrix entropy / log $d$", "Effective rank / $d$", "Effective rank / $d$"),
+    "Effective rank",
+)
+ASIDE = 0.13  # of two values in one row
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.2))
 PANELS = {
     "entropy_a": "(a) mean of $H$ / log $d$",
@@ -37,7 +52,8 @@ def normalisations_numbers(values: pd.DataFrame) -> pd.DataFrame:
     ``null_entropy_a``, ``null_entropy_b`` and ``null_effective_rank_geometric`` are what the best
     constant effective rank predicts (`constant_rank_null` of ``H / log d``); ``null_entropy_c`` is
     that of a constant ``mean(exp H)``, fitted in the same way to its logarithm. NaN with fewer than
-    three models.
+    three models. Of a single one there are the intervals of
+    `matrix_entropy.one_model.with_intervals`, too.
 
     Raises
     ------
@@ -45,10 +61,14 @@ def normalisations_numbers(values: pd.DataFrame) -> pd.DataFrame:
         If there is no entropy to draw.
     """
     require_entropy(values)
+    intervals = []
+    if is_one_model(values):
+        values, intervals = with_intervals(values), ends_of(*PANELS, "effective_rank")
     columns = [
         *("model", "family", "size", "parameters", "width", "stand_in", "weights"),
         *("dataset", "dataset_title", "texts", "undefined"),
         *("entropy_a", "entropy_b", "entropy_c", "effective_rank_geometric", "effective_rank"),
+        *intervals,
     ]
     parts = []
     for _, part in values[columns].groupby(["dataset", "family"], sort=False):
@@ -74,6 +94,8 @@ def _constant_rank(normalised: pd.Series, width: pd.Series) -> float:
 def draw_normalisations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `normalisations_numbers`: a panel for each way, one for the ranks."""
     styled()
+    if is_one_model(numbers):
+        return _draw_one_model(numbers, title, subtitle)
     datasets, families = looks(numbers["dataset_title"]), looks(numbers["family"])
     figure, grid = plt.subplots(2, 2, figsize=(7.2, 6.2), sharex=True, layout="constrained")
     for axis, (name, heading) in zip(grid.ravel(), PANELS.items(), strict=True):
@@ -85,13 +107,32 @@ def draw_normalisations(numbers: pd.DataFrame, title: str, subtitle: str) -> Fig
         axis.set_title(heading, loc="left", fontweight="bold")
         if name != "entropy_a":
             log_ordinate(axis)
-    ordinates = ("Matrix entropy / log $d$", "Effective rank / $d$", "Effective rank / $d$")
-    for axis, words in zip(grid.ravel(), (*ordinates, "Effective rank"), strict=True):
+    for axis, words in zip(grid.ravel(), UNITS, strict=True):
         axis.set_ylabel(words)
     frame_figure(
         figure, title, subtitle, _handles(numbers, datasets, families), max(len(datasets), 3)
     )
     label_sizes(figure, list(grid[-1]), numbers)
+    return figure
+
+
+def _draw_one_model(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """The same of one model: data sets below one another, with the intervals of their means."""
+    rows = len(numbers)
+    figure, grid = plt.subplots(
+        2, 2, figsize=(7.2, 2.8 + 2 * 0.28 * rows), sharey=True, layout="constrained"
+    )
+    places = np.arange(0.0, -rows, -1.0)
+    for axis, (name, heading), words in zip(grid.ravel(), PANELS.items(), UNITS, strict=True):
+        aside = ASIDE if name == "effective_rank_geometric" else 0.0
+        draw_dots(axis, places + aside, numbers, name, **DOT)
+        if aside:
+            draw_dots(axis, places - aside, numbers, "effective_rank", **HOLLOW)
+        axis.set_title(heading, loc="left", fontweight="bold")
+        axis.set_xlabel(words)
+    name_rows(grid[0][0], list(numbers["dataset_title"]))
+    ranks = [dot("exp(mean $H$)"), dot("mean of exp $H$", **HOLLOW)]
+    frame_figure(figure, title, f"{subtitle}; bars: 95 % intervals of means over texts", ranks)
     return figure
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,9 +19,20 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.figure_numbers import in_order, with_null
 from matrix_entropy.figure_style import GREY, looks, styled
 from matrix_entropy.figure_text import frame_figure, head_panel
+from matrix_entropy.one_model import (
+    DOT,
+    MEAN_WITH_INTERVAL,
+    dot,
+    draw_dots,
+    ends_of,
+    is_one_model,
+    name_rows,
+    with_intervals,
+)
 from matrix_entropy.size_axis import label_sizes
 
 SCALE = 1e3  # differences are drawn in thousandths
+DIFFERENCE = ("difference", *ends_of("difference"))
 NULL_LINE: Any = {"color": GREY, "lw": 0.9, "ls": (0, (4, 2))}
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)))
 
@@ -31,7 +43,8 @@ def operations_numbers(values: pd.DataFrame) -> pd.DataFrame:
     ``difference`` and ``difference_sem`` are the mean of the paired differences of ``H / log d``
     to the first variant and its standard error, as the values hold them. ``null_entropy_a`` and
     ``null_effective_rank`` are what one constant effective rank for all models of the family
-    predicts, fitted to the first variant: ``c / log d`` and ``exp(c)``; NaN where it has no fit.
+    predicts, fitted to the first variant: ``c / log d`` and ``exp(c)``; NaN where it has no fit. Of
+    a single model there are the intervals of `matrix_entropy.one_model.with_intervals`, too.
 
     Raises
     ------
@@ -43,10 +56,15 @@ def operations_numbers(values: pd.DataFrame) -> pd.DataFrame:
             f"there is nothing to compare '{values['variant'].iloc[0]}' with; add another way of "
             "changing the texts to `changes:` of the data set."
         )
+    intervals = ["entropy_a", "effective_rank_geometric", "difference"]
+    if is_one_model(values):
+        values, intervals = with_intervals(values), ends_of(*intervals)
+    else:
+        intervals = []
     columns = [
         *("model", "family", "size", "parameters", "width", "stand_in", "weights"),
         *("dataset", "dataset_title", "variant", "order", "texts", "undefined", "tokens_mean"),
-        *("entropy_a", "effective_rank_geometric", "difference", "difference_sem"),
+        *("entropy_a", "effective_rank_geometric", "difference", "difference_sem", *intervals),
     ]
     numbers = in_order(values[columns], ["dataset", "family", "order", "parameters"])
     first = numbers["order"] == numbers["order"].min()
@@ -63,6 +81,8 @@ def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     The normalised entropy, the effective rank and the differences stand side by side.
     """
     styled()
+    if is_one_model(numbers):
+        return _draw_one_model(numbers, title, subtitle)
     datasets = list(dict.fromkeys(numbers["dataset"]))
     variants = looks(numbers.sort_values("order", kind="stable")["variant"])
     base = next(iter(variants))
@@ -101,6 +121,38 @@ def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
         head_panel(right, "Paired differences", [])
     frame_figure(figure, title, subtitle, _handles(numbers, variants, families))
     label_sizes(figure, list(axes[-1]), numbers)
+    return figure
+
+
+def _draw_one_model(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """The same of one model: variants below one another, with the intervals of their means."""
+    datasets, base = list(dict.fromkeys(numbers["dataset"])), numbers["variant"].iloc[0]
+    rows = numbers["variant"].nunique()
+    figure, axes = plt.subplots(
+        len(datasets),
+        3,
+        figsize=(8.6, 1.4 + len(datasets) * (0.7 + 0.28 * rows)),
+        sharex="col",
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for (left, middle, right), dataset in zip(axes, datasets, strict=True):
+        part = numbers[numbers["dataset"] == dataset]
+        places = [-place for place in range(len(part))]
+        draw_dots(left, places, part, "entropy_a", **DOT)
+        draw_dots(middle, places, part, "effective_rank_geometric", **DOT)
+        scaled = part.assign(**{name: SCALE * part[name] for name in DIFFERENCE})
+        others = (scaled["variant"] != base).to_numpy()
+        right.axvline(0, color=GREY, lw=0.9)
+        draw_dots(right, np.array(places)[others], scaled[others], "difference", **DOT)
+        name_rows(left, list(part["variant"]))
+        head_panel(left, part["dataset_title"].iloc[0], [])
+        head_panel(right, "Paired differences", [])
+    left.set_xlabel("Matrix entropy / log $d$")
+    middle.set_xlabel("Effective rank exp(mean entropy)")
+    right.set_xlabel(f"Difference to “{base}”, $10^{{-3}}$")
+    frame_figure(figure, title, subtitle, [dot(MEAN_WITH_INTERVAL)])
     return figure
 
 

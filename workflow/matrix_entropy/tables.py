@@ -39,7 +39,6 @@ TITLES = {
         "prompt1": "Prompt 1",
         "prompt2": "Prompt 2",
         "prompt3": "Prompt 3",
-        "average_1_to_3": "Mean of prompts 1–3",
         "reduction": "Reduction",
         "standard_deviation": "Standard deviation",
         "rotate_image_clockwise": "Image rotated clockwise",
@@ -59,6 +58,7 @@ DECIMALS = {
     "change_sem": 5,
 }
 OTHER_DECIMALS = 4
+MEAN_OF = re.compile(r"average_1_to_(\d+)")
 SOURCES = ("value", "published", "difference")
 MISSING = "–"
 SHOWN_OF_A_HASH = 12
@@ -182,7 +182,7 @@ def _laid_out(frame: pd.DataFrame, layout: Layout) -> _Grid:
         names.pop()  # nothing is published, and all rows are ours
     return _Grid(
         header=[
-            *(HEAD_TITLES.get(name, name.replace("_", " ").capitalize()) for name in names),
+            *(_head(name, frame) for name in names),
             *(_title(layout.columns, column) for column in columns),
         ],
         rows=[
@@ -196,8 +196,16 @@ def _laid_out(frame: pd.DataFrame, layout: Layout) -> _Grid:
     )
 
 
+def _head(name: str, frame: pd.DataFrame) -> str:
+    """What stands above a column at the left; models without sizes are called by their names."""
+    if name == "size" and "family" in frame and (frame["size"] == frame["family"]).all():
+        return "Model"
+    return HEAD_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
 def _title(name: str, value: Any) -> str:
-    return TITLES.get(name, {}).get(value, str(value))
+    mean = MEAN_OF.fullmatch(str(value))
+    return TITLES.get(name, {}).get(value, f"Mean of prompts 1–{mean[1]}" if mean else str(value))
 
 
 def _number(row: dict[str, Any], source: str) -> str:

@@ -19,10 +19,22 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, looks, styled
 from matrix_entropy.figure_text import frame_figure, head_panel
+from matrix_entropy.one_model import (
+    DOT,
+    HOLLOW,
+    dot,
+    draw_dots,
+    ends_of,
+    is_one_model,
+    name_rows,
+    with_intervals,
+)
 from matrix_entropy.size_axis import label_sizes
 
 TRAINED = "trained"
+HALF: dict[str, Any] = DOT | {"fillstyle": "left", "markerfacecoloralt": "white"}
 DOTTED = (0, (1, 1.2))
+ENDS = ("", "_low", "_high")
 RANKS = {"effective_rank_geometric": "rank", "effective_rank": "mean_rank"}
 
 
@@ -33,7 +45,8 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
     are of ``exp(mean H)``, columns ``mean_rank_`` of ``mean(exp H)``: ``trained``; ``untrained``,
     ``untrained_low`` and ``untrained_high``, mean and range over the ``seeds``; ``diff`` with
     ``diff_low`` and ``diff_high``, these minus ``trained``: Diff-eRank. Data sets on which no
-    untrained model ran are left out.
+    untrained model ran are left out. Of a single model, ``trained_low`` and ``trained_high`` are
+    the 95 % interval over texts.
 
     Raises
     ------
@@ -53,12 +66,16 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
     ]
     seeds = untrained.groupby(key).size().rename("seeds").reset_index()
     numbers = numbers.merge(seeds, on=key)
+    alone = is_one_model(trained)
+    if alone:
+        trained = with_intervals(trained)
     for column, name in RANKS.items():
         over_seeds = untrained.groupby(key)[column].agg(["mean", "min", "max"])
-        over_seeds.columns = [f"{name}_untrained{end}" for end in ("", "_low", "_high")]
-        own = trained[[*key, column]].rename(columns={column: f"{name}_trained"})
+        over_seeds.columns = [f"{name}_untrained{end}" for end in ENDS]
+        own = trained[[*key, column, *(ends_of(column) if alone else [])]]
+        own.columns = [*key, *(f"{name}_trained{end}" for end in ENDS[: len(own.columns) - 2])]
         numbers = numbers.merge(own, on=key).merge(over_seeds.reset_index(), on=key)
-        for end in ("", "_low", "_high"):
+        for end in ENDS:
             difference = numbers[f"{name}_untrained{end}"] - numbers[f"{name}_trained"]
             numbers[f"{name}_diff{end}"] = difference
     return in_order(numbers, ["dataset", "family", "parameters"])
@@ -67,6 +84,8 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
 def draw_untrained(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `untrained_numbers`: a column per data set, ranks above Diff-eRank."""
     styled()
+    if is_one_model(numbers):
+        return _draw_one_model(numbers, title, subtitle)
     datasets = list(dict.fromkeys(numbers["dataset"]))
     families = looks(numbers["family"])
     figure, axes = plt.subplots(
@@ -97,6 +116,38 @@ def draw_untrained(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     return figure
 
 
+def _draw_one_model(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
+    """The same of one model: a row per data set, ranks beside Diff-eRank."""
+    figure, axes = plt.subplots(
+        len(numbers),
+        2,
+        figsize=(7.2, 1.5 + 1.0 * len(numbers)),
+        sharex="col",
+        squeeze=False,
+        layout="constrained",
+    )
+    for (left, right), (_, row) in zip(axes, numbers.groupby("dataset", sort=False), strict=True):
+        for place, name in enumerate(RANKS.values()):
+            draw_dots(left, [-place], row, f"{name}_trained", **DOT)
+            draw_dots(left, [-place], row, f"{name}_untrained", **HOLLOW)
+            draw_dots(right, [-place], row, f"{name}_diff", **HALF)
+        for axis in (left, right):
+            name_rows(axis, ["exp(mean $H$)", "mean of exp $H$"])
+        right.tick_params(labelleft=False)
+        right.axvline(0, color=GREY, lw=0.9)
+        head_panel(left, row["dataset_title"].iloc[0], [])
+    left.set_xlim(left=0)
+    left.set_xlabel("Effective rank")
+    right.set_xlabel("Diff-eRank: untrained − trained")
+    handles = [
+        dot("trained, 95 % interval over texts"),
+        dot(f"untrained, {_over(numbers)}", **HOLLOW),
+        dot("Diff-eRank, of the same seeds", **HALF),
+    ]
+    frame_figure(figure, title, subtitle, handles)
+    return figure
+
+
 def _with_range(axis: Axes, curve: pd.DataFrame, name: str, **look: Any) -> None:
     """A curve with a bar from the lowest to the highest seed at every size."""
     mean = curve[name]
@@ -104,12 +155,16 @@ def _with_range(axis: Axes, curve: pd.DataFrame, name: str, **look: Any) -> None
     axis.errorbar(curve["parameters"], mean, ends, ms=4, elinewidth=0.9, capsize=2, **look)
 
 
+def _over(numbers: pd.DataFrame) -> str:
+    seeds = int(numbers["seeds"].max())
+    return "1 seed" if seeds == 1 else f"mean and range of {seeds} seeds"
+
+
 def _handles(families: dict[str, dict[str, Any]], numbers: pd.DataFrame) -> list[Line2D]:
     first: dict[str, Any] = {"marker": "o", "ms": 4, "color": GREY}
     if len(families) == 1:
         first = {"ms": 4, **next(iter(families.values()))}
-    seeds = int(numbers["seeds"].max())
-    over = "1 seed" if seeds == 1 else f"mean and range of {seeds} seeds"
+    over = _over(numbers)
     named = families if len(families) > 1 else {}
     return [
         *(Line2D([], [], ls="", ms=4, label=name, **look) for name, look in named.items()),
