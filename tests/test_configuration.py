@@ -1043,6 +1043,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.manual.python_documentation": {"shortest": 500, "longest": 400}},
         ["'datasets.manual.python_documentation'", "`shortest: 500`", "`longest: 400`", "lower"],
     ),
+    "fresh weights of a GGUF file": (
+        {"models.smollm2.path": "/data/smollm2.gguf"},
+        ["'figures.starts'", "fresh weights of 'smollm2'", "GGUF", "`initializer_range:`"],
+    ),
     "sizes of a single model": (
         {"figures.sizes.models": ["pythia_70m"]},
         ["'figures.sizes'", "`models:` names a single one", "`kind: normalisations`"],

@@ -12,6 +12,7 @@ from typing import Any
 
 from matrix_entropy.entries import layers_of
 from matrix_entropy.experiments import OWN, derived_models, runs
+from matrix_entropy.gguf_files import is_gguf
 from matrix_entropy.shared_checks import given, has_images, is_divided, known, of_images
 from matrix_entropy.yaml_examples import resolve, to_write
 
@@ -341,6 +342,14 @@ def _can_be_shown(
         )
     if kind in ("schematic", "architecture"):
         return
+    drawn = "seeds" in entry and OWN in entry.get("initializer_ranges", [OWN])
+    if drawn and is_gguf(model) and "initializer_range" not in model:
+        yield (
+            where,
+            f"draws fresh weights of '{name}', but a GGUF file does not say how its weights were "
+            "drawn at the start; add `initializer_range:` to the model, as its config.json at the "
+            "source says it (0.02, if that says nothing).",
+        )
     if kind == "start_of_weights" and set(layers) <= {0, "final"}:
         yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
     if kind in ACROSS_BLOCKS:
