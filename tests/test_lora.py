@@ -147,7 +147,7 @@ class TestUntrained:
             "commit": "abc",
             "folder": base["folder"],
             "stand_in": False,
-            "weights_sha256": base["weights_sha256"],
+            **{key: base[key] for key in ("weights_sha256", "settings_sha256", "marks")},
             "parameters": 17,
             "untrained_seed": 4,
         }

@@ -115,9 +115,9 @@ def test_a_model_without_a_tokenizer_is_named(tmp_path: Path) -> None:
 
 
 def test_damaged_weights(tmp_path: Path) -> None:
-    record = record_of(save_model(tmp_path))
-    weights = tmp_path / "model.safetensors"
+    weights = save_model(tmp_path) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
+    record = record_of(tmp_path)
     with pytest.raises(InputError, match="'mine' cannot be loaded"):
         load_model(record, 3, 48, "float32")
 

@@ -24,6 +24,7 @@ from transformers.pytorch_utils import Conv1D
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, writing_folder
+from matrix_entropy.model_files import HASHES
 from matrix_entropy.models import blocks_and_norm, context_window, load_model, load_tokenizer
 from matrix_entropy.training import write_curve
 
@@ -104,7 +105,7 @@ def train_lora(
     )  # fmt: skip
     kept = (
         *("revision", "commit", "package", "gguf", "folder"),
-        *("stand_in", "weights_sha256", "parameters"),
+        *("stand_in", *HASHES, "parameters"),
     )
     return {
         "model": name,

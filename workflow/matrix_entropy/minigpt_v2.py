@@ -35,6 +35,7 @@ from transformers import (
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json, write_json, writing_folder
 from matrix_entropy.loaded_weights import first_names
+from matrix_entropy.loading_errors import explaining
 from matrix_entropy.models import load_tokenizer
 from matrix_entropy.vision_language import brought_to
 
@@ -232,9 +233,11 @@ def load_minigpt_v2(folder: Path, dtype: str, name: str = ARCHITECTURE) -> MiniG
             f"model '{name}': {folder} holds no MiniGPT-v2 (no config.json with the architecture "
             f"'{ARCHITECTURE}'); delete the folder and make it again."
         )
-    config = MiniGPTv2Config.from_dict(values)
+    with explaining(f"model '{name}'", folder):
+        config = MiniGPTv2Config.from_dict(values)
     tokenizer = load_tokenizer({"model": name, "folder": str(folder)})
-    model = empty_minigpt_v2(config, tokenizer, name)
+    with explaining(f"model '{name}'", folder):
+        model = empty_minigpt_v2(config, tokenizer, name)
     for path in sorted(folder.glob("*.safetensors")):
         try:
             stored = load_file(path)

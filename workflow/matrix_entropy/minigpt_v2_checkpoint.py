@@ -30,10 +30,8 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, Blip2VisionConfig, LlamaConfig, LlamaForCausalLM
 
@@ -47,7 +45,7 @@ from matrix_entropy.minigpt_v2 import (
     empty_minigpt_v2,
     write_minigpt_v2,
 )
-from matrix_entropy.models import load_tokenizer
+from matrix_entropy.models import from_folder, load_tokenizer
 from matrix_entropy.pickles import compare_keys, read_pickle
 
 log = logging.getLogger("matrix_entropy")
@@ -157,11 +155,9 @@ def _merge(
 
 
 def _language_config(folder: Path) -> LlamaConfig:
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (ValueError, OSError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise InputError(f"{folder} is not a folder of Llama-2-7b-chat: {first_line}") from None
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is not a folder of Llama-2-7b-chat, it has no config.json.")
+    config = from_folder(AutoConfig, {"model": "Llama-2-7b-chat", "folder": str(folder)})
     if not isinstance(config, LlamaConfig):
         raise InputError(
             f"{folder} holds a model of type '{config.model_type}', but MiniGPT-v2 speaks through "
@@ -171,18 +167,13 @@ def _language_config(folder: Path) -> LlamaConfig:
 
 
 def _language_weights(folder: Path) -> dict[str, Tensor]:
-    try:
-        loaded: Any = LlamaForCausalLM.from_pretrained(
-            folder,
-            dtype="auto",
-            use_safetensors=True,
-            local_files_only=True,
-            **REPORTING,
-        )
-    except (ValueError, OSError, RuntimeError, SafetensorError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise InputError(f"the language model in {folder} cannot be loaded: {first_line}") from None
-    model, report = loaded
+    model, report = from_folder(
+        LlamaForCausalLM,
+        {"model": "Llama-2-7b-chat", "folder": str(folder)},
+        dtype="auto",
+        use_safetensors=True,
+        **REPORTING,
+    )
     check_weights(f"the language model in {folder}", model, report)
     return {f"language_model.{key}": value for key, value in model.state_dict().items()}
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.utils import get_balanced_memory
-from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -25,13 +23,22 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from matrix_entropy.adapters import with_adapter
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256, weights_sha256, writing_folder
+from matrix_entropy.files import writing_folder
 from matrix_entropy.fresh_weights import fresh_model
 from matrix_entropy.hub import snapshot
 from matrix_entropy.hub_hashes import measure
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
-from matrix_entropy.loaded_weights import REPORTING, check_weights, first_names
+from matrix_entropy.loaded_weights import REPORTING, check_weights
+from matrix_entropy.loading_errors import explaining
+from matrix_entropy.model_files import (
+    check_inside,
+    check_recorded,
+    contents,
+    marks,
+    settings_sha256,
+)
 from matrix_entropy.placement import is_spread
 
 # Jobs have bars of their own.
@@ -48,8 +55,11 @@ def resolve_path(name: str, path: str, folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the folder is missing, is no model, or holds no safetensors weights.
+        If the folder is missing, is no model, holds no safetensors weights, or something in it
+        leads elsewhere.
     """
+    if folder.is_dir():
+        check_inside(f"model '{name}'", folder)
     if not (folder / "config.json").is_file():
         raise InputError(
             f"model '{name}': {path} is not a model folder, it has no config.json "
@@ -62,7 +72,8 @@ def resolve_path(name: str, path: str, folder: Path) -> dict[str, Any]:
         "id": path,
         "folder": str(folder.absolute()),
         "stand_in": False,
-        "weights_sha256": weights_sha256(folder),
+        **contents(folder),
+        "marks": marks(folder),
     }
 
 
@@ -87,11 +98,12 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
     commit = folder.name
     patterns = needed_patterns(name, model, (path.name for path in folder.iterdir()))
     if patterns == WANTED:
-        found = sorted(path.name for path in folder.glob("*.safetensors"))
-        weights = measure(folder, dict.fromkeys(found, "sha256"))
+        check_inside(f"model '{name}'", folder)
+        found = measure(folder, dict.fromkeys(marks(folder), "sha256"))
+        hashes = {"weights_sha256": found, "settings_sha256": settings_sha256(folder)}
     else:
         _convert(name, snapshot("model", name, model["hub"], revision, patterns), converted)
-        folder, weights = converted, weights_sha256(converted)
+        folder, hashes = converted, contents(converted)
     return {
         "model": name,
         "source": "hub",
@@ -100,7 +112,8 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         "commit": commit,
         "folder": str(folder.absolute()),
         "stand_in": False,
-        "weights_sha256": weights,
+        **hashes,
+        "marks": marks(folder),
     }
 
 
@@ -133,24 +146,14 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
             f"model '{name}' has weights neither in *.safetensors nor in {PICKLED} ({folder}); "
             "name a revision that has."
         )
-    _refuse_adapter(name, folder)
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype="auto",
-            use_safetensors=False,
-            weights_only=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            **REPORTING,
-        )
-    except Exception as error:  # whatever the reader found, the weights are not usable
-        first_line = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"model '{name}': its pickled weights in {folder} cannot be read without running code "
-            f"({first_line})."
-        ) from None
-    model, report = loaded
+    model, report = from_folder(
+        AutoModelForCausalLM,
+        {"model": name, "folder": str(folder)},
+        dtype="auto",
+        use_safetensors=False,
+        weights_only=True,
+        **REPORTING,
+    )
     check_weights(f"model '{name}'", model, report, model.get_decoder())
     # An output matrix that the pickle lacks is missing from the copy as well.
     weights = {k: w for k, w in model.state_dict().items() if k not in report["missing_keys"]}
@@ -168,6 +171,9 @@ def load_tokenizer(record: dict[str, Any]) -> Any:
         If the folder holds no tokenizer: transformers would give an empty one without a word.
     """
     tokenizer = from_folder(AutoTokenizer, record)
+    # Some settings are looked at with the first text only.
+    with explaining(f"model '{record['model']}'", record["folder"]):
+        tokenizer("a", add_special_tokens=False)
     if len(tokenizer) < 2:
         raise InputError(
             f"model '{record['model']}' has no tokenizer in {record['folder']}; save one there "
@@ -219,11 +225,14 @@ def load_model(
     """
     name = record["model"]
     config = from_folder(AutoConfig, record)
-    check_sizes(f"model '{name}'", config, layers, width)
+    with explaining(f"model '{name}'", record["folder"]):
+        check_sizes(f"model '{name}'", config, layers, width)
     made_here = "untrained_seed" in record or "adapter" in record
     if "untrained_seed" in record:
         start = record.get("initializer_range")
-        model = fresh_model(name, config, record["untrained_seed"], getattr(torch, dtype), start)
+        seed = record["untrained_seed"]
+        with explaining(f"model '{name}'", record["folder"]):
+            model = fresh_model(name, config, seed, getattr(torch, dtype), start)
     else:
         model, report = from_folder(
             AutoModelForCausalLM,
@@ -236,7 +245,7 @@ def load_model(
         used = None if with_head else model.get_decoder()
         check_weights(f"model '{name}'", model, report, used)
     if "adapter" in record:
-        model = _with_adapter(model, record)
+        model = with_adapter(model, record)
     if device_map == "auto" and made_here:
         model = spread(model, list(model._no_split_modules or []))
     return model.eval()
@@ -297,49 +306,6 @@ def load_placed(
     return model.to(device), device
 
 
-def _with_adapter(model: PreTrainedModel, record: dict[str, Any]) -> PreTrainedModel:
-    """The model with ``W + (alpha / rank) B A`` in place of every weight that LoRA adapted."""
-    # A second that other models need not pay.
-    from peft import PeftModel, get_peft_model_state_dict
-
-    name, folder = record["model"], Path(record["adapter"])
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise InputError(
-            f"model '{name}': there is no adapter in {folder} any more; delete "
-            f"results/models/{name}.json and run again."
-        )
-    for file, key in (
-        ("adapter_model.safetensors", "adapter_sha256"),
-        ("adapter_config.json", "adapter_config_sha256"),  # older records have none
-    ):
-        if key in record and sha256(folder / file) != record[key]:
-            raise InputError(
-                f"model '{name}': the adapter in {folder} is not the one that was trained (the "
-                f"SHA-256 of {file} differs from the record's); delete results/models/{name}.json "
-                "and run again."
-            )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Found missing adapter keys")  # said below
-            adapted = PeftModel.from_pretrained(model, folder)
-        with safe_open(folder / "adapter_model.safetensors", framework="numpy") as stored:
-            found = set(stored.keys())
-    except (ValueError, RuntimeError, OSError, SafetensorError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"model '{name}': the adapter in {folder} cannot be put onto {record['id']}: "
-            f"{first_line}"
-        ) from None
-    wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
-    if wanted != found:
-        raise InputError(
-            f"model '{name}': the weights in {folder} are not those that its adapter_config.json "
-            f"asks for ({first_names(sorted(wanted ^ found))}); delete results/models/{name}.json "
-            "and run again."
-        )
-    return adapted.merge_and_unload()
-
-
 def spread(model: Any, whole: list[str]) -> Any:
     """A model that was made on the CPU, spread over the devices as ``device_map: auto`` does.
 
@@ -359,7 +325,8 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
     Raises
     ------
     InputError
-        If the folder is gone, needs code of its own, names another model, or cannot be loaded.
+        If the folder is gone, names another model, holds other files than the record says, or
+        cannot be loaded (`matrix_entropy.loading_errors`).
     """
     folder, name = record["folder"], record["model"]
     if not os.path.isdir(folder):
@@ -368,19 +335,11 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
             "run again."
         )
     _refuse_adapter(name, Path(folder))
-    try:
+    check_recorded(record, weights=options.get("use_safetensors", False))
+    with explaining(f"model '{name}'", folder):
         return factory.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options
         )
-    except (ValueError, OSError, SafetensorError) as error:
-        text = str(error)
-        if "trust_remote_code" in text or "custom code" in text:
-            raise InputError(
-                f"model '{name}' needs code of its own from {folder}, which this project never "
-                "runs; use a model whose architecture is part of transformers."
-            ) from None
-        first_line = text.strip().splitlines()[0]
-        raise InputError(f"model '{name}' cannot be loaded from {folder}: {first_line}") from None
 
 
 def context_window(config: Any) -> int | None:

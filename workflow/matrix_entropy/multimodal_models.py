@@ -9,6 +9,7 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json
 from matrix_entropy.llava import load_llava
 from matrix_entropy.minigpt_v2 import ARCHITECTURE, load_minigpt_v2
+from matrix_entropy.model_files import check_recorded
 from matrix_entropy.models import check_sizes, spread
 from matrix_entropy.vision_language import VisionLanguage
 
@@ -39,6 +40,7 @@ def load_vision_language(record: dict[str, Any], options: dict[str, Any]) -> Vis
     everywhere = options["device_map"] == "auto"
     model: VisionLanguage
     if _is_minigpt_v2(folder):
+        check_recorded(record, weights=True)
         minigpt = load_minigpt_v2(folder, dtype, name)
         called = f"the language model of model '{name}'"
         check_sizes(called, minigpt.config.language, layers, width)

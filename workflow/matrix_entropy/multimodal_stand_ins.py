@@ -32,10 +32,11 @@ from transformers import (
 )
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256, writing_folder
+from matrix_entropy.files import writing_folder
 from matrix_entropy.image_records import open_image
 from matrix_entropy.llava import Llava
 from matrix_entropy.minigpt_v2 import MiniGPTv2, MiniGPTv2Config, save_minigpt_v2
+from matrix_entropy.model_files import contents
 from matrix_entropy.tokens import encode
 from matrix_entropy.training import HELD_OUT_EVERY, MOST_HELD_OUT, fit, split, write_curve
 from matrix_entropy.vision_language import VisionLanguage, beginning
@@ -156,7 +157,7 @@ def train_multimodal_stand_in(
         "architecture": train["architecture"],
         "folder": str(folder),
         "stand_in": True,
-        "weights_sha256": weights_sha256(folder),
+        **contents(folder),
         "parameters": parameters,
         **losses,
         "untrained_loss": curve[0]["held_out_loss"],

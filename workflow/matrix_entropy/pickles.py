@@ -12,6 +12,7 @@ from torch import Tensor
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.loaded_weights import first_names
+from matrix_entropy.loading_errors import first_line
 
 
 def read_pickle(path: Path, part: str | None = None) -> dict[str, Tensor]:
@@ -30,10 +31,9 @@ def read_pickle(path: Path, part: str | None = None) -> dict[str, Tensor]:
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
     except Exception as error:  # whatever the reader found, the weights are not usable
-        first_line = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{path} cannot be read without running code ({first_line}); download it again, from "
-            "where its authors put it."
+            f"{path} cannot be read without running code ({first_line(error)}); download it again, "
+            "from where its authors put it."
         ) from None
     weights = stored if part is None or not isinstance(stored, dict) else stored.get(part)
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):

@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from matrix_entropy.cost import BYTES
 from matrix_entropy.files import read_json
+from matrix_entropy.loading_errors import explaining
 
 # Beside the weights a device holds a batch's activations and the library's own buffers.
 MARGIN, RESERVE = 1.2, 2**31
@@ -61,7 +62,8 @@ def is_spread(folder: Path, options: dict[str, Any], device_bytes: int | None) -
         return bool(options["device_map"] == "auto")
     if device_bytes is None:
         return False
-    return needed_bytes(parameter_count(folder), options["dtype"]) > device_bytes
+    with explaining("the model", folder):
+        return needed_bytes(parameter_count(folder), options["dtype"]) > device_bytes
 
 
 def shared_out(spread: bool, gpus: int, processes: int) -> int:

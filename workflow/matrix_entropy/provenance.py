@@ -8,14 +8,16 @@ from importlib.metadata import version
 from typing import Any
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.model_files import HASHES
 
 # What a shard's provenance says of itself; all else the shards of a data set have in common.
 COUNTS = ("tokens", "truncated_texts")
 
 
 def described(record: dict[str, Any]) -> dict[str, Any]:
-    """A resolved model's record without its folders, which differ from machine to machine."""
-    return {key: value for key, value in record.items() if key not in ("folder", "adapter")}
+    """A resolved model's record without folders and times, which differ between machines."""
+    local = ("folder", "adapter", "marks")
+    return {key: value for key, value in record.items() if key not in local}
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -39,7 +41,7 @@ def untrained_record(
     """
     kept = (
         *("id", "revision", "commit", "package", "gguf", "folder"),
-        *("stand_in", "weights_sha256", "parameters"),
+        *("stand_in", *HASHES, "parameters"),
     )
     return {
         "model": name,

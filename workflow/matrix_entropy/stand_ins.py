@@ -29,7 +29,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import weights_sha256, writing_folder
+from matrix_entropy.files import writing_folder
+from matrix_entropy.model_files import contents
 from matrix_entropy.training import MOST_HELD_OUT, fit, split, write_curve
 
 log = logging.getLogger("matrix_entropy")
@@ -201,7 +202,7 @@ def train_stand_in(
         "id": f"{train['architecture']} stand-in, {parameters} parameters",
         "folder": str(folder),
         "stand_in": True,
-        "weights_sha256": weights_sha256(folder),
+        **contents(folder),
         "parameters": parameters,
         "held_out_loss": final,
         "training": train,

@@ -31,6 +31,7 @@ from matrix_entropy import (
     gguf_files,
     input_paths,
     minigpt_v2_parts,
+    model_files,
     multimodal_metrics,
     run_lock,
     targets,
@@ -244,13 +245,15 @@ def dataset_source(wildcards):
     return [dataset["path"]] if Path(dataset["path"]).is_file() else []
 
 
-def model_files(wildcards):
-    """Files of a local model folder, so that new weights are noticed."""
+def files_of_model(wildcards):
+    """What the files of a local model folder are known by, so that others are noticed."""
     folder = MODELS[wildcards.model].get("path")
-    if folder is None:
-        return []
-    found = [path for end in ("json", "safetensors") for path in Path(folder).glob(f"*.{end}")]
-    return sorted(map(str, found))
+    return {} if folder is None else _known_by(wildcards.model, folder)
+
+
+@functools.cache  # weights that are recorded with another date are read for it
+def _known_by(model, folder):
+    return model_files.known_by(Path(folder), Path(f"results/models/{model}.json"))
 
 
 def gguf_file_of(wildcards):

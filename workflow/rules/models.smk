@@ -24,7 +24,6 @@ CONVERTED = {name: model for name, model in FOUND.items() if model.get("convert_
 rule resolve_model:
     """Find a model on disk, in the hub's cache or on the hub, and record what was found."""
     input:
-        files=model_files,
         code=code("resolve_model"),
     output:
         "results/models/{model}.json",
@@ -41,6 +40,7 @@ rule resolve_model:
         model=lambda wildcards: only(
             MODELS[wildcards.model], "hub", "revision", "convert_weights", "path"
         ),
+        files=files_of_model,
     message:
         "Resolving model {wildcards.model}"
     script:

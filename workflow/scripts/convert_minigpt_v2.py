@@ -6,13 +6,15 @@ from pathlib import Path
 
 from matrix_entropy.console import job
 from matrix_entropy.eva_vit import eva_vit
-from matrix_entropy.files import read_json, weights_sha256, write_json
+from matrix_entropy.files import read_json, write_json
 from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
+from matrix_entropy.model_files import check_recorded, contents
 from matrix_entropy.provenance import described
 
 with job(snakemake.log[0]) as log:
     parts, vision = snakemake.params.parts, snakemake.params.vision
     language = read_json(snakemake.input.language)
+    check_recorded(language, weights=True)
     folder = Path(snakemake.output.folder)
     convert_minigpt_v2(
         Path(parts["checkpoint"]),
@@ -27,7 +29,7 @@ with job(snakemake.log[0]) as log:
         "id": parts["checkpoint"],
         "folder": str(folder.absolute()),
         "stand_in": False,
-        "weights_sha256": weights_sha256(folder),
+        **contents(folder),
         "made_of": read_json(folder / "config.json")["sources"],
         "language_model": described(language),
     }
