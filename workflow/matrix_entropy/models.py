@@ -171,15 +171,15 @@ def load_tokenizer(record: dict[str, Any]) -> Any:
         If the folder holds no tokenizer: transformers would give an empty one without a word.
     """
     tokenizer = from_folder(AutoTokenizer, record)
-    # Some settings are looked at with the first text only.
-    with explaining(f"model '{record['model']}'", record["folder"]):
-        tokenizer("a", add_special_tokens=False)
     if len(tokenizer) < 2:
         raise InputError(
             f"model '{record['model']}' has no tokenizer in {record['folder']}; save one there "
             "with `save_pretrained` (for a hub model, make a local folder with both and give its "
             "`path:`)."
         )
+    # Some settings are looked at with the first text only.
+    with explaining(f"model '{record['model']}'", record["folder"]):
+        tokenizer("a", add_special_tokens=False)
     return tokenizer
 
 
