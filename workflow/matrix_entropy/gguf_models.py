@@ -30,10 +30,11 @@ from transformers.modeling_gguf_pytorch_utils import (
 from transformers.utils.import_utils import is_gguf_available
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256, weights_sha256, writing_folder
+from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.gguf_files import Header, Tensor, local_gguf, read_header
 from matrix_entropy.hub import snapshot
 from matrix_entropy.loaded_weights import REPORTING, check_weights, first_names
+from matrix_entropy.model_files import contents
 from matrix_entropy.models import load_tokenizer
 
 log = logging.getLogger("matrix_entropy")
@@ -74,13 +75,13 @@ def convert_gguf(name: str, model: dict[str, Any], downloaded: Path | None, fold
     header = _readable(name, path)
     with writing_folder(folder) as part:
         _convert(name, path, header, part)
-        hashes = weights_sha256(part)
+        hashes = contents(part)
     return {
         "model": name,
         **origin,
         "folder": str(folder.absolute()),
         "stand_in": False,
-        "weights_sha256": hashes,
+        **hashes,
         "gguf": {
             "file": path.name if downloaded is None else Path(model["package"]["file"]).name,
             "sha256": sha256(path),
