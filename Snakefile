@@ -27,6 +27,7 @@ else:
     include: "workflow/rules/spectra.smk"
     include: "workflow/rules/information_gain.smk"
     include: "workflow/rules/sentences.smk"
+    include: "workflow/rules/rows.smk"
     include: "workflow/rules/multimodal.smk"
     include: "workflow/rules/to_archive.smk"
     include: "workflow/rules/estimate.smk"

@@ -86,7 +86,7 @@ datasets:
   written: {generate: {model: gpt2_large, template: "Once", count: 2}}
   dolly_15k: {hub: databricks/databricks-dolly-15k, split: train, field: context}
   first_texts: {path: /data/first.txt}
-  second_texts: {path: /data/second.txt}
+  second_texts: {path: /data/second.txt, controls: [without_long_rows]}
   pair: {union: [first_texts, second_texts], controls: []}
   joined: {union: [first_texts, dolly_15k], controls: []}
   varied: {variants: {of: my_texts, changes: {as is: {}, reversed: {sentences: reversed}}}}
@@ -137,6 +137,7 @@ figures:
   by_length: {kind: length_control, models: [my_model], datasets: [my_texts]}
   first: {kind: first_token, models: [my_model], datasets: [my_texts]}
   weights: {kind: untrained_blocks, models: [my_model], dataset: my_texts, seeds: [1]}
+  long_rows: {kind: long_rows, model: my_model, dataset: second_texts, seeds: [1]}
 tables:
   my_table: {kind: indicators, models: [pythia_70m, pythia_1b], dataset: drawn}
   tuned: {kind: lora, models: [pythia_70m], dataset: joined, lora: {targets: [c_attn]}}
@@ -1218,6 +1219,19 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "datasets.my_texts.controls": ["equal_length_without_long_rows"],
         },
         ["'datasets.my_texts'", "`equal_length_without_long_rows`", "`controls: []`"],
+    ),
+    "long rows without their control": (
+        {"datasets.second_texts.controls": ["without_first_row"]},
+        ["'figures.long_rows'", "`without_long_rows` of 'second_texts'", "`controls:`"],
+    ),
+    "long rows in shards": (
+        {"datasets.second_texts.shards": 2},
+        ["'figures.long_rows'", "all rows in one job", "'second_texts' has `shards:`"],
+    ),
+    "long rows of no block": (
+        {"models.my_model.extract": [0, "final"], "figures.my_figure.model": "pythia_1b"}
+        | {f"figures.{name}": REMOVED for name in ("by_length", "first", "weights")},
+        ["'figures.long_rows'", "needs the blocks of 'my_model'", "`extract:`"],
     ),
     "lengths beyond the cut": (
         {"datasets.long.max_tokens": 511},

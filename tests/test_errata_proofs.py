@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.information_gain import cholesky_diagonal, information_gains, kernel_matrix
+from matrix_entropy.long_rows import entropy_with_long_rows
 from matrix_entropy.published import published_values
 from matrix_entropy.published_entropy_figure import published_models
 from matrix_entropy.released import released_entropy
@@ -348,7 +349,7 @@ def binary_entropy(share: np.ndarray) -> np.ndarray:
 def with_sink(rest: np.ndarray, rows: np.ndarray, norm: float) -> np.ndarray:
     """Entropy of rows of entropy ``rest`` and one that is ``norm`` times as long as they are.
 
-    Centring gives every other row ``−norm / N`` of its direction.
+    `entropy_with_long_rows` for equal rows, here of texts whose mean length is no whole number.
     """
     ratio = (norm / rows) ** 2
     top = ratio / (1 + ratio) * (1 - 1 / rows) + 1 / rows
@@ -361,6 +362,9 @@ def test_the_formula_of_one_long_row() -> None:
     states[0] *= 60
     without = matrix_entropy(spectrum(states[1:])[0])
     expected = with_sink(np.array(without), np.array(60.0), 60)
+    first = np.arange(60) == 0
+    ours = entropy_with_long_rows(without, np.where(first, 60.0, 1.0), first)
+    assert ours == pytest.approx(float(expected), abs=1e-12)
     assert matrix_entropy(spectrum(states)[0]) == pytest.approx(expected, rel=0.02)
     assert expected < 0.75 * without
 

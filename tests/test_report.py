@@ -34,7 +34,10 @@ CONFIGS = SCALES | {
 models:
   mine: {title: My model, path: mine, layers: 4, width: 64, parameters: 1.0e+6}
 datasets:
-  manual: {title: Python's documentation, python_documentation: {}}
+  manual:
+    title: Python's documentation
+    python_documentation: {}
+    controls: [without_long_rows]
 figures:
   starts:
     kind: start_of_weights
@@ -42,6 +45,8 @@ figures:
     dataset: manual
     seeds: [1, 2]
     initializer_ranges: [0.01, own]
+  dips: {kind: long_rows, model: mine, dataset: manual}
+  dips_beside_fresh_weights: {kind: long_rows, model: mine, dataset: manual, seeds: [1, 2]}
 """)
     )
 }

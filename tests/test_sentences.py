@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 import random_models
 from matrix_entropy import sentences as module
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.sentences import MOST_SENTENCES, WatchedDecoder, read_sentences
+from matrix_entropy.sentences import MOST_SENTENCES, read_sentences
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.state_files import open_states
@@ -281,8 +286,7 @@ def test_a_sentence_is_never_cut(tmp_path: Path, tokenizer: PreTrainedTokenizerF
 def test_a_model_without_attention_weights_is_named(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        WatchedDecoder, "attentions", property(lambda _: (), lambda *_: None), raising=False
-    )
+    # As an architecture does whose attention knows no such implementation.
+    monkeypatch.setattr(GPT2LMHeadModel, "set_attn_implementation", lambda *_: None)
     with pytest.raises(InputError, match="does not give the attention weights of every block"):
         read(save("gpt2", tmp_path, tokenizer))

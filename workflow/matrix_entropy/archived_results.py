@@ -15,6 +15,7 @@ SOURCES = (
     "results/spectra/**/*.npz",
     "results/information_gain/**/*.npz",
     "results/sentences/**/*.npz",
+    "results/rows/**/*.npz",
     "results/accuracy/**/*.json",
     "results/prompts/*.origin.json",
 )

@@ -45,6 +45,7 @@ NOT_COMPARED = {
     **dict.fromkeys(
         (
             *("length_control", "first_token", "untrained_blocks", "group_gaps"),
+            "long_rows",
             *("untrained", "start_of_weights", "log_d_null", "sources"),
         ),
         CONTROL,

@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "length_control": (("models", "datasets"), ()),
     "first_token": (("models", "datasets"), ()),
     "untrained_blocks": (("models", "dataset", "seeds"), ()),
+    "long_rows": (("model", "dataset"), ("seeds",)),
     "indicators": (("models", "dataset"), ("table", "perplexity")),
     "lora": (("models", "dataset", "lora"), ("table",)),
     "variants": (("models", "dataset"), ("table",)),
@@ -53,7 +54,10 @@ AGAINST_FRESH = ("untrained", "start_of_weights")
 # Kinds that look at sentences one by one.
 OF_SENTENCES = ("sentence_map", "token_selection")
 # Kinds that draw curves across the blocks of models.
-ACROSS_BLOCKS = ("layers", "length_control", "first_token", "untrained_blocks", "group_gaps")
+ACROSS_BLOCKS = (
+    *("layers", "length_control", "first_token", "untrained_blocks", "group_gaps"),
+    "long_rows",
+)
 # What else of its data sets `group_gaps` looks at.
 GAP_CONTROLS = ("without_long_rows", "equal_length", "equal_length_without_long_rows")
 # Kinds of tables beside which a figure of the same name stands.
@@ -294,6 +298,14 @@ def _suits(
             "draws curves against the size of models, but `models:` names a single one; add "
             "others, or choose `kind: normalisations`.",
         )
+    if kind == "long_rows":
+        if "without_long_rows" not in dataset["controls"]:
+            yield (
+                where,
+                f"needs the control `without_long_rows` of '{name}'; add it to its `controls:`.",
+            )
+        if dataset["shards"] > 1:
+            yield where, f"looks at all rows in one job, but '{name}' has `shards:`; remove it."
     if kind == "untrained_blocks" and len(entry["models"]) > 1:
         yield (
             where,

@@ -75,6 +75,8 @@ def _uses(entry: Entry, run: Run) -> dict[str, Callable[[], Cost]]:
     else:
         found |= {f"states {where}": run.states, f"spectra {where}": run.spectra}
     found[f"metrics {where}"] = _metrics
+    if kind == "long_rows":
+        found[f"rows {where}"] = run.rows
     if kind == "indicators" and experiments.tasks_of(run.dataset, run.config["datasets"]):
         found[f"accuracy {where}"] = run.accuracy
     return found
@@ -229,6 +231,23 @@ class Run:
             kept=4 * (numbers + texts.squares * self.model["layers"]),
             start_up=WITH_TORCH,
             work=self.device.seconds(work, self.model["dtype"]) + self.loading,
+        )
+
+    def rows(self) -> Cost:
+        """Norms of every row and attention to it, of one pass of its own."""
+        texts = self.texts
+        work = self.transformer.forward(texts.read, texts.squares, with_logits=False)
+        layers = len(layers_of(self.model))
+        return Cost(
+            "measure_rows",
+            texts.texts,
+            texts.read,
+            work.flops,
+            kept=texts.kept * (16 * layers + 8 * self.model["layers"]),
+            start_up=WITH_TORCH,
+            work=self.device.seconds(work, self.model["dtype"])
+            + texts.texts * layers * ROWS_SECONDS
+            + self.loading,
         )
 
     def images(self) -> Cost:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matrix_entropy.attention import attention_weights
 from matrix_entropy.errors import InputError
 from matrix_entropy.extraction import Extraction
 from matrix_entropy.models import context_window, load_placed, load_tokenizer
@@ -19,18 +20,6 @@ from matrix_entropy.tokens import Tokens, tokenise
 
 MOST_SENTENCES = 300
 MOST_ATTENTION = 2**30  # bytes
-
-
-class WatchedDecoder(Decoder):
-    """A decoder that remembers the attention weights of its last run."""
-
-    def run(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        output = self.decoder(
-            input_ids=ids, attention_mask=mask, use_cache=False, output_attentions=True
-        )
-        self.attentions = output.attentions
-        final: torch.Tensor = output.last_hidden_state
-        return final
 
 
 def read_sentences(
@@ -97,9 +86,8 @@ def read_sentences(
     def take(layer: Layer, text: int, rows: torch.Tensor) -> None:
         states[layers.index(layer), offsets[text] : offsets[text + 1]] = rows.numpy()
 
-    decoder = WatchedDecoder(model, with_losses=False)
     extraction = Extraction(
-        decoder,
+        Decoder(model, with_losses=False),
         tokens,
         layers,
         model_options["center_features"],
@@ -107,19 +95,16 @@ def read_sentences(
         record["model"],
         [text["id"] for text in texts],
     )
-    start = 0
-    for number, length in enumerate(np.diff(offsets)):
-        extraction.run([number], device)
-        weights = decoder.attentions
-        if not weights or len(weights) != len(attention) or any(w is None for w in weights):
-            raise InputError(
-                f"architecture {type(model).__name__} of model '{record['model']}' does not give "
-                "the attention weights of every block; choose another model."
-            )
-        for block, of_block in enumerate(weights):
-            mean = of_block[0].float().mean(dim=0)
-            attention[block, start : start + length**2] = mean.cpu().numpy().ravel()
-        start += length**2
+    starts = np.cumsum([0, *(np.diff(offsets) ** 2)])
+
+    def receive(block: int, weights: torch.Tensor) -> None:
+        (number,) = extraction.batch
+        mean = weights[0].float().mean(dim=0)
+        attention[block, starts[number] : starts[number + 1]] = mean.cpu().numpy().ravel()
+
+    with attention_weights(model, record["model"], receive):
+        for number in range(len(texts)):
+            extraction.run([number], device)
     return Sentences(
         ids=np.array([text["id"] for text in texts]),
         groups=np.array([text["group"] for text in texts]),

@@ -479,6 +479,12 @@ def sentences_of(entries, wildcard):
     return path
 
 
+def rows_of(wildcards):
+    """Rows of the runs of a figure, those of fresh weights included."""
+    found = dict.fromkeys(experiments.runs(FIGURES[wildcards.figure], DATASETS))
+    return [f"results/rows/{model}/{dataset}.npz" for model, dataset in found]
+
+
 def gains_of(wildcards):
     """Information gains of a figure's models, on every part of their data sets."""
     figure = wildcards.figure

@@ -1,11 +1,13 @@
 """Figures.
 
 Needs: results/metrics/{model}/{dataset}.parquet and the summaries beside them, information gains,
-sentences. Makes: figures/{figure}.pdf for every entry of `figures:` and
+sentences, rows. Makes: figures/{figure}.pdf for every entry of `figures:` and
 figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png and .csv; fits of power
 laws in .fits.csv, gaps between groups in .gaps.csv.
 """
 
+# Beside a figure of long rows: values of every text, where the rows stand, errors of the formula.
+TABLES_OF_ROWS = [f"figures/{{figure}}.{name}.csv" for name in ["texts", "positions", "formula"]]
 ACROSS_MODELS = ("normalisations", "context_length", "operations")
 AGAINST_FRESH = ("untrained", "start_of_weights")
 
@@ -177,6 +179,33 @@ rule plot_schematic:
         "Drawing {wildcards.figure}"
     script:
         "../scripts/plot_schematic.py"
+
+
+rule plot_long_rows:
+    """Long rows across blocks, attention to them, and the entropy with and without them."""
+    input:
+        metrics=lambda wildcards: metrics_of(FIGURES[wildcards.figure])["metrics"],
+        rows=rows_of,
+        code=code("plot_long_rows"),
+    output:
+        *figure_files("controls", *TABLES_OF_ROWS),
+    log:
+        "results/logs/plot_long_rows/{figure}.log",
+    wildcard_constraints:
+        figure=of_kind(FIGURES, "long_rows"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(memory_of_input, 30),
+    params:
+        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
+        models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
+        datasets=lambda wildcards: shown_datasets(FIGURES[wildcards.figure]),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/plot_long_rows.py"
 
 
 rule plot_controls:

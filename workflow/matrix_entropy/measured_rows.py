@@ -1,0 +1,155 @@
+"""Run a model over texts once and keep how long every row is and how much attention it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matrix_entropy.attention import attention_weights
+from matrix_entropy.errors import InputError
+from matrix_entropy.extraction import Extraction
+from matrix_entropy.long_rows import distances, row_norms
+from matrix_entropy.models import context_window, load_placed, load_tokenizer
+from matrix_entropy.residual_stream import Layer
+from matrix_entropy.rows_file import Rows
+from matrix_entropy.token_losses import Decoder
+from matrix_entropy.tokens import tokenise
+
+# A block's attention weights between so many tokens take 4 MiB a head.
+MOST_TOKENS = 1024
+MOST_BYTES = 2**30
+
+
+def measure_rows(
+    record: dict[str, Any],
+    model_options: dict[str, Any],
+    dataset_options: dict[str, Any],
+    texts: Sequence[dict[str, str]],
+    layers: Sequence[Layer],
+    device: torch.device,
+    provenance: dict[str, Any],
+) -> Rows:
+    """Norms of every row at every layer, and the attention that it receives in every block.
+
+    The texts run one at a time. Those of at most `MOST_TOKENS` tokens run through the
+    implementation of attention that gives its weights (`eager`), of which only means are kept,
+    block by block; those that are longer have no attention.
+
+    Parameters
+    ----------
+    record : dict
+        A resolved model (`matrix_entropy.models`).
+    model_options, dataset_options : dict
+        Of the entries in the configuration: how the model runs, and ``max_tokens`` and
+        ``min_tokens``.
+    texts : sequence of dict
+        ``id``, ``group``, ``text`` and perhaps ``prefix``, whose rows count as those that look.
+
+    Raises
+    ------
+    InputError
+        See `load_placed`, `tokenise`, `residual_stream`; if a state is not finite, if there are
+        more rows than `MOST_BYTES` hold, or if the architecture gives no attention weights.
+    """
+    model: Any
+    model, device = load_placed(record, model_options, device, with_head=False)
+    tokens, chosen = tokenise(
+        load_tokenizer(record),
+        texts,
+        model_options["bos"],
+        dataset_options.get("max_tokens"),
+        context_window(model.config),
+        dataset_options.get("min_tokens", 0),
+    )
+    kept = [texts[number] for number in chosen]
+    offsets, blocks = tokens.kept_offsets, model_options["layers"]
+    _check_size(int(offsets[-1]), len(layers), blocks)
+    norms, from_mean = np.empty((2, len(layers), offsets[-1]))
+    attention, uniform = np.full((2, blocks, offsets[-1]), np.nan, dtype=np.float32)
+
+    def take(layer: Layer, text: int, rows: torch.Tensor) -> None:
+        here = layers.index(layer), slice(*offsets[text : text + 2])
+        norms[here], from_mean[here] = row_norms(rows.numpy()), distances(rows.numpy())
+
+    def receive(block: int, weights: torch.Tensor) -> None:
+        (text,) = extraction.batch
+        found = received(weights[0].float().mean(dim=0).cpu().numpy())
+        here = block, slice(*offsets[text : text + 2])
+        attention[here], uniform[here] = (of[tokens.context[text] :] for of in found)
+
+    extraction = Extraction(
+        Decoder(model, with_losses=False),
+        tokens,
+        layers,
+        model_options["center_features"],
+        take,
+        record["model"],
+        [text["id"] for text in kept],
+    )
+    shorter = np.flatnonzero(tokens.lengths <= MOST_TOKENS).tolist()
+    for text in np.flatnonzero(tokens.lengths > MOST_TOKENS).tolist():
+        extraction.run([text], device)
+    if shorter:
+        model.set_attn_implementation("eager")
+        with attention_weights(model, record["model"], receive):
+            for text in shorter:
+                extraction.run([text], device)
+    return Rows(
+        ids=np.array([text["id"] for text in kept]),
+        groups=np.array([text["group"] for text in kept]),
+        offsets=offsets,
+        layers=tuple(map(str, layers)),
+        norms=norms,
+        distances=from_mean,
+        attention=attention,
+        uniform=uniform,
+        provenance=provenance,
+    )
+
+
+def received(
+    weights: NDArray[np.floating],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Attention that every token gets from later ones, and what it would get if all were alike.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (tokens, tokens)
+        How much each (row) looks at each (column), a mean over heads. What a token cannot see, as a
+        later one or one outside its window, has a weight of zero.
+
+    Returns
+    -------
+    attention, uniform : ndarray of shape (tokens,)
+        Means over the later tokens that can look; NaN where there are none, as for the last.
+
+    Examples
+    --------
+    >>> attention, uniform = received(np.array([[1.0, 0.0, 0.0], [0.7, 0.3, 0.0], [0.5, 0.1, 0.4]]))
+    >>> [float(values.round(3)) for values in (attention[0], attention[1], uniform[0])]
+    [0.6, 0.1, 0.417]
+    """
+    seen = weights > 0
+    alike = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    later = np.tril(seen, -1)
+    looking = later.sum(axis=0)
+
+    def mean(of: NDArray[np.floating]) -> NDArray[np.float64]:
+        sums = np.where(later, of, 0.0).sum(axis=0, dtype=np.float64)
+        return np.divide(sums, looking, out=np.full(len(sums), np.nan), where=looking > 0)
+
+    return mean(weights), mean(alike)
+
+
+def _check_size(rows: int, layers: int, blocks: int) -> None:
+    needed = rows * (16 * layers + 8 * blocks)
+    if needed > MOST_BYTES:
+        raise InputError(
+            f"the norms and the attention of {rows:,} rows would take {needed / 2**30:.1f} GiB, "
+            f"but at most {MOST_BYTES / 2**30:.1f} are kept; set `sample:` of the data set to "
+            "fewer texts, or `max_tokens:`."
+        )

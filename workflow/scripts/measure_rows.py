@@ -1,0 +1,38 @@
+"""Run a model over texts and keep the norm of every row and the attention that it receives."""
+
+from matrix_entropy import start  # noqa: F401  # isort: skip
+
+import torch
+
+from matrix_entropy import gpus
+from matrix_entropy.console import job
+from matrix_entropy.entries import layers_of
+from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.measured_rows import measure_rows
+from matrix_entropy.provenance import described, versions
+
+OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
+
+with job(snakemake.log[0]) as log:
+    gpus.take(snakemake.resources.gpu)
+    torch.set_num_threads(snakemake.threads)
+    record, options = read_json(snakemake.input.model), snakemake.params.options
+    rows = measure_rows(
+        record,
+        options,
+        snakemake.params.dataset,
+        read_jsonl(snakemake.input.prompts),
+        layers_of(options),
+        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        {
+            "model": described(record),
+            "dataset": {
+                "name": snakemake.wildcards.dataset,
+                **read_json(snakemake.input.origin),
+            },
+            "options": {name: options[name] for name in OPTIONS} | snakemake.params.dataset,
+            "versions": versions("torch", "transformers", "tokenizers", "numpy"),
+        },
+    )
+    rows.save(snakemake.output[0])
+    log.info("%d rows of %d texts", len(rows.norms[0]), len(rows.ids))
