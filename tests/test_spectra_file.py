@@ -130,7 +130,7 @@ def test_states_that_do_not_fit_their_tokens_are_named(folder: Path, tmp_path: P
 def test_equal_lengths_are_shared_within_a_panel() -> None:
     lengths = np.array([40, 30, 100, 20, 5])
     groups = np.array(["a", "b", "c", "c", "other"])
-    cut = equal_lengths(groups, lengths, {"left": ["a", "b"], "right": ["c"]})
+    cut = equal_lengths(groups, lengths, [["a", "b"], ["c"]])
     assert cut.tolist() == [30, 30, 20, 20, 0]
 
 

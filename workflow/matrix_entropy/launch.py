@@ -40,11 +40,12 @@ def parsed(description: str) -> argparse.Namespace:
     parser.add_argument("--gpu-mb", type=int, default=0, help="memory of one; 0: what it says")
     parser.add_argument("--processes", type=int, default=1, help="without GPUs")
     parser.add_argument("--threads", type=int, default=1, help="shared by the processes")
+    parser.add_argument("--device-map", default="fit", help="of the model's entry")
     parser.add_argument("--batch-tokens", type=int, default=0, help="0: as fits the device")
     parser.add_argument("--output", type=Path, required=True, help="file or folder to make")
     parser.add_argument("--log", type=Path, required=True)
     arguments = parser.parse_args()
-    arguments.options = json.loads(arguments.options)
+    arguments.options = json.loads(arguments.options) | {"device_map": arguments.device_map}
     arguments.dataset = json.loads(arguments.dataset)
     arguments.threads = processors.allowed(arguments.threads)
     return arguments
@@ -103,6 +104,15 @@ def _launched(arguments: argparse.Namespace) -> int:
     # A process cannot clear away what the others still write.
     shutil.rmtree(part_of_folder(arguments.output), ignore_errors=True)
     return min(abs(status), 1)
+
+
+def views_in(dataset: dict[str, Any]) -> dict[str, Any]:
+    """Of a data set's entry, with which views its spectra are made."""
+    return {
+        "controls": dataset.get("controls", []),
+        "panels": dataset.get("panels"),
+        "lengths": dataset.get("lengths", []),
+    }
 
 
 def work(arguments: argparse.Namespace) -> dict[str, Any]:

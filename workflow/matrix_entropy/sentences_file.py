@@ -6,7 +6,7 @@ Of a few sentences these are megabytes, so they are kept for good, like spectra.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ class Sentences:
                 f"{', '.join(self.layers)}; add it to `extract:` of the model."
             )
         return self.states[self.layers.index(str(layer)), start:end]
+
+    def with_groups(self, names: dict[str, str]) -> Sentences:
+        """Contexts under the names that a data set gives them, if it does."""
+        groups = [names.get(group, group) for group in map(str, self.groups)]
+        return replace(self, groups=np.array(groups, dtype=np.str_))
 
     def words(self, sentence: int) -> list[str]:
         """What the tokens of one sentence say."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from matrix_entropy.asked_views import ALL_ROWS, FIRST
+from matrix_entropy.errors import InputError
 from matrix_entropy.npz_files import load_npz, save_npz
 from matrix_entropy.provenance import joined_provenance
 from matrix_entropy.spectra import spectrum
 from matrix_entropy.state_files import open_folder, open_states
 
-ALL_ROWS = "all_rows"
-FIRST = "first_"  # and a number: the first so many rows
 # Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
 FEWEST_EQUAL_ROWS = 16
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -63,6 +63,46 @@ class Spectra:
         start = self.starts[view, layer, text]
         return self.eigenvalues[start : start + self.counts[view, layer, text]]
 
+    def with_views(self, names: Sequence[str]) -> Spectra:
+        """Only some views, in this order; `InputError` if one was not made."""
+        for name in names:
+            if name not in self.views:
+                raise InputError(
+                    f"{self.called} have no view '{name}', but {', '.join(self.views)}; delete "
+                    "them and run again."
+                )
+        places = [self.views.index(name) for name in names]
+        of_views = np.split(self.eigenvalues, np.cumsum(self.counts.sum(axis=(1, 2)))[:-1])
+        return replace(
+            self,
+            eigenvalues=np.concatenate([np.empty(0), *(of_views[place] for place in places)]),
+            counts=self.counts[places],
+            rows=self.rows[places],
+            views=tuple(names),
+        )
+
+    def with_groups(self, names: dict[str, str]) -> Spectra:
+        """Groups under other names, if there are any; `InputError` if one is not named then."""
+        if not names:
+            return self
+        for group in dict.fromkeys(map(str, self.groups)):
+            if group not in names:
+                raise InputError(
+                    f"{self.called} have texts of a group '{group}', which `groups:` of the data "
+                    "set does not name; delete them and run again."
+                )
+
+        def renamed(groups: NDArray[np.str_]) -> NDArray[np.str_]:
+            return np.array([names[group] for group in map(str, groups)], dtype=np.str_)
+
+        return replace(self, groups=renamed(self.groups), window_groups=renamed(self.window_groups))
+
+    @property
+    def called(self) -> str:
+        """What messages call these spectra."""
+        made_of = self.provenance
+        return f"the spectra of {made_of['model']['model']} on {made_of['dataset']['name']}"
+
     def save(self, path: str | Path) -> None:
         """Write everything into one file."""
         save_npz(path, vars(self))
@@ -79,7 +119,7 @@ class Spectra:
 def equal_lengths(
     groups: Sequence[str] | NDArray[np.str_],
     lengths: NDArray[np.int64],
-    panels: dict[str, list[str]],
+    panels: Sequence[Sequence[str]],
 ) -> NDArray[np.int64]:
     """Rows that each text keeps when all texts of its panel are cut to the same number.
 
@@ -87,7 +127,7 @@ def equal_lengths(
     shorter than that, or in no panel, gets 0.
     """
     cut = np.zeros_like(lengths)
-    for members in panels.values():
+    for members in panels:
         inside = np.isin(groups, members) & (cut == 0)
         if inside.any():
             shared = max(FEWEST_EQUAL_ROWS, int(lengths[inside].min()))
@@ -139,7 +179,7 @@ def views_of(
     groups: Sequence[str] | NDArray[np.str_],
     lengths: NDArray[np.int64],
     controls: Sequence[str],
-    panels: dict[str, list[str]] | None,
+    panels: Sequence[Sequence[str]] | None,
     cuts: Sequence[int] = (),
 ) -> dict[str, View]:
     """What each view counts of every text: all rows, those of the controls, the first so many.
@@ -150,13 +190,13 @@ def views_of(
         Of every text.
     controls : sequence of str
         Names of views, as above.
-    panels : dict of str to list of str, optional
+    panels : sequence of sequences of str, optional
         Groups compared with each other; None compares all.
     cuts : sequence of int
         Numbers of first rows; a shorter text has no such view.
     """
     if panels is None:
-        panels = {"": sorted(set(groups))}
+        panels = [sorted(set(groups))]
     whole = [slice(0, int(length)) for length in lengths]
     equal = [slice(0, int(length)) for length in equal_lengths(groups, lengths, panels)]
     known = {
@@ -209,7 +249,7 @@ def compute_spectra(
     folder: Path,
     layers: Sequence[int | str],
     controls: Sequence[str],
-    panels: dict[str, list[str]] | None,
+    panels: Sequence[Sequence[str]] | None,
     threads: int = 1,
     cuts: Sequence[int] = (),
 ) -> Spectra:

@@ -23,6 +23,7 @@ os.environ.update(
 
 from matrix_entropy import (
     archived_results,
+    asked_views,
     configuration,
     counterparts,
     entries,
@@ -114,7 +115,7 @@ wildcard_constraints:
 
 
 # Keys of a model that say how it is run over texts, and what is taken from it.
-RUN_BY = ("layers", "width", "bos", "center_features", "dtype", "device_map", "extract")
+RUN_BY = ("layers", "width", "bos", "center_features", "dtype", "extract")
 
 
 @functools.cache
@@ -164,6 +165,11 @@ def in_blocks(model):
     return sum(12 * part["layers"] * part["width"] ** 2 for part in parts)
 
 
+def device_map(wildcards):
+    """On which devices a model is: a resource, since no result depends on it."""
+    return MODELS[wildcards.model]["device_map"]
+
+
 def model_threads(wildcards):
     return 1 if in_blocks(wildcards.model) < SMALL_MODEL else 8
 
@@ -192,6 +198,14 @@ def memory_of_input(wildcards, input):
 def memory_of_model(wildcards, input):
     """MiB for a model's weights and one batch."""
     return memory_of(wildcards.model)
+
+
+def views_to_make(wildcards):
+    """The views that spectra are made with, by which a view that is taken away runs nothing."""
+    asked = asked_views.asked_views(DATASETS[dataset_of(wildcards)])
+    return asked_views.made_views(
+        Path(f"results/spectra/{wildcards.model}/{wildcards.part}.npz"), asked
+    )
 
 
 def views_of(wildcards):

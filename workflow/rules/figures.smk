@@ -151,6 +151,9 @@ rule plot_sentences:
     params:
         figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
         model=lambda wildcards: MODELS[FIGURES[wildcards.figure]["model"]],
+        groups=lambda wildcards: asked_views.source_groups(
+            DATASETS[FIGURES[wildcards.figure]["dataset"]]
+        ),
     message:
         "Drawing {wildcards.figure}"
     script:

@@ -38,6 +38,7 @@ rule dump_hidden_states:
         # GPUs: one process each, or one for all (device_map); with 0, one GPU if it is seen.
         gpu_mb=0,  # memory of one, by which `device_map: fit` decides; 0: what it says
         processes=1,  # on the CPU
+        device_map=device_map,
         batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
     params:
         options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
@@ -50,4 +51,5 @@ rule dump_hidden_states:
         " --prompts {input.prompts:q} --origin {input.origin:q} --dataset {params.dataset:q}"
         " --shard {params.shard}"
         " --gpus {resources.gpu} --gpu-mb {resources.gpu_mb} --processes {resources.processes}"
+        " --device-map {resources.device_map}"
         " --threads {threads} --batch-tokens {resources.batch_tokens} --output {output:q} --log {log:q}"

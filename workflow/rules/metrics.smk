@@ -20,6 +20,9 @@ rule compute_metrics:
     threads: 1
     resources:
         **needs(memory_of_input, 30),
+    params:
+        views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
+        groups=lambda wildcards: asked_views.source_groups(DATASETS[wildcards.dataset]),
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
     script:
@@ -35,5 +38,8 @@ use rule compute_metrics as compute_image_metrics with:
         summary="results/metrics/{model}/{dataset}.{operation}.summary.csv",
     log:
         "results/logs/compute_image_metrics/{model}/{dataset}.{operation}.log",
+    params:
+        views=[asked_views.ALL_ROWS],
+        groups={},
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"

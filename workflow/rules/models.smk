@@ -241,10 +241,9 @@ rule evaluate_benchmarks:
     resources:
         **needs(memory_of_model, 240),
         answers=8,  # scored at a time
+        device_map=device_map,
     params:
-        options=lambda wildcards: only(
-            MODELS[wildcards.model], "layers", "width", "dtype", "device_map"
-        ),
+        options=lambda wildcards: only(MODELS[wildcards.model], "layers", "width", "dtype"),
         datasets=lambda wildcards: {
             name: only(DATASETS[name], "task", "hub", "revision", "subset", "path", "generate")
             for name in experiments.tasks_of(wildcards.dataset, DATASETS)

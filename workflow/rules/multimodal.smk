@@ -187,9 +187,10 @@ rule measure_images:
     resources:
         **needs(memory_of_model, 720),
         images=8,  # run at a time; no result depends on it
+        device_map=device_map,
     params:
         options=lambda wildcards: {
-            **only(MODELS[wildcards.model], "layers", "width", "bos", "dtype", "device_map"),
+            **only(MODELS[wildcards.model], "layers", "width", "bos", "dtype"),
             "vision": vision_sizes(wildcards),
         },
         max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens"),

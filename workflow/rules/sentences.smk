@@ -24,6 +24,7 @@ rule read_sentences:
     threads: model_threads
     resources:
         **needs(memory_of_model, 60),
+        device_map=device_map,
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *RUN_BY),
     message:

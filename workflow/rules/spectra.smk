@@ -4,10 +4,6 @@ Needs: results/hidden_states/{model}/{part}; with `hidden_states: stream` what t
 results/spectra/{model}/{dataset}.npz, kept for good.
 """
 
-# Keys of a data set that say which rows of a text its spectra are of.
-VIEWS_OF = ("controls", "panels", "lengths")
-
-
 if config["hidden_states"] == "stream":
 
     use rule dump_hidden_states as stream_spectra with:
@@ -28,11 +24,12 @@ if config["hidden_states"] == "stream":
             **needs(memory_of_stream, 240),
             gpu_mb=0,
             processes=1,
+            device_map=device_map,
             batch_tokens=0,
         params:
             options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
             dataset=lambda wildcards: json.dumps(
-                only(DATASETS[dataset_of(wildcards)], *READ_OF, *VIEWS_OF)
+                only(DATASETS[dataset_of(wildcards)], *READ_OF) | views_to_make(wildcards)
             ),
             shard=shard_of,
         message:
@@ -60,9 +57,7 @@ else:
             **needs(memory_of_spectra, 120),
         params:
             layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
-            controls=lambda wildcards: DATASETS[dataset_of(wildcards)]["controls"],
-            panels=lambda wildcards: DATASETS[dataset_of(wildcards)].get("panels"),
-            lengths=lambda wildcards: DATASETS[dataset_of(wildcards)].get("lengths", []),
+            views=views_to_make,
         message:
             "Spectra of {wildcards.model} on {wildcards.part}"
         script:
@@ -85,6 +80,8 @@ rule gather_spectra:
     threads: 1
     resources:
         **needs(memory_of_input, 30),
+    params:
+        views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:

@@ -22,6 +22,14 @@ READING = (
 )
 
 
+def read_by(wildcards, *keys):
+    """What reading a data set's texts depends on: of its groups, what the source calls them."""
+    entry = only(DATASETS[wildcards.dataset], *keys, *READING)
+    if "groups" in entry:
+        entry["groups"] = {group: group for group in sorted(entry["groups"].values())}
+    return entry
+
+
 rule download_texts:
     """Download a data set's file and check its hash."""
     input:
@@ -63,10 +71,7 @@ rule read_texts:
     resources:
         **needs(memory_of_input, 60),
     params:
-        dataset=lambda wildcards: only(
-            DATASETS[wildcards.dataset],
-            *("bundled", "url", "path", "sha256", "format", *READING),
-        ),
+        dataset=lambda wildcards: read_by(wildcards, "bundled", "url", "path", "sha256", "format"),
     message:
         "Reading the texts of {wildcards.dataset}"
     script:
@@ -90,9 +95,8 @@ rule read_hub_texts:
     resources:
         **needs(8000, 240),
     params:
-        dataset=lambda wildcards: only(
-            DATASETS[wildcards.dataset],
-            *("hub", "revision", "subset", "split", "files", "licence", "format", *READING),
+        dataset=lambda wildcards: read_by(
+            wildcards, "hub", "revision", "subset", "split", "files", "licence", "format"
         ),
     message:
         "Reading {wildcards.dataset} from the hub or its cache"
@@ -198,7 +202,7 @@ rule write_texts_by_grammar:
     resources:
         **needs(2000, 60),
     params:
-        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "generate", *READING),
+        dataset=lambda wildcards: read_by(wildcards, "generate"),
     message:
         "Writing {wildcards.dataset} by its grammar"
     script:

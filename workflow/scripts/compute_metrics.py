@@ -15,7 +15,10 @@ from matrix_entropy.spectra_file import Spectra
 
 with job(snakemake.log[0]) as log:
     # One file with all layers, or one for each place of a vision-language model.
-    spectra = [Spectra.load(path) for path in snakemake.input.spectra]
+    views, groups = snakemake.params.views, snakemake.params.groups
+    spectra = [
+        Spectra.load(path).with_views(views).with_groups(groups) for path in snakemake.input.spectra
+    ]
     metrics = joined_layers([metrics_table(one) for one in spectra])
     provenance = common_provenance([one.provenance for one in spectra])
     write_metrics(snakemake.output.metrics, metrics, provenance)

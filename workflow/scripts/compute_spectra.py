@@ -6,20 +6,22 @@ import time
 from pathlib import Path
 
 from matrix_entropy import processors
+from matrix_entropy.asked_views import write_views
 from matrix_entropy.console import job
 from matrix_entropy.spectra_file import compute_spectra
 
 with job(snakemake.log[0]) as log:
-    started = time.perf_counter()
+    started, views = time.perf_counter(), snakemake.params.views
     spectra = compute_spectra(
         Path(snakemake.input.states),
         snakemake.params.layers,
-        snakemake.params.controls,
-        snakemake.params.panels,
+        views["controls"],
+        views["panels"],
         processors.allowed(snakemake.threads),
-        snakemake.params.lengths,
+        views["lengths"],
     )
     spectra.save(snakemake.output[0])
+    write_views(Path(snakemake.output[0]), views)
     log.info("%d spectra in %.1f s", spectra.counts.size, time.perf_counter() - started)
     undefined = int((spectra.counts[0] == 0).any(axis=0).sum())
     if undefined:

@@ -24,7 +24,7 @@ with job(snakemake.log[0]):
         else:
             data = {"questions": dataset.get("path", f"results/records/{name}.jsonl")}
         tasks[name] = {"task": dataset["task"], **data}
-    options = snakemake.params.options
+    options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
     accuracies = evaluate(record, options, tasks, snakemake.resources.answers)
     for name, origin in zip(tasks, snakemake.input.origins, strict=True):
         accuracies[name]["data"] = read_json(origin)

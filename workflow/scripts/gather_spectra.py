@@ -6,5 +6,6 @@ from matrix_entropy.console import job
 from matrix_entropy.spectra_file import Spectra, gathered
 
 with job(snakemake.log[0]):
-    shards = [Spectra.load(path) for path in snakemake.input.shards]
+    views = snakemake.params.views
+    shards = [Spectra.load(path).with_views(views) for path in snakemake.input.shards]
     gathered(shards, snakemake.wildcards.dataset).save(snakemake.output[0])

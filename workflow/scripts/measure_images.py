@@ -18,7 +18,8 @@ with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
     threads = processors.allowed(snakemake.threads)
     torch.set_num_threads(threads)
-    options, max_tokens = snakemake.params.options, snakemake.params.max_tokens
+    options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
+    max_tokens = snakemake.params.max_tokens
     record, origin = read_json(snakemake.input.model), read_json(snakemake.input.origin)
     operation = snakemake.wildcards.operation
     model = load_vision_language(record, options)

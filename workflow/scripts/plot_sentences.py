@@ -11,7 +11,7 @@ from matrix_entropy.sentences_file import Sentences
 
 with job(snakemake.log[0]):
     figure = snakemake.params.figure
-    sentences = Sentences.load(snakemake.input.sentences)
+    sentences = Sentences.load(snakemake.input.sentences).with_groups(snakemake.params.groups)
     distances = map_distances(sentences, figure)
     numbers = map_numbers(sentences, distances, figure)
     title = figure.get("title", figure["name"])

@@ -18,7 +18,8 @@ OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
     torch.set_num_threads(processors.allowed(snakemake.threads))
-    record, options = read_json(snakemake.input.model), snakemake.params.options
+    record = read_json(snakemake.input.model)
+    options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
     origin = read_json(snakemake.input.origin)
     sentences = read_sentences(
         record,
