@@ -86,7 +86,8 @@ def test_lines_points_and_signs_are_the_numbers_of_the_table() -> None:
         np.testing.assert_allclose(ends, part[["rank_untrained_low", "rank_untrained_high"]])
         (point,) = right.containers[place].lines[0].get_ydata()
         assert point == pytest.approx(STARTS[start] - 19.8)
-    np.testing.assert_array_equal(left.lines[-1].get_ydata(), part["rank_trained"])
+    np.testing.assert_array_equal(left.lines[-2].get_ydata(), part["rank_trained"])
+    np.testing.assert_allclose(left.lines[-1].get_ydata(), 299)
     ticks = [label.get_text() for label in right.get_xticklabels()]
     assert ticks == ["0.01\n−15.8", "0.02\n−13.8", "0.0417 own\n+38.2", "0.08\n+49.2"]
 
@@ -95,7 +96,7 @@ def test_everything_is_labelled_and_fits() -> None:
     figure = draw(made())
     check_layout(figure)
     labels = [f"untrained, {start}" for start in ("0.01", "0.02", "0.0417 own", "0.08")]
-    assert legend_of(figure) == ["trained", *labels]
+    assert legend_of(figure) == ["trained", "bound: min(N − 1, d)", *labels]
     text = " ".join(words(figure).split())
     for wanted in ("(5 seeds, mean and range)", "initializer_range (the model's own: 0.0417)"):
         assert wanted in text
@@ -119,7 +120,7 @@ def test_the_start_of_config_json_is_said_to_be_that() -> None:
     figure = draw_starts(numbers, "A title", start_words(numbers))
     check_layout(figure)
     assert "(the model's own: what its config.json says)" in " ".join(words(figure).split())
-    assert legend_of(figure) == ["trained", "untrained, 0.08", "untrained, own"]
+    assert legend_of(figure)[2:] == ["untrained, 0.08", "untrained, own"]
 
 
 def test_values_that_say_nothing_are_refused() -> None:

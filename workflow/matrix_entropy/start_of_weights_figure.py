@@ -27,6 +27,7 @@ from matrix_entropy.untrained_figure import TRAINED
 RANK = "effective_rank_geometric"
 ENDS = ("", "_low", "_high")
 BLACK: dict[str, Any] = {"color": "black", "lw": 1.5}
+BOUND: dict[str, Any] = {"color": GREY, "lw": 0.7}
 
 
 def start_numbers(values: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +36,8 @@ def start_numbers(values: pd.DataFrame) -> pd.DataFrame:
     ``initializer_range`` is the start (NaN for what config.json says), ``own`` whether it is the
     model's. Ranks are ``exp(mean H)``: ``rank_trained``; ``rank_untrained``, with ``_low`` and
     ``_high`` mean and range over the ``seeds``; ``rank_diff`` with its range, these minus
-    ``rank_trained``: at the last layer, Diff-eRank.
+    ``rank_trained``: at the last layer, Diff-eRank; ``rank_bound``, the most that texts of these
+    lengths can have, ``exp`` of the mean of ``log min(N − 1, d)``.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ def start_numbers(values: pd.DataFrame) -> pd.DataFrame:
         *("undefined", "tokens_mean", "depth", "layer"),
     ]
     own = trained[[*columns, RANK]].rename(columns={RANK: "rank_trained"})
+    own["rank_bound"] = np.exp(trained["entropy_bound"] * np.log(trained["width"]))
     numbers = own.merge(numbers, on="layer")
     for end in ENDS:
         numbers[f"rank_diff{end}"] = numbers[f"rank_untrained{end}"] - numbers["rank_trained"]
@@ -80,7 +83,7 @@ def start_words(numbers: pd.DataFrame) -> str:
         words = f" (the model's own: {value})"
     return (
         f"untrained: fresh weights of the same architecture ({over}) drawn with the standard "
-        f"deviation that stands at each curve, initializer_range{words}; they read the same tokens"
+        f"deviation that the legend names, initializer_range{words}; they read the same tokens"
     )
 
 
@@ -101,6 +104,7 @@ def draw_starts(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     trained = parts[0]
     passed = [last if layer == FINAL else int(layer) for layer in trained["layer"]]
     left.plot(passed, trained["rank_trained"], **BLACK)
+    left.plot(passed, trained["rank_bound"], **BOUND)
     log_ordinate(left)
     step = max(1, round(last / 6))
     ticks = [*range(0, last - step // 2, step), last]
@@ -141,6 +145,7 @@ def _difference(part: pd.DataFrame) -> str:
 def _handles(parts: list[pd.DataFrame], shades: list[Any]) -> list[Line2D]:
     return [
         Line2D([], [], label="trained", **BLACK),
+        Line2D([], [], label="bound: min(N − 1, d)", **BOUND),
         *(
             Line2D(
                 [],
