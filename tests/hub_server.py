@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LARGE = (".safetensors", ".bin", ".parquet")
+LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
 PAGE = 3  # entries of a tree in one answer
 TOKEN = "hf_right"
 

@@ -440,12 +440,17 @@ def test_base_has_every_kind():
     assert [*figures["enum"], *tables["enum"]] == list(KINDS)
 
 
-def test_tables_may_be_left_out():
-    """A configuration of figures alone."""
-    assert checked(changed({"tables": REMOVED}))["tables"] == {}
+def test_figures_and_tables_may_be_left_out():
+    """A configuration of models and texts alone, whose layers can be drawn."""
+    config = checked(changed({"figures": REMOVED, "tables": REMOVED}))
+    assert config["figures"] == config["tables"] == {}
 
 
-DEFAULT_KEYS = [path for path, schema in KEYS.items() if "default" in schema and path != "tables"]
+DEFAULT_KEYS = [
+    path
+    for path, schema in KEYS.items()
+    if "default" in schema and path not in ("figures", "tables")
+]
 
 
 @pytest.mark.parametrize("path", DEFAULT_KEYS)
@@ -809,8 +814,8 @@ def test_value_not_allowed(path, wrong):
 MISSING = {
     "models": "models",
     "datasets": "datasets",
-    "figures": "figures",
-    "models.my_model.layers": "models.my_model",
+    "models.gpt2_small.layers": "models.gpt2_small",
+    "models.packaged.width": "models.packaged",
     "models.gpt2_large.width": "models.gpt2_large",
     "models.gpt2_large.train.architecture": "models.gpt2_large.train",
     "models.gpt2_large.train.corpus": "models.gpt2_large.train",
@@ -1067,6 +1072,22 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "starts on which member": (
         {"figures.starts.dataset": "joined"},
         ["'figures.starts'", "needs a `group:`", "first_texts, dolly_15k"],
+    ),
+    "two files of one model": (
+        {"models.my_model.path": "/data/m.gguf", "models.my_model.gguf": "m.gguf"},
+        ["'models.my_model'", "`gguf:` beside a `path:` that is a file"],
+    ),
+    "GGUF file of a package": (
+        {"models.packaged.gguf": "m.gguf"},
+        ["'models.packaged'", "`gguf:`, which goes only with `hub:` or `path:`", "remove it"],
+    ),
+    "pickle beside a GGUF file": (
+        {"models.gpt2_small.gguf": "m.gguf", "models.gpt2_small.convert_weights": True},
+        ["'models.gpt2_small'", "`convert_weights:`, which goes with no GGUF file"],
+    ),
+    "vision-language model out of a GGUF file": (
+        {"models.my_llava.gguf": "m.gguf"},
+        ["'models.my_llava'", "`vision:`, which goes with no GGUF file"],
     ),
     "start of the weights of a stand-in": (
         {"models.gpt2_large.initializer_range": 0.04},

@@ -21,7 +21,7 @@ from matrix_entropy.configuration import checked
 from matrix_entropy.devices import device_of, known_devices
 from matrix_entropy.estimate import EVERYTHING, described, estimate
 from matrix_entropy.files import write_jsonl
-from matrix_entropy.job_costs import transformer_of
+from matrix_entropy.job_costs import gguf_bytes, parameters_of, preparation, transformer_of
 from matrix_entropy.multimodal_metrics import NONE
 from matrix_entropy.run_costs import costs_of
 from matrix_entropy.spectra_file import Spectra
@@ -266,3 +266,16 @@ def test_a_device_that_is_not_known(root: Path) -> None:
     assert done.returncode != 0
     assert "'device' is 'abacus'" in done.stderr + done.stdout
     assert "rtx4090" in done.stderr + done.stdout
+
+
+def test_a_gguf_file_is_fetched_and_kept_in_float32(full: Config, tmp_path: Path) -> None:
+    model = full["models"]["gpt2_small"] | {"hub": "org/name", "gguf": "gpt2.Q4_1.gguf"}
+    full["models"]["gpt2_small"] = model
+    assert gguf_bytes("m", model) == pytest.approx(parameters_of(model) * 5 / 8)
+    assert gguf_bytes("m", model | {"gguf": "m.BF16.gguf"}) == 2 * parameters_of(model)
+    jobs = preparation(full["figures"]["fig03_gpt2_small_child"], full, device_of("h100"))
+    job = jobs["model gpt2_small"]
+    assert job.rule == "convert_gguf"
+    assert job.weights == gguf_bytes("gpt2_small", model) + 4 * parameters_of(model)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" * 25)
+    assert gguf_bytes("m", {"path": str(tmp_path / "m.gguf")}) == 100

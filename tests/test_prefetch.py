@@ -79,6 +79,14 @@ def test_pickles_are_wanted_only_where_nothing_else_is() -> None:
         needed_patterns("mine", model | {"convert_weights": False}, pickled)
 
 
+def test_of_a_gguf_repository_one_file_is_wanted() -> None:
+    model = {"hub": "a/b", "gguf": "m.Q4_1.gguf", "convert_weights": False}
+    files = ["README.md", "m.Q4_1.gguf", "m.Q8_0.gguf", "model.safetensors"]
+    assert needed_patterns("mine", model, files) == ["m.Q4_1.gguf"]
+    with pytest.raises(InputError, match=r"its GGUF files are: m\.Q4_1\.gguf, m\.Q8_0\.gguf;"):
+        needed_patterns("mine", model | {"gguf": "m.Q2_K.gguf"}, files)
+
+
 def test_content_that_another_revision_brought_is_not_to_come(tmp_path: Path) -> None:
     folder = tmp_path / "snapshots" / COMMIT
     folder.mkdir(parents=True)

@@ -15,6 +15,7 @@ from jsonschema.exceptions import ValidationError
 
 from matrix_entropy.contradictions import contradictions
 from matrix_entropy.errors import InputError
+from matrix_entropy.model_sizes import with_sizes
 from matrix_entropy.yaml_examples import example, resolve
 
 SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
@@ -80,6 +81,7 @@ def checked(config: dict[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputError(_sentence(errors[0], schema))
     config = _with_defaults(config, schema, schema)
+    config["models"] = with_sizes(config["models"])
     for where, message in contradictions(config, schema):
         raise InputError(f"configuration: {where} {message}")
     return config

@@ -8,8 +8,10 @@ from typing import Any
 from matrix_entropy.dataset_checks import dataset_contradictions
 from matrix_entropy.entries import layers_of
 from matrix_entropy.figure_checks import figure_contradictions, names_given_twice
+from matrix_entropy.gguf_files import is_gguf, names_gguf
 from matrix_entropy.shared_checks import known, one_source, said_in_vain
 from matrix_entropy.vision_checks import MULTIMODAL, vision_contradictions
+from matrix_entropy.yaml_examples import to_write
 
 
 def contradictions(config: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -17,6 +19,9 @@ def contradictions(config: dict[str, Any], root: dict[str, Any]) -> Iterator[tup
 
     What comes later relies on what comes first: figures, on data sets that exist.
     """
+    for name, model in config["models"].items():
+        yield from one_source(f"'models.{name}'", model, root["$defs"]["model"], root)
+        yield from _sizes(name, model, root)
     for name in config["models"]:
         yield from _model(name, config, root)
     for name in config["datasets"]:
@@ -29,7 +34,7 @@ def contradictions(config: dict[str, Any], root: dict[str, Any]) -> Iterator[tup
 
 def _model(name: str, config: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[str, str]]:
     model, where = config["models"][name], f"'models.{name}'"
-    yield from one_source(where, model, root["$defs"]["model"], root)
+    yield from _gguf(where, model)
     if "train" in model:
         yield from _train(name, model, config["datasets"])
     yield from vision_contradictions(name, config, root)
@@ -41,6 +46,30 @@ def _model(name: str, config: dict[str, Any], root: dict[str, Any]) -> Iterator[
                 f"extracts layer {layer}, but states only {model['layers']} layers; "
                 "correct one of them.",
             )
+
+
+def _sizes(name: str, model: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether a model whose files are not on this machine states its sizes."""
+    for key in ("layers", "width"):
+        if key not in model:
+            why = (
+                f"lacks the key '{key}', which is read only from files on this machine (`path:`); "
+                "add it, and the model is checked against it."
+            )
+            source = next(key for key in root["$defs"]["model"]["one_of_keys"] if key in model)
+            entry = {source: model[source], "layers": 12, "width": 768}
+            yield f"'models.{name}'", why + to_write(["models", name], entry)
+
+
+def _gguf(where: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether a model out of a GGUF file is one that can be read from it."""
+    if not is_gguf(model):
+        return
+    if "gguf" in model and names_gguf(model.get("path", "")):
+        yield where, "has `gguf:` beside a `path:` that is a file already; remove one of them."
+    for key in ("vision", "convert_weights"):
+        if model.get(key):
+            yield where, f"has `{key}:`, which goes with no GGUF file; remove one of them."
 
 
 def _train(name: str, model: dict[str, Any], datasets: dict[str, Any]) -> Iterator[tuple[str, str]]:

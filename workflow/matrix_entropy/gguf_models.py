@@ -33,6 +33,8 @@ from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.gguf_files import Header, Tensor, local_gguf, read_header
 from matrix_entropy.hub import snapshot
+from matrix_entropy.hub_hashes import stated
+from matrix_entropy.hub_models import needed_patterns
 from matrix_entropy.loaded_weights import REPORTING, check_weights, first_names
 from matrix_entropy.model_files import contents
 from matrix_entropy.models import load_tokenizer
@@ -104,7 +106,10 @@ def _found(
         return {"source": "package", "id": called, "package": package}, downloaded
     if "hub" in model:
         revision = model.get("revision", "main")
+        # What else there is has to be known only where the file is not.
         found = snapshot("model", name, model["hub"], revision, [model["gguf"]])
+        if not (found / model["gguf"]).is_file():
+            needed_patterns(name, model, stated(found))
         origin = {"source": "hub", "id": model["hub"], "revision": revision, "commit": found.name}
         return origin, found / model["gguf"]
     return {"source": "path", "id": str(local_gguf(model))}, local_gguf(model)

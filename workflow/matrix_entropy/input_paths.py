@@ -48,6 +48,8 @@ def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, model in config["models"].items():
         if "path" in model:
             yield f"models.{name}.path", model["path"]
+        if "path" in model and "gguf" in model:
+            yield f"models.{name}.gguf", str(Path(model["path"], model["gguf"]))
         for key in ("checkpoint", "vision_encoder"):
             if "minigpt_v2" in model:
                 yield f"models.{name}.minigpt_v2.{key}", model["minigpt_v2"][key]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matrix_entropy.cost import BYTES, TRAINING, Transformer, Work
 from matrix_entropy.devices import Device
+from matrix_entropy.gguf_files import is_gguf, local_gguf
 from matrix_entropy.targets import needed_datasets, needed_models
 from matrix_entropy.text_sizes import uncut
 
@@ -60,8 +63,25 @@ def parameters_of(model: Entry) -> float:
 
 
 def stored_bytes(model: Entry) -> float:
-    """Bytes of the weights as they are published."""
-    return parameters_of(model) * (2 if model.get("family") in IN_16_BITS else 4)
+    """Bytes of the weights as they are published; out of a GGUF file, as they are kept here."""
+    in_16_bits = model.get("family") in IN_16_BITS and not is_gguf(model)
+    return parameters_of(model) * (2 if in_16_bits else 4)
+
+
+def gguf_bytes(name: str, model: Entry) -> float:
+    """Bytes of a model's GGUF file: its own where it lies here, else by the type in its name.
+
+    A type of n bits has scales besides, so that it takes about n + 1 bits a weight.
+    """
+    fetched = Path("results/downloads", f"{name}.gguf")
+    path = local_gguf(model) if "path" in model else fetched if "package" in model else None
+    if path is not None and path.is_file():
+        return path.stat().st_size
+    bits = re.search(
+        r"(BF|F|Q)(\d+)", model.get("gguf") or model.get("package", {}).get("file", "")
+    )
+    each = 8.0 if bits is None else float(bits[2]) + (bits[1] == "Q")
+    return parameters_of(model) * each / 8
 
 
 def memory_of(model: Entry) -> float:
@@ -85,7 +105,7 @@ def preparation(entry: Entry, config: Entry, device: Device) -> dict[str, Cost]:
     """
     found = {}
     for name in needed_models(entry, config):
-        found[f"model {name}"] = _model(config["models"][name], config, device)
+        found[f"model {name}"] = _model(name, config, device)
     for name in needed_datasets(entry, config):
         generate = config["datasets"][name].get("generate", {})
         writer = config["models"].get(generate.get("model"))
@@ -95,7 +115,12 @@ def preparation(entry: Entry, config: Entry, device: Device) -> dict[str, Cost]:
     return found
 
 
-def _model(model: Entry, config: Entry, device: Device) -> Cost:
+def _model(name: str, config: Entry, device: Device) -> Cost:
+    model = config["models"][name]
+    if is_gguf(model):
+        file, kept = gguf_bytes(name, model), stored_bytes(model)
+        seconds = (file + kept) / device.disk
+        return Cost("convert_gguf", weights=file + kept, start_up=WITH_TORCH, work=seconds)
     if "train" not in model:
         stored = stored_bytes(model)
         if not (model.get("convert_weights", False) or "minigpt_v2" in model):

@@ -38,7 +38,7 @@ log = logging.getLogger("matrix_entropy")
 
 # Of a repository, the file by which it is looked at.
 SMALLEST: dict[Kind, str] = {"model": CONFIG, "dataset": CARD}
-WEIGHTS = (".safetensors", ".bin")
+WEIGHTS = (".safetensors", ".bin", ".gguf")
 MOST_LISTED = 10
 
 Key = tuple[Kind, str, str]

@@ -521,10 +521,14 @@ def with_settings(name, entries):
 
 
 def downloads_of_targets(wildcards):
-    """Files of addresses that the targets of the configuration need."""
+    """Files of addresses and of packages that the targets of the configuration need."""
     entries = targets.chosen(config).values()
-    needed = {name for entry in entries for name in targets.needed_datasets(entry, config)}
-    return [f"results/downloads/{name}" for name in sorted(needed) if "url" in DATASETS[name]]
+    texts = {name for entry in entries for name in targets.needed_datasets(entry, config)}
+    models = {name for entry in entries for name in targets.needed_models(entry, config)}
+    return [
+        *(f"results/downloads/{name}" for name in sorted(texts) if "url" in DATASETS[name]),
+        *(f"results/downloads/{name}.gguf" for name in sorted(models) if "package" in MODELS[name]),
+    ]
 
 
 def targets_of(paper):
