@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from matrix_entropy.anatomy import context_window
 from matrix_entropy.configuration import checked
 from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.figure_style import save_figure
@@ -21,7 +22,7 @@ from matrix_entropy.gain_file import compute_gains
 from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.information_gain import information_gains, largest_gain, posterior_variances
 from matrix_entropy.metrics import losses
-from matrix_entropy.models import context_window, load_model, load_tokenizer, resolve_path
+from matrix_entropy.models import load_model, load_tokenizer, resolve_path
 from matrix_entropy.released import released_entropy
 from matrix_entropy.sentence_figure import draw_sentence_map, map_captions
 from matrix_entropy.sentence_map import map_distances, map_numbers
@@ -160,7 +161,7 @@ def test_language_results_equal_the_released_algorithm_and_transformers(
     for text, prompt in enumerate(texts):
         rows = slice(*spectra.offsets[text : text + 2])
         ids = tokenizer(prompt["text"], add_special_tokens=False)["input_ids"]
-        ids = torch.tensor(ids[: context_window(model.config)])[None]
+        ids = torch.tensor(ids[: context_window(model)])[None]
         assert rows.stop - rows.start == ids.shape[1]
         with torch.no_grad():
             output = model(input_ids=ids, labels=ids, output_hidden_states=True)

@@ -92,9 +92,10 @@ def run(
 ) -> list[tuple[Layer, torch.Tensor]]:
     """All that is delivered during one forward pass, in its order."""
     received: list[tuple[Layer, torch.Tensor]] = []
+    shape = (*ids.shape, random_models.WIDTH)
     with (
         torch.inference_mode(),
-        residual_stream(model, layers, lambda layer, states: received.append((layer, states))),
+        residual_stream(model, layers, shape, lambda *states: received.append(states)),
     ):
         model(ids, use_cache=False)
     return received
@@ -158,9 +159,9 @@ def test_each_pass_within_one_opening_delivers_again() -> None:
     received: list[Layer] = []
     with (
         torch.inference_mode(),
-        residual_stream(model, [0, 3], lambda layer, _: received.append(layer)),
+        residual_stream(model, [0, 3], (1, 2, 48), lambda layer, _: received.append(layer)),
     ):
-        model(torch.tensor([[1, 2, 3]]))
+        model(torch.tensor([[1, 2]]))
         model(torch.tensor([[4, 5]]))
     assert received == [0, 3, 0, 3]
 
@@ -171,7 +172,8 @@ def test_hooks_are_removed_and_others_are_left(case: Case) -> None:
     try:
         before = hooks(model)
         received: list[Layer] = []
-        with residual_stream(model, LAYERS, lambda layer, _: received.append(layer)):
+        shape = (1, TOKENS, random_models.WIDTH)
+        with residual_stream(model, LAYERS, shape, lambda layer, _: received.append(layer)):
             assert hooks(model) != before
         assert hooks(model) == before
         with torch.inference_mode():
@@ -193,7 +195,7 @@ def test_hooks_are_removed_after_an_exception_in_the_receiver(case: Case, layer:
     with (
         pytest.raises(OSError, match="the disk is full"),
         torch.inference_mode(),
-        residual_stream(case.model, [layer], refuse),
+        residual_stream(case.model, [layer], (1, TOKENS, random_models.WIDTH), refuse),
     ):
         case.model(case.ids)
     assert hooks(case.model) == before
@@ -220,13 +222,13 @@ def test_final_of_an_architecture_without_a_known_norm_is_refused() -> None:
     model = Fake(h=nn.ModuleList([block]), another_norm=nn.Identity())
     with (
         pytest.raises(InputError, match=r"architecture Fake has no final normalisation .*\.$"),
-        residual_stream(model, [0, "final"], ignore),
+        residual_stream(model, [0, "final"], (1, 2, 3), ignore),
     ):
         pass
     assert all(not after and not before for _, after, before in hooks(model))
     # Its other layers can be had
     received: list[Layer] = []
-    with residual_stream(model, [0, 1], lambda layer, _: received.append(layer)):
+    with residual_stream(model, [0, 1], (1, 2, 3), lambda layer, _: received.append(layer)):
         block(torch.zeros(1, 2, 3))
     assert received == [0, 1]
 
@@ -245,7 +247,7 @@ def test_final_of_a_model_that_ends_without_a_norm_is_refused() -> None:
     model = random_models.build(config, seed=0)
     with (
         pytest.raises(InputError, match="OPTForCausalLM has no final normalisation"),
-        residual_stream(model, ["final"], ignore),
+        residual_stream(model, ["final"], (1, 2, 3), ignore),
     ):
         pass
 
@@ -261,6 +263,6 @@ def test_final_of_a_model_that_ends_without_a_norm_is_refused() -> None:
 def test_an_unknown_architecture_is_refused(model: Fake) -> None:
     with (
         pytest.raises(InputError, match=r"architecture Fake keeps its blocks under none .*\.$"),
-        residual_stream(model, [0], ignore),
+        residual_stream(model, [0], (1, 2, 3), ignore),
     ):
         pass

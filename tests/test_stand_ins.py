@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
+from matrix_entropy.anatomy import blocks_and_norm, context_window
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json
 from matrix_entropy.grammar import stories
-from matrix_entropy.models import blocks_and_norm, context_window, load_model
+from matrix_entropy.models import load_model
 from matrix_entropy.stand_ins import END_OF_TEXT, new_model, train_stand_in, train_tokenizer
 
 TRAIN = {
@@ -78,7 +79,7 @@ def test_the_stated_size_is_built(architecture: str, layers: int) -> None:
     model = new_model(TRAIN | {"architecture": architecture}, layers, 16, 400, 0)
     blocks, norm = blocks_and_norm(model)
     assert (len(blocks), norm is not None) == (layers, True)
-    assert (model.config.vocab_size, context_window(model.config)) == (400, 64)
+    assert (model.config.vocab_size, context_window(model)) == (400, 64)
     assert {model.config.bos_token_id, model.config.eos_token_id} == {0}
     # Without dropout training mode changes nothing.
     ids = torch.arange(40)[None]

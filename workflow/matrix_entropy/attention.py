@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from matrix_entropy.anatomy import blocks_and_norm
 from matrix_entropy.errors import InputError
-from matrix_entropy.models import blocks_and_norm
 
 
 @contextmanager

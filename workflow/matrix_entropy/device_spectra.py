@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from matrix_entropy.long_rows import LONG
-from matrix_entropy.spectra import eigenvalues_of, tolerance
+from matrix_entropy.spectra import NotFinite, eigenvalues_of, tolerance
 
 
 def normalised_matrix(
@@ -80,11 +80,11 @@ def spectrum_of(
 
     Raises
     ------
-    ValueError
+    NotFinite
         If the states held a value that is not finite.
     """
     if not np.isfinite(matrix).all():
-        raise ValueError("states hold a value that is not finite")
+        raise NotFinite()
     rows = int(valid.sum())
     if rows < 2:
         return np.empty(0), rows

@@ -25,18 +25,21 @@ from accelerate import PartialState
 from accelerate.utils import find_executable_batch_size
 from numpy.typing import NDArray
 
+from matrix_entropy.anatomy import blocks_and_norm, context_window
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.models import context_window, load_placed, load_tokenizer
-from matrix_entropy.residual_stream import Layer, residual_stream
+from matrix_entropy.models import load_placed, load_tokenizer
+from matrix_entropy.residual_stream import Layer, check_layers
 from matrix_entropy.state_files import StateFiles
 from matrix_entropy.token_losses import Decoder
 from matrix_entropy.tokens import (
     Tokens,
     batches_by_length,
+    check_vocabulary,
     corpus_windows,
     encode,
     token_arrays,
+    token_left_out,
     tokenise,
 )
 
@@ -60,6 +63,7 @@ class Extraction:
 
     ``take`` gets a layer, a text's number and its rows (tokens, width), on the host and known to be
     finite; with ``on_device`` they stay where the layer ran, and looking at them is left to it.
+    ``most_texts`` is the most that a batch holds, without it as many as the budget allows.
     """
 
     def __init__(
@@ -72,16 +76,21 @@ class Extraction:
         model_name: str,
         text_ids: Sequence[str],
         on_device: bool = False,
+        most_texts: int | None = None,
     ) -> None:
         self.decoder, self.tokens, self.layers = decoder, tokens, layers
         self.center_features, self.take, self.on_device = center_features, take, on_device
-        self.model_name, self.text_ids = model_name, text_ids
+        self.model_name, self.text_ids, self.most_texts = model_name, text_ids, most_texts
         self.batch: list[int] = []
+        self.waited_for: set[Layer] = set()
         self.first_rows = tokens.kept_offsets
         self.losses = np.full(self.first_rows[-1], np.nan, dtype=np.float32)
 
     def receive(self, layer: Layer, hidden: torch.Tensor) -> None:
         """Take a layer's states (batch, padded tokens, width) apart, text by text."""
+        if layer not in self.waited_for:
+            raise self._not_once(layer, "several times")
+        self.waited_for.remove(layer)
         lengths = [int(self.tokens.lengths[text]) for text in self.batch]
         context = [int(self.tokens.context[text]) for text in self.batch]
         rows = torch.cat(
@@ -111,13 +120,33 @@ class Extraction:
         mask = torch.arange(ids.shape[1]) < torch.from_numpy(lengths)[:, None]
         padded = not bool(mask.all())
         ids = ids.to(device)
-        with residual_stream(self.decoder.model, self.layers, self.receive):
-            output = self.decoder.run(ids, mask.to(device) if padded else None)
+        self.waited_for = set(self.layers)
+        with self.decoder.watched(ids, self.layers, self.receive):
+            output = self.decoder.run(ids, mask.to(device).long() if padded else None)
+        for layer in self.waited_for:
+            raise self._not_once(layer, "not at all")
         if self.decoder.with_losses:
             found = self.decoder.losses(output, ids, lengths.tolist())
             for text, losses in zip(batch, found, strict=True):
+                if not np.isfinite(losses[1:]).all():
+                    raise self._loss_not_finite(text, losses)
                 first, end = self.first_rows[text : text + 2]
                 self.losses[first:end] = losses[self.tokens.context[text] :]
+
+    def _not_once(self, layer: Layer, often: str) -> InputError:
+        return InputError(
+            f"architecture {type(self.decoder.model).__name__} of model '{self.model_name}' passes "
+            f"layer {layer} {often} while it reads a text, so that there is no one state after it; "
+            "leave it out of `extract:`, or choose another model."
+        )
+
+    def _loss_not_finite(self, text: int, losses: NDArray[np.float32]) -> InputError:
+        token = 1 + int(np.isfinite(losses[1:]).argmin())
+        return InputError(
+            f"model '{self.model_name}': the loss of token {token + 1} of text "
+            f"'{self.text_ids[text]}' is not finite; run the model in a wider type (`dtype: "
+            "float32`), or set `token_losses: false` for the data set."
+        )
 
     def run_all(self, texts: Sequence[int], budget: int, device: torch.device, show: bool) -> None:
         """Run the texts in batches; when memory runs out, halve the budget and go on."""
@@ -141,7 +170,9 @@ class Extraction:
 
         @find_executable_batch_size(starting_batch_size=size, reduce_batch_size_fn=halve)
         def attempt(budget: int) -> None:
-            for batch in batches_by_length(sorted(waiting), self.tokens.lengths, budget):
+            for batch in batches_by_length(
+                sorted(waiting), self.tokens.lengths, budget, self.most_texts, self.decoder.limits
+            ):
                 self.run(batch, device)
                 waiting.difference_update(batch)
                 bar.update(int(self.tokens.lengths[batch].sum()))
@@ -162,10 +193,16 @@ def not_finite(model_name: str, text_id: str, layer: Layer) -> InputError:
 class Sink(Protocol):
     """Where the rows of a model's layers go."""
 
-    def prepare(self, tokens: Tokens) -> None:
+    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
         """Once, by the first process, in an empty folder."""
 
-    def open(self, tokens: Tokens, texts: Sequence[dict[str, str]], device: torch.device) -> bool:
+    def open(
+        self,
+        layers: Sequence[Layer],
+        tokens: Tokens,
+        texts: Sequence[dict[str, str]],
+        device: torch.device,
+    ) -> bool:
         """By every process, before its first rows; whether rows are taken where layers run."""
 
     def take(self, layer: Layer, text: int, rows: torch.Tensor) -> None:
@@ -217,15 +254,18 @@ def extract(
     Raises
     ------
     InputError
-        See `load_placed`, `tokenise`, `residual_stream`; if a state is not finite, or if there are
-        fewer texts than shards.
+        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`; if a state or a loss is not
+        finite, or if there are fewer texts than shards.
     """
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=LONGEST_WAIT)
     started = time.perf_counter()
     with_losses = dataset_options.get("token_losses", True)
     model, device = load_placed(record, model_options, state.device, with_head=with_losses)
+    layers = layers_to_take(model, layers, model_options)
+    decoder = Decoder(model, with_losses, layers, model_options.get("streams"))
     tokenizer = load_tokenizer(record)
-    window = context_window(model.config)
+    front = token_left_out(tokenizer, model_options["bos"], record["model"])
+    window = context_window(model)
     # Once for all that follows; a shard needs the others' tokens to know its windows.
     encoded = encode(tokenizer, texts)
     tokens, chosen = tokenise(
@@ -237,6 +277,7 @@ def extract(
         dataset_options.get("min_tokens", 0),
         encoded,
     )
+    check_vocabulary(tokens.ids, decoder.vocabulary, tokenizer, record["model"])
     left_out = len(texts) - len(chosen)
     if len(chosen) < shard[1]:
         raise InputError(
@@ -264,7 +305,7 @@ def extract(
     if state.is_main_process:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        sink.prepare(tokens)
+        sink.prepare(layers, tokens)
         losses.create(int(tokens.kept_offsets[-1]))
         window_losses.create(len(window_groups))
     state.wait_for_everyone()
@@ -280,8 +321,7 @@ def extract(
     try:
         losses.open()
         window_losses.open()
-        on_device = sink.open(tokens, texts_here, device)
-        decoder = Decoder(model, with_losses)
+        on_device = sink.open(layers, tokens, texts_here, device)
         extraction = Extraction(
             decoder,
             tokens,
@@ -291,13 +331,23 @@ def extract(
             record["model"],
             [text["id"] for text in texts_here],
             on_device,
+            model_options.get("batch_texts"),
         )
         first_rows = tokens.kept_offsets
         for text in run(extraction):
             first, last = first_rows[text], first_rows[text + 1]
             losses.write("losses", int(first), extraction.losses[first:last, None])
         if windows is not None:
-            reading = Extraction(decoder, windows, [], False, sink.take, record["model"], [])
+            reading = Extraction(
+                decoder,
+                windows,
+                [],
+                False,
+                sink.take,
+                record["model"],
+                [f"window {number + 1} of {group}" for number, group in enumerate(window_groups)],
+                most_texts=model_options.get("batch_texts"),
+            )
             for number in run(reading):
                 of_window = reading.losses[windows.offsets[number] : windows.offsets[number + 1]]
                 mean = np.nanmean(of_window, dtype=np.float64)
@@ -322,6 +372,8 @@ def extract(
             "tokens": int(tokens.kept_offsets[-1]),
             "truncated_texts": int(tokens.truncated.sum()),
             "shard": list(shard),
+            "layers": list(layers),
+            "left_out_in_front": front,
         }
         of_tokens = _taken(losses.paths["losses"])
         finish(token_arrays(tokens, of_tokens, texts_here, of_windows), counts)
@@ -342,6 +394,27 @@ def cleared(part: Path) -> Iterator[None]:
     finally:
         if "LOCAL_RANK" not in os.environ:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def layers_to_take(
+    model: Any, layers: Sequence[Layer], model_options: dict[str, Any]
+) -> list[Layer]:
+    """Of the layers asked for those that the model has.
+
+    Raises
+    ------
+    InputError
+        If it lacks one, unless that is `final` and all that there are were asked for.
+    """
+    if model_options.get("extract") == "all" and blocks_and_norm(model).norm is None:
+        log.warning(
+            "%s has no normalisation behind its blocks that is known here: `extract: all` leaves "
+            "out `final`",
+            type(model).__name__,
+        )
+        return [layer for layer in layers if layer != "final"]
+    check_layers(model, layers)
+    return list(layers)
 
 
 def _share(count: int, shard: tuple[int, int]) -> slice:

@@ -133,6 +133,22 @@ def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
     return f"{title}: {called}, {on}", "; ".join(parts)
 
 
+def left_out_in_front(provenance: dict[str, Any]) -> list[str]:
+    """What a caption says where a tokenizer's own first token was left out; nothing elsewhere.
+
+    Examples
+    --------
+    >>> left_out_in_front({"left_out_in_front": "<bos>"})
+    ["read without the <bos> that its tokenizer puts in front (`bos: true` counts it)"]
+    >>> left_out_in_front({})
+    []
+    """
+    token = provenance.get("left_out_in_front")
+    if not token:
+        return []
+    return [f"read without the {token} that its tokenizer puts in front (`bos: true` counts it)"]
+
+
 def drawn_with(starts: Mapping[str, float | None]) -> str:
     """How fresh weights were drawn, from `matrix_entropy.model_values.fresh_starts`.
 

@@ -11,9 +11,10 @@ import torch
 from accelerate import PartialState
 from transformers import set_seed
 
+from matrix_entropy.anatomy import context_window
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
-from matrix_entropy.models import context_window, load_model, load_tokenizer
+from matrix_entropy.models import load_model, load_tokenizer
 
 
 def prompts(generate: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
@@ -96,7 +97,7 @@ def write_texts(
 
 def _room(model: Any, inputs: torch.Tensor, generate: dict[str, Any], name: str) -> int:
     """Tokens to write: as many as asked for, and as the context window has room for."""
-    window = context_window(model.config)
+    window = context_window(model)
     room = generate["max_new_tokens"]
     if window is not None:
         room = min(room, window - inputs.shape[1])

@@ -22,22 +22,33 @@ from matrix_entropy.tokens import Tokens, save_tokens
 class ToFiles:
     """Sends rows to their places in the files of hidden states."""
 
-    def __init__(self, files: StateFiles) -> None:
-        self.files = files
+    def __init__(self, folder: Path, width: int, dtype: str) -> None:
+        self.folder, self.width, self.dtype = folder, width, dtype
+        self.files: StateFiles | None = None
 
-    def prepare(self, tokens: Tokens) -> None:
-        self.files.create(int(tokens.kept_offsets[-1]))
+    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
+        files = StateFiles(self.folder, layers, self.width, self.dtype)
+        files.create(int(tokens.kept_offsets[-1]))
 
-    def open(self, tokens: Tokens, texts: Sequence[dict[str, str]], device: torch.device) -> bool:
+    def open(
+        self,
+        layers: Sequence[Layer],
+        tokens: Tokens,
+        texts: Sequence[dict[str, str]],
+        device: torch.device,
+    ) -> bool:
         self.first_rows = tokens.kept_offsets
+        self.files = StateFiles(self.folder, layers, self.width, self.dtype)
         self.files.open()
         return False
 
     def take(self, layer: Layer, text: int, rows: torch.Tensor) -> None:
+        assert self.files is not None
         self.files.write(layer, int(self.first_rows[text]), rows.numpy())
 
     def close(self, complete: bool) -> None:
-        self.files.close()
+        if self.files is not None:
+            self.files.close()
 
 
 def dump_hidden_states(
@@ -62,7 +73,7 @@ def dump_hidden_states(
         As `extract` does.
     """
     part = part_of_folder(folder)
-    sink = ToFiles(StateFiles(part, layers, model_options["width"], model_options["dtype"]))
+    sink = ToFiles(part, model_options["width"], model_options["dtype"])
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
         save_tokens(part / "tokens.npz", arrays)

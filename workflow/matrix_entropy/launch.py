@@ -21,7 +21,9 @@ from matrix_entropy.provenance import described, versions
 NVIDIA = "/dev/nvidiactl"
 
 # Of the entries of model and data set, what hidden states depend on.
-RECORDED = ("bos", "center_features", "dtype", "layers", "width", "extract")
+RECORDED = (
+    "bos", "center_features", "dtype", "layers", "width", "extract", "batch_texts", "streams",
+)  # fmt: skip
 RECORDED_OF_DATASET = ("max_tokens", "min_tokens", "token_losses", "window_perplexity")
 
 
@@ -130,7 +132,7 @@ def work(arguments: argparse.Namespace) -> dict[str, Any]:
         "provenance": {
             "model": described(record),
             "dataset": origin,
-            "options": {name: options[name] for name in RECORDED} | recorded,
+            "options": {name: options[name] for name in RECORDED if name in options} | recorded,
             "versions": versions("torch", "transformers", "tokenizers", "numpy"),
         },
         "batch_tokens": arguments.batch_tokens or None,

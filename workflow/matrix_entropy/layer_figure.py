@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import GREY, colours, styled
-from matrix_entropy.figure_text import plain, wrapped
+from matrix_entropy.figure_text import left_out_in_front, plain, wrapped
 from matrix_entropy.model_words import in_title, origin_of
 
 ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
@@ -245,6 +245,7 @@ def captions(
     texts = dataset.get("title", provenance["dataset"]["name"])
     size = f"{options['layers']} blocks, width {options['width']}"
     front = ", one BOS row" if options["bos"] else ""
+    front += "".join(f"; {words}" for words in left_out_in_front(provenance))
     heading = f"{title}: {in_title(called, record)}, {texts}"
     if record["stand_in"]:
         architecture = ARCHITECTURES[record["training"]["architecture"]]

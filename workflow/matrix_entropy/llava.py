@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, LlavaForConditionalGeneration
 
+from matrix_entropy.anatomy import context_window
 from matrix_entropy.errors import InputError
 from matrix_entropy.loaded_weights import REPORTING, check_weights
-from matrix_entropy.models import check_sizes, context_window, from_folder, load_tokenizer
+from matrix_entropy.models import check_sizes, from_folder, load_tokenizer
 from matrix_entropy.vision_language import brought_to
 
 # What transformers' vision encoders call theirs; SigLIP has none.
@@ -40,7 +41,7 @@ class Llava:
         tokenizer: Any,
     ) -> None:
         self.name, self.tokenizer, self.image_processor = name, tokenizer, image_processor
-        self.context = context_window(model.config)
+        self.context = context_window(model)
         self.config = model.config
         self.vision_tower = model.model.vision_tower
         # transformers leaves the first row out even where the tower has no class token.

@@ -21,11 +21,13 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from transformers.pytorch_utils import Conv1D
 
+from matrix_entropy.anatomy import blocks_and_norm, context_window, embeddings_of
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.model_files import HASHES
-from matrix_entropy.models import blocks_and_norm, context_window, load_model, load_tokenizer
+from matrix_entropy.models import load_model, load_tokenizer
+from matrix_entropy.tokens import check_vocabulary
 from matrix_entropy.training import write_curve
 
 log = logging.getLogger("matrix_entropy")
@@ -84,7 +86,10 @@ def train_lora(
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
     model = load_model(base, options["layers"], options["width"], "float32")
-    ids = _token_ids(name, base, options, texts, context_window(model.config))
+    tokenizer = load_tokenizer(base)
+    ids = _token_ids(name, tokenizer, options, texts, context_window(model))
+    vocabulary = embeddings_of(model)
+    check_vocabulary(torch.cat(ids).numpy(), vocabulary, tokenizer, name)
     adapter = _adapter(name, base, model, options)
     # The caller's generators are left as they were.
     devices = [accelerator.device.index or 0] if accelerator.device.type == "cuda" else []
@@ -122,16 +127,16 @@ def train_lora(
 
 def _token_ids(
     name: str,
-    base: dict[str, Any],
+    tokenizer: Any,
     options: dict[str, Any],
     texts: Sequence[dict[str, str]],
     window: int | None,
 ) -> list[torch.Tensor]:
     """Ids of every text of two tokens or more; a single token predicts nothing."""
     limit = min(options["max_tokens"], window or options["max_tokens"])
-    encoded = load_tokenizer(base)(
-        [text["text"] for text in texts], add_special_tokens=False, verbose=False
-    )["input_ids"]
+    encoded = tokenizer([text["text"] for text in texts], add_special_tokens=False, verbose=False)[
+        "input_ids"
+    ]
     ids = [torch.tensor(each[:limit]) for each in encoded if len(each) > 1]
     if not ids:
         raise InputError(

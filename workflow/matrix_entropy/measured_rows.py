@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matrix_entropy.anatomy import context_window
 from matrix_entropy.attention import attention_weights
 from matrix_entropy.errors import InputError
-from matrix_entropy.extraction import Extraction
+from matrix_entropy.extraction import Extraction, layers_to_take
 from matrix_entropy.long_rows import distances, row_norms
-from matrix_entropy.models import context_window, load_placed, load_tokenizer
+from matrix_entropy.models import load_placed, load_tokenizer
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.rows_file import Rows
 from matrix_entropy.token_losses import Decoder
-from matrix_entropy.tokens import tokenise
+from matrix_entropy.tokens import check_vocabulary, tokenise
 
 # A block's attention weights between so many tokens take 4 MiB a head.
 MOST_TOKENS = 1024
@@ -52,19 +53,23 @@ def measure_rows(
     Raises
     ------
     InputError
-        See `load_placed`, `tokenise`, `residual_stream`; if a state is not finite, if there are
+        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`; if a state is not finite, if there are
         more rows than `MOST_BYTES` hold, or if the architecture gives no attention weights.
     """
     model: Any
     model, device = load_placed(record, model_options, device, with_head=False)
+    layers = layers_to_take(model, layers, model_options)
+    decoder = Decoder(model, with_losses=False, layers=layers, streams=model_options.get("streams"))
+    tokenizer = load_tokenizer(record)
     tokens, chosen = tokenise(
-        load_tokenizer(record),
+        tokenizer,
         texts,
         model_options["bos"],
         dataset_options.get("max_tokens"),
-        context_window(model.config),
+        context_window(model),
         dataset_options.get("min_tokens", 0),
     )
+    check_vocabulary(tokens.ids, decoder.vocabulary, tokenizer, record["model"])
     kept = [texts[number] for number in chosen]
     offsets, blocks = tokens.kept_offsets, model_options["layers"]
     _check_size(int(offsets[-1]), len(layers), blocks)
@@ -82,7 +87,7 @@ def measure_rows(
         attention[here], uniform[here] = (of[tokens.context[text] :] for of in found)
 
     extraction = Extraction(
-        Decoder(model, with_losses=False),
+        decoder,
         tokens,
         layers,
         model_options["center_features"],

@@ -19,11 +19,11 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    PreTrainedModel,
 )
 from transformers.utils import logging
 
 from matrix_entropy.adapters import with_adapter
+from matrix_entropy.anatomy import stated_layers
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import writing_folder
 from matrix_entropy.fresh_weights import fresh_model
@@ -45,8 +45,6 @@ from matrix_entropy.placement import is_spread
 logging.disable_progress_bar()
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-BLOCK_NAMES = ("h", "layers", "blocks")
-NORM_NAMES = ("ln_f", "final_layer_norm", "final_layernorm", "norm", "final_norm", "norm_f")
 
 
 def resolve_path(name: str, path: str, folder: Path) -> dict[str, Any]:
@@ -261,9 +259,14 @@ def check_sizes(called: str, config: Any, layers: int, width: int) -> None:
     """
     text_config = config.get_text_config()
     for what, stated, found in (
-        ("layers", layers, text_config.num_hidden_layers),
-        ("width", width, text_config.hidden_size),
+        ("layers", layers, stated_layers(config)),
+        ("width", width, getattr(text_config, "hidden_size", None)),
     ):
+        if found is None:
+            raise InputError(
+                f"{called} states no `{what}:` in its config.json ({type(config).__name__}), so "
+                "that it is no model of one stack of blocks; choose another one."
+            )
         if stated != found:
             raise InputError(
                 f"{called} has {what} {found}, but the configuration states {stated}; "
@@ -340,29 +343,3 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
         return factory.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options
         )
-
-
-def context_window(config: Any) -> int | None:
-    """Longest text that a model's positions allow, or None if it states no limit."""
-    text_config = config.get_text_config()
-    return getattr(text_config, "max_position_embeddings", None)
-
-
-def blocks_and_norm(model: nn.Module) -> tuple[nn.ModuleList, nn.Module | None]:
-    """The list of transformer blocks of a causal language model, and its final normalisation.
-
-    Raises
-    ------
-    InputError
-        If the architecture keeps them under a name that is not known here.
-    """
-    decoder = model.get_decoder() if isinstance(model, PreTrainedModel) else model
-    children = dict(decoder.named_children())
-    blocks = next((children[name] for name in BLOCK_NAMES if name in children), None)
-    norm = next((children[name] for name in NORM_NAMES if name in children), None)
-    if not isinstance(blocks, nn.ModuleList):
-        raise InputError(
-            f"architecture {type(model).__name__} keeps its blocks under none of the names "
-            f"{', '.join(BLOCK_NAMES)}; it has: {', '.join(children)}."
-        )
-    return blocks, norm

@@ -20,6 +20,7 @@ from matrix_entropy.figure_text import (
     NOTE_SIZE,
     frame_figure,
     head_panel,
+    left_out_in_front,
     signed,
     wrapped,
 )
@@ -122,6 +123,7 @@ def map_captions(
     parts.append(f"{len(tokens)} sentences of {span} {each}, layer {entry['layer']}")
     if sentences.provenance.get("options", {}).get("bos", False):
         parts.append("with a beginning-of-sequence token in front, which counts as a token")
+    parts += left_out_in_front(sentences.provenance)
     compared = set(entry["measures"]) - set(EUCLIDEAN)
     needs = {DISTANCES[measure].needs for measure in compared}
     if compared:

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matrix_entropy.anatomy import context_window
 from matrix_entropy.attention import attention_weights
 from matrix_entropy.errors import InputError
-from matrix_entropy.extraction import Extraction
-from matrix_entropy.models import context_window, load_placed, load_tokenizer
+from matrix_entropy.extraction import Extraction, layers_to_take
+from matrix_entropy.models import load_placed, load_tokenizer
 from matrix_entropy.residual_stream import Layer
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.token_losses import Decoder
-from matrix_entropy.tokens import Tokens, tokenise
+from matrix_entropy.tokens import Tokens, check_vocabulary, token_left_out, tokenise
 
 MOST_SENTENCES = 300
 MOST_ATTENTION = 2**30  # bytes
@@ -66,8 +67,11 @@ def read_sentences(
     model: Any
     model, device = load_placed(record, model_options, device, with_head=False)
     model.set_attn_implementation("eager")
+    layers = layers_to_take(model, layers, model_options)
+    decoder = Decoder(model, with_losses=False, layers=layers, streams=model_options.get("streams"))
     tokenizer = load_tokenizer(record)
-    window = context_window(model.config)
+    front = token_left_out(tokenizer, model_options["bos"], record["model"])
+    window = context_window(model)
     tokens, _ = tokenise(tokenizer, texts, model_options["bos"], None, window)
     for text, cut in zip(texts, tokens.truncated, strict=True):
         if cut:
@@ -75,6 +79,7 @@ def read_sentences(
                 f"text '{text['id']}' ({text['text'][:40]} ...) has more tokens than the {window} "
                 f"that model '{record['model']}' can read; shorten it."
             )
+    check_vocabulary(tokens.ids, decoder.vocabulary, tokenizer, record["model"])
     _check_size(tokens, model_options["layers"])
     offsets = tokens.kept_offsets
     spans = token_spans(tokenizer, texts, model_options["bos"])
@@ -87,7 +92,7 @@ def read_sentences(
         states[layers.index(layer), offsets[text] : offsets[text + 1]] = rows.numpy()
 
     extraction = Extraction(
-        Decoder(model, with_losses=False),
+        decoder,
         tokens,
         layers,
         model_options["center_features"],
@@ -116,7 +121,7 @@ def read_sentences(
         layers=tuple(map(str, layers)),
         states=states,
         attention=attention,
-        provenance=provenance,
+        provenance=provenance | {"left_out_in_front": front},
     )
 
 

@@ -23,6 +23,13 @@ ROUNDING_UNITS, HALF_PRECISION_UNITS = 8, 0.5
 HALF_PRECISION = 2.0**-11  # no type of 32 bits is as coarse
 
 
+class NotFinite(ValueError):
+    """States hold an infinity or no number."""
+
+    def __init__(self) -> None:
+        super().__init__("states hold a value that is not finite")
+
+
 def spectrum(
     states: NDArray[np.floating], precision: float | None = None, without_long: bool = False
 ) -> tuple[Float64, int]:
@@ -50,8 +57,10 @@ def spectrum(
 
     Raises
     ------
+    NotFinite
+        If ``states`` holds a value that is not finite.
     ValueError
-        If ``states`` is not a matrix or holds a value that is not finite.
+        If ``states`` is not a matrix.
 
     Examples
     --------
@@ -70,7 +79,7 @@ def spectrum(
     with np.errstate(invalid="ignore"):
         mean = centred.mean(axis=0) if len(centred) else np.zeros(states.shape[1])
     if not np.isfinite(mean).all():
-        raise ValueError("states hold a value that is not finite")
+        raise NotFinite()
     if len(centred) < 2:
         return np.empty(0), 0
     centred -= mean

@@ -260,7 +260,7 @@ def compute_spectra(
     folder : Path
         As `matrix_entropy.hidden_states.dump_hidden_states` writes it.
     layers : sequence
-        Layers to read.
+        Layers to read; one that the run left out since the model does not have it is left out.
     controls, panels, cuts
         See `views_of`.
     threads : int
@@ -275,6 +275,7 @@ def compute_spectra(
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
     views = views_of(tokens["groups"], lengths, controls, panels, cuts)
     precision = EPSILON[provenance["options"]["dtype"]]
+    layers = [layer for layer in layers if layer in provenance.get("layers", layers)]
     found: list[list[Found]] = []
     width = 0
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:

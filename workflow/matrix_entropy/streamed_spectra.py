@@ -23,7 +23,7 @@ from matrix_entropy.device_spectra import normalised_matrix, spectrum_of
 from matrix_entropy.extraction import cleared, extract, not_finite
 from matrix_entropy.files import part_of_folder
 from matrix_entropy.residual_stream import Layer
-from matrix_entropy.spectra import spectrum
+from matrix_entropy.spectra import NotFinite, spectrum
 from matrix_entropy.spectra_file import EPSILON, Found, View, assembled, views_of
 from matrix_entropy.tokens import Tokens
 
@@ -51,8 +51,6 @@ class ToSpectra:
     ----------
     part : Path
         Folder in which several processes leave what they found.
-    layers : sequence
-        The layers that will come.
     precision : float
         Machine epsilon of the type in which the model computes.
     views_of : callable
@@ -68,14 +66,14 @@ class ToSpectra:
     def __init__(
         self,
         part: Path,
-        layers: Sequence[Layer],
         precision: float,
         views_of: Callable[[Sequence[str], np.ndarray], dict[str, View]],
         model_name: str,
         threads: int = 1,
         on_device: bool | None = None,
     ) -> None:
-        self.part, self.layers, self.precision = part, list(layers), precision
+        self.part, self.precision = part, precision
+        self.layers: list[Layer] = []
         self.views_of, self.model_name, self.threads = views_of, model_name, threads
         self.on_device = on_device
         self.found: dict[tuple[int, int], Found] = {}
@@ -85,10 +83,17 @@ class ToSpectra:
         self.pool: ThreadPoolExecutor | None = None
         self.limits: threadpool_limits | None = None
 
-    def prepare(self, tokens: Tokens) -> None:
+    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
         """Nothing has to be there beforehand."""
 
-    def open(self, tokens: Tokens, texts: Sequence[dict[str, str]], device: torch.device) -> bool:
+    def open(
+        self,
+        layers: Sequence[Layer],
+        tokens: Tokens,
+        texts: Sequence[dict[str, str]],
+        device: torch.device,
+    ) -> bool:
+        self.layers = list(layers)
         self.ids = [text["id"] for text in texts]
         self.views = self.views_of([text["group"] for text in texts], np.diff(tokens.kept_offsets))
         if self.on_device is None:
@@ -141,9 +146,7 @@ class ToSpectra:
     def _find(self, layer: Layer, text: int, find: Callable[[], Found]) -> None:
         try:
             self.found[self.layers.index(layer), text] = find()
-        except np.linalg.LinAlgError as error:  # which is a ValueError as well
-            self.failure = error
-        except ValueError:
+        except NotFinite:
             self.failure = not_finite(self.model_name, self.ids[text], layer)
         except BaseException as error:  # told to the thread that runs the model
             self.failure = error
@@ -243,7 +246,6 @@ def stream_spectra(
     part = part_of_folder(path)
     sink = ToSpectra(
         part,
-        layers,
         EPSILON[model_options["dtype"]],
         lambda groups, lengths: views_of(
             groups,
@@ -259,7 +261,7 @@ def stream_spectra(
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
         assembled(
-            sink.in_order(), list(sink.views), layers, sink.width, arrays, provenance | counts
+            sink.in_order(), list(sink.views), sink.layers, sink.width, arrays, provenance | counts
         ).save(path)
 
     with cleared(part):

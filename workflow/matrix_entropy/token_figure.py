@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D, Transform
 from numpy.typing import NDArray
 
 from matrix_entropy.figure_style import styled
-from matrix_entropy.figure_text import NOTE_SIZE, frame_figure, plain
+from matrix_entropy.figure_text import NOTE_SIZE, frame_figure, left_out_in_front, plain
 from matrix_entropy.model_words import described
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.token_selection import METHODS, PICKED, literal_alpha, shown_token
@@ -73,6 +73,8 @@ def token_captions(table: Entry, model_title: str, sentences: Sentences) -> tupl
     )
     if sentences.provenance["options"]["bos"]:
         settings += " Read with a beginning-of-sequence token in front, which counts as a token."
+    for words in left_out_in_front(sentences.provenance):
+        settings += f" {words[0].upper()}{words[1:]}."
     called, words = described(model_title, record)
     return f"{title}: {called}", f"{words}. {settings}"
 

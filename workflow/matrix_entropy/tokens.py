@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import writing
+
+log = logging.getLogger("matrix_entropy")
 
 # A batch is padded to its longest text; a text much shorter than that begins the next batch.
 LARGEST_PADDING = 0.15
@@ -185,6 +188,40 @@ def encode(tokenizer: Any, texts: Sequence[dict[str, str]]) -> list[Encoded]:
     return found
 
 
+def token_left_out(tokenizer: Any, bos: bool, model_name: str) -> str | None:
+    """The token that a tokenizer puts in front of texts by itself, where that is left out."""
+    alone = tokenizer("a", add_special_tokens=False)["input_ids"]
+    ids = tokenizer("a")["input_ids"]
+    if bos or len(ids) == len(alone) or ids[0] not in tokenizer.all_special_ids:
+        return None
+    token = str(tokenizer.convert_ids_to_tokens(ids[0]))
+    log.info(
+        "the tokenizer of '%s' puts %s in front of texts by itself, which is left out: `bos: true` "
+        "for the model puts one there and counts it as a row",
+        model_name, token,
+    )  # fmt: skip
+    return token
+
+
+def check_vocabulary(
+    ids: NDArray[np.int64], vocabulary: int, tokenizer: Any, model_name: str
+) -> None:
+    """See that a model has an embedding for every token that it is to read.
+
+    Raises
+    ------
+    InputError
+        If its ``vocabulary`` is smaller; the first token beyond it is named.
+    """
+    beyond = ids[ids >= vocabulary]
+    if len(beyond):
+        raise InputError(
+            f"model '{model_name}' has embeddings of {vocabulary:,} tokens, but its tokenizer "
+            f"knows more: a text has '{tokenizer.convert_ids_to_tokens(int(beyond[0]))}', token "
+            f"{beyond[0]}; put the tokenizer into the model's folder that it was trained with."
+        )
+
+
 def corpus_windows(
     tokenizer: Any,
     texts: Sequence[dict[str, str]],
@@ -221,18 +258,24 @@ def corpus_windows(
 
 
 def batches_by_length(
-    texts: Sequence[int], lengths: NDArray[np.int64], budget: int
+    texts: Sequence[int],
+    lengths: NDArray[np.int64],
+    budget: int,
+    most: int | None = None,
+    limits: Sequence[int] = (),
 ) -> list[list[int]]:
     """Texts in batches of similar length whose padded size is at most ``budget`` tokens.
 
     The longest come first, so that a batch too large for the memory shows itself at once. A text
-    longer than the budget is a batch of its own.
+    longer than the budget is a batch of its own. No batch has more than ``most`` texts, nor texts
+    on both sides of one of the ``limits``, beyond which the model computes otherwise.
     """
     batches: list[list[int]] = []
     for text in sorted(texts, key=lambda text: (-lengths[text], text)):
-        longest = lengths[batches[-1][0]] if batches else 0
-        fits = batches and longest * (len(batches[-1]) + 1) <= budget
-        if fits and lengths[text] >= (1 - LARGEST_PADDING) * longest:
+        longest, size = (lengths[batches[-1][0]], len(batches[-1])) if batches else (0, 0)
+        fits = 0 < size < (most or size + 1) and longest * (size + 1) <= budget
+        apart = any(lengths[text] <= limit < longest for limit in limits)
+        if fits and not apart and lengths[text] >= (1 - LARGEST_PADDING) * longest:
             batches[-1].append(text)
         else:
             batches.append([text])

@@ -34,7 +34,7 @@ def vision_contradictions(
                 f"has a `vision:` without `{key}:`, what this part of it is called; add it, for "
                 f"example `{key}: {called}`.",
             )
-    for key in ("extract", "center_features", "convert_weights"):
+    for key in ("extract", "center_features", "convert_weights", "batch_texts", "streams"):
         if given(key, model, schema):
             yield where, f"has `{key}:`, which a vision-language model does not use; remove it."
     if "train" in model:

@@ -115,7 +115,10 @@ wildcard_constraints:
 
 
 # Keys of a model that say how it is run over texts, and what is taken from it.
-RUN_BY = ("layers", "width", "bos", "center_features", "dtype", "extract")
+RUN_BY = (
+    *("layers", "width", "bos", "center_features", "dtype", "extract"),
+    *("batch_texts", "streams"),
+)
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from matrix_entropy.files import read_json, read_jsonl
 from matrix_entropy.provenance import described, versions
 from matrix_entropy.sentences import read_sentences
 
-OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
+OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "streams")
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
@@ -30,7 +30,7 @@ with job(snakemake.log[0]) as log:
         {
             "model": described(record),
             "dataset": {"name": Path(snakemake.input.prompts).stem, **origin},
-            "options": {name: options[name] for name in OPTIONS},
+            "options": {name: options[name] for name in OPTIONS if name in options},
             "versions": versions("torch", "transformers", "tokenizers", "numpy"),
         },
     )
