@@ -20,6 +20,9 @@ miniature: .venv/installed ## rebuild every figure with small stand-in models, o
 test: miniature ## run the whole test suite (it looks at the miniature figures, so these come first)
 	pytest -n auto --dist loadfile
 
+architectures: .venv/installed ## compare every architecture with transformers (a sample is in test)
+	ARCHITECTURES=all pytest -n auto tests/test_architectures.py
+
 cluster-test: .venv/cluster ## run Liang's figures on a Slurm of two nodes that is made for it (root)
 	pytest -m slurm -s tests/cluster
 
@@ -57,4 +60,4 @@ clean: ## remove what the miniature scale built
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
 	touch $@
 
-.PHONY: help miniature test cluster-test lint dry-run benchmark clean
+.PHONY: help miniature test architectures cluster-test lint dry-run benchmark clean

@@ -44,8 +44,9 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("kv_lora_rank", "q_lora_rank"), 16),
     **dict.fromkeys(("d_inner", "d_ff", "dff"), 64),
     **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "index_head_dim"), 8),
-    **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"), 8),
-    **dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads", "index_n_heads"), 2),
+    **dict.fromkeys(("linear_head_dim", "linear_key_head_dim", "linear_value_head_dim"), 8),
+    **dict.fromkeys(("linear_num_heads", "linear_num_key_heads", "linear_num_value_heads"), 2),
+    "index_n_heads": 2,
     **dict.fromkeys(("num_local_experts", "num_experts", "n_routed_experts"), 4),
     **dict.fromkeys(("num_experts_per_tok", "top_k_experts"), 2),
     **dict.fromkeys(("n_group", "topk_group"), 1),
@@ -70,6 +71,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "dots1": {"n_shared_experts": 1},
     "blt": {"encoder_hash_byte_group_vocab": 50},
     "dots3_note": {
+        "text_config": {"layer_types": [FULL] * BLOCKS},
         "vision_config": {
             "mlp_layer_types": ["dense"] * BLOCKS,
             "adapter_in_dim": WIDTH,
@@ -77,12 +79,14 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         },
         "audio_config": {"adapter_input_size": WIDTH, "adapter_out_dim": WIDTH},
     },
+    "dots3_note_text": {"layer_types": [FULL] * BLOCKS},
     "falcon_h1": MAMBA,
     "gptj": {"rotary_dim": 4},
     "gemma3n_text": {"num_kv_shared_layers": 0, "layer_types": [FULL, "sliding_attention", FULL]},
     "gemma4_assistant": {
         "text_config": {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}
     },
+    "gemma4_unified": {"vision_config": {"mm_embed_dim": WIDTH, "output_proj_dims": WIDTH}},
     "gpt_neo": {"attention_types": [[["global", "local", "global"], 1]], "window_size": 16},
     "granitemoehybrid": {**MAMBA, "layer_types": [LINEAR, FULL, LINEAR]},
     "lfm2_moe": {"layer_types": ["conv", FULL, "conv"]},
@@ -134,7 +138,8 @@ def build(model_type: str, seed: int = 0, **options: Any) -> PreTrainedModel:
 def _sizes(kind: type[PretrainedConfig]) -> dict[str, Any]:
     """The sizes that a class of configurations knows, by its own names for them."""
     common = {own: name for name, own in kind.attribute_map.items()}
-    named = {field.name: common.get(field.name, field.name) for field in fields(kind)}
+    own = [field.name for field in fields(kind)]
+    named = {name: name if name in SIZES else common.get(name) for name in own}
     sizes = {own: SIZES[name] for own, name in named.items() if name in SIZES}
     if "kv_lora_rank" in sizes:  # latent attention, whose heads all have keys of their own
         sizes |= {"num_key_value_heads": HEADS} if "num_key_value_heads" in sizes else {}
