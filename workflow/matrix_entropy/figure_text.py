@@ -133,20 +133,22 @@ def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
     return f"{title}: {called}, {on}", "; ".join(parts)
 
 
-def left_out_in_front(provenance: dict[str, Any]) -> list[str]:
+def left_out_in_front(*provenances: dict[str, Any]) -> list[str]:
     """What a caption says where a tokenizer's own first token was left out; nothing elsewhere.
 
     Examples
     --------
     >>> left_out_in_front({"left_out_in_front": "<bos>"})
-    ["read without the <bos> that its tokenizer puts in front (`bos: true` counts it)"]
-    >>> left_out_in_front({})
+    ['read without the <bos> that the tokenizer puts in front (`bos: true` counts it)']
+    >>> left_out_in_front({"left_out_in_front": None}, {})
     []
     """
-    token = provenance.get("left_out_in_front")
-    if not token:
+    found = [provenance.get("left_out_in_front") for provenance in provenances]
+    tokens = list(dict.fromkeys(token for token in found if token))
+    if not tokens:
         return []
-    return [f"read without the {token} that its tokenizer puts in front (`bos: true` counts it)"]
+    whose = "the tokenizer puts" if all(found) else "some tokenizers put"
+    return [f"read without the {_listed(tokens)} that {whose} in front (`bos: true` counts it)"]
 
 
 def drawn_with(starts: Mapping[str, float | None]) -> str:

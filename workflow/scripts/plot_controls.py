@@ -4,6 +4,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
+from matrix_entropy.figure_text import left_out_in_front
 from matrix_entropy.files import write_csv
 from matrix_entropy.first_token_figure import (
     draw_first_token,
@@ -30,18 +31,21 @@ with job(snakemake.log[0]):
     figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))
     runs, kind = (snakemake.input.metrics, models, datasets), figure["kind"]
     title = figure.get("title", figure["name"])
+    provenances = [read_provenance(path) for path in runs[0]]
     if kind == "length_control":
         numbers = length_control_numbers(*runs)
         gaps = length_control_gaps(numbers)
-        drawn = draw_length_control(numbers, gaps, *length_control_captions(title, *runs))
+        captions, draw = length_control_captions(title, *runs), draw_length_control
     elif kind == "first_token":
         numbers = first_token_numbers(run_curves(*runs))
         gaps = first_token_gaps(numbers)
-        drawn = draw_first_token(numbers, gaps, *first_token_captions(title, numbers))
+        captions, draw = first_token_captions(title, numbers), draw_first_token
     else:
         numbers, gaps = untrained_block_numbers(run_curves(*runs), models)
-        starts = fresh_starts((read_provenance(path)["model"] for path in runs[0]), models)
+        starts = fresh_starts((found["model"] for found in provenances), models)
         captions = untrained_block_captions(title, numbers, starts)
-        drawn = draw_untrained_blocks(numbers, gaps, *captions)
+        draw = draw_untrained_blocks
+    heading, words = captions
+    drawn = draw(numbers, gaps, heading, "; ".join([words, *left_out_in_front(*provenances)]))
     write_csv(snakemake.output[3], gaps)
     save_figure(drawn, numbers, snakemake.output[:3])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
+from matrix_entropy.figure_text import left_out_in_front
 from matrix_entropy.gain_figure import draw_gains, gain_captions, gain_numbers
 from matrix_entropy.gain_file import Gains, gathered_gains
 from matrix_entropy.model_values import fresh_starts
@@ -18,6 +19,8 @@ with job(snakemake.log[0]):
     gains = {model: gathered_gains(of_model) for model, of_model in parts.items()}
     name = figure.get("group", figure["dataset"])
     numbers = gain_numbers(gains, models, datasets.get(name, {}).get("title"))
-    starts = fresh_starts((found.provenance["model"] for found in gains.values()), models)
-    captions = gain_captions(figure.get("title", figure["name"]), numbers, starts)
-    save_figure(draw_gains(numbers, *captions), numbers, snakemake.output)
+    provenances = [found.provenance for found in gains.values()]
+    starts = fresh_starts((found["model"] for found in provenances), models)
+    heading, words = gain_captions(figure.get("title", figure["name"]), numbers, starts)
+    words = "; ".join([words, *left_out_in_front(*provenances)])
+    save_figure(draw_gains(numbers, heading, words), numbers, snakemake.output)

@@ -4,7 +4,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 from matrix_entropy.console import job
 from matrix_entropy.figure_style import save_figure
-from matrix_entropy.figure_text import drawn_with, model_captions
+from matrix_entropy.figure_text import drawn_with, left_out_in_front, model_captions
 from matrix_entropy.files import write_csv
 from matrix_entropy.length_figure import draw_lengths, length_numbers
 from matrix_entropy.metrics import read_provenance
@@ -51,8 +51,10 @@ with job(snakemake.log[0]):
     heading, words = model_captions(figure.get("title", figure["name"]), values)
     numbers_of, draw = KINDS[kind]
     numbers = numbers_of(values)
+    provenances = [read_provenance(path) for path in metrics]
+    words = "; ".join([words, *left_out_in_front(*provenances)])
     if kind == "untrained":
-        starts = fresh_starts((read_provenance(path)["model"] for path in metrics), models)
+        starts = fresh_starts((found["model"] for found in provenances), models)
         words = f"{words}; fresh weights are {drawn_with(starts)}"
     elif kind == "start_of_weights":
         words = f"{words}; {start_words(numbers)}"
