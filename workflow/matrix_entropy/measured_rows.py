@@ -53,8 +53,9 @@ def measure_rows(
     Raises
     ------
     InputError
-        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`; if a state is not finite, if there are
-        more rows than `MOST_BYTES` hold, or if the architecture gives no attention weights.
+        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`; if a state is not finite, if
+        there are more rows than `MOST_BYTES` hold, or if the architecture gives no attention
+        weights.
     """
     model: Any
     model, device = load_placed(record, model_options, device, with_head=False)

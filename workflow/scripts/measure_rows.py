@@ -11,7 +11,7 @@ from matrix_entropy.files import read_json, read_jsonl
 from matrix_entropy.measured_rows import measure_rows
 from matrix_entropy.provenance import described, versions
 
-OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract")
+OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "streams")
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
@@ -30,7 +30,8 @@ with job(snakemake.log[0]) as log:
                 "name": snakemake.wildcards.dataset,
                 **read_json(snakemake.input.origin),
             },
-            "options": {name: options[name] for name in OPTIONS} | snakemake.params.dataset,
+            "options": {name: options[name] for name in OPTIONS if name in options}
+            | snakemake.params.dataset,
             "versions": versions("torch", "transformers", "tokenizers", "numpy"),
         },
     )
