@@ -49,7 +49,7 @@ def long_row_captions(
     """
     title, words = run_captions(f"{title}, long rows", pd.DataFrame([called]))
     trained = "" if called["stand_in"] else ", a trained model"
-    front = "one BOS row" if options["bos"] else "no row"
+    front = "a BOS row" if options["bos"] else "no row of its own"
     fresh = (
         f" Untrained: fresh weights of the same architecture, {drawn_with(starts)}."
         if starts
@@ -58,7 +58,7 @@ def long_row_captions(
     return (
         title,
         f"{words}{trained}: {options['layers']} blocks, width {options['width']}, {front} in front "
-        f"of each text.{fresh} A row is long if its norm is more than {LONG:g} times the "
+        f"of a text.{fresh} A row is long if its norm is more than {LONG:g} times the "
         "median norm of its text after that block. Attention: to the row of a text that is longest "
         "after any block, mean over heads and later rows. Formula: from the rows' distances from "
         "the mean of those that are not long, and the entropy of these; no parameter is fitted.",
@@ -105,7 +105,6 @@ def draw_long_rows(
         for axis in column[:3]:
             axis.set_xlabel("Block (0 is the first)")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        column[3].set_xlabel("$H$ / log $d$ by the formula")
     for axis, label in zip(
         axes[:, 0],
         (
@@ -183,13 +182,14 @@ def _draw_formula(axis: Axes, texts: pd.DataFrame, error: pd.Series, hues: dict[
     long = texts[texts["long_rows"] > 0]
     if long.empty:
         head_panel(axis, "", [("no text has a long row", "#6A6A6A")])
-        axis.set_xticks([])
+        axis.axis("off")
         return
+    axis.set_xlabel("$H$ / log $d$ by the formula")
+    ends = [float(f(long[["formula", "normalised"]].to_numpy())) for f in (np.nanmin, np.nanmax)]
+    axis.plot(ends, ends, color=GREY, lw=0.8, zorder=1)
     for group, hue in hues.items():
         part = long[long["group"] == group]
-        axis.plot(part["formula"], part["normalised"], "o", ms=1.6, mew=0, color=hue, alpha=0.6)
-    ends = [float(f(long[["formula", "normalised"]].to_numpy())) for f in (np.nanmin, np.nanmax)]
-    axis.plot(ends, ends, color="#444444", lw=0.8)
+        axis.plot(part["formula"], part["normalised"], "o", ms=2, mew=0, color=hue, alpha=0.6)
     note = (
         f"{int(error['points']):,} texts × blocks: RMS {error['rms']:.4f}, bias "
         f"{signed(error['bias'])}, R² {error['r2']:.4f}"

@@ -106,7 +106,6 @@ def measure_rows(
                 extraction.run([text], device)
     return Rows(
         ids=np.array([text["id"] for text in kept]),
-        groups=np.array([text["group"] for text in kept]),
         offsets=offsets,
         layers=tuple(map(str, layers)),
         norms=norms,

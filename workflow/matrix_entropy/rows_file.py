@@ -20,7 +20,6 @@ class Rows:
     """Norms of R rows of T texts at L layers, and attention in B blocks."""
 
     ids: NDArray[np.str_]
-    groups: NDArray[np.str_]
     offsets: NDArray[np.int64]  # (T + 1,): where a text's rows begin
     layers: tuple[str, ...]
     norms: NDArray[np.float64]  # (L, R)

@@ -24,6 +24,7 @@ rule measure_rows:
     threads: model_threads
     resources:
         **needs(memory_of_model, 120),
+        device_map=device_map,
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *RUN_BY),
         dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "max_tokens", "min_tokens"),

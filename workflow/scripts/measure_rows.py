@@ -4,7 +4,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 import torch
 
-from matrix_entropy import gpus
+from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
 from matrix_entropy.entries import layers_of
 from matrix_entropy.files import read_json, read_jsonl
@@ -15,8 +15,9 @@ OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "str
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
-    torch.set_num_threads(snakemake.threads)
-    record, options = read_json(snakemake.input.model), snakemake.params.options
+    torch.set_num_threads(processors.allowed(snakemake.threads))
+    record = read_json(snakemake.input.model)
+    options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
     rows = measure_rows(
         record,
         options,
