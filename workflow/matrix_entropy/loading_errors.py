@@ -42,7 +42,7 @@ def explaining(called: str, folder: str | Path) -> Iterator[None]:
             raise
         if is_full_disk(error):
             raise
-        said = _explanation(error, _config(Path(folder)))
+        said = _explanation(error, Path(folder))
         raise InputError(f"{called} cannot be loaded from {folder}: {said}.") from None
 
 
@@ -55,8 +55,12 @@ def first_line(error: BaseException) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
-def _explanation(error: BaseException, config: dict[str, Any]) -> str:
+def _explanation(error: BaseException, folder: Path) -> str:
     said, kind = first_line(error), type(error).__name__
+    broken = _first_broken(folder)
+    if broken:
+        return f"{broken}; fetch or save the model again"
+    config = _config(folder)
     if "trust_remote_code" in str(error) or "custom code" in str(error):
         return (
             "it needs code of its own, which this project never runs; use a model whose "
@@ -85,7 +89,9 @@ def _explanation(error: BaseException, config: dict[str, Any]) -> str:
             f"it needs what is not installed here ({said}); install that, or remove from its "
             "config.json what asks for it (`attn_implementation`, say)"
         )
-    if re.search("untagged enum|unknown variant|missing field", said) or kind == PANIC:
+    if kind == "SafetensorError":
+        return f"its weights are damaged ({said}); fetch or save it again"
+    if kind in ("Exception", PANIC):  # of tokenizers, which has no other
         return (
             "its tokenizer is damaged, or of a newer format than tokenizers "
             f"{version('tokenizers')} reads ({said}); fetch it again, install what wrote it, or "
@@ -93,7 +99,9 @@ def _explanation(error: BaseException, config: dict[str, Any]) -> str:
         )
     if isinstance(error, KeyError):
         said = f"transformers knows nothing called {said}, or the model's files lack it"
-    elif not isinstance(error, (ValueError, OSError)) and kind != "SafetensorError":
+    elif kind.endswith("ValidationError"):  # which field, and behind it why
+        said = " ".join(str(error).split())[:LONGEST]
+    elif not isinstance(error, (ValueError, OSError)):
         said = f"{said} ({kind})"
     wrote, here = str(config.get("transformers_version")), version("transformers")
     if _numbers(wrote) > _numbers(here):
@@ -101,11 +109,20 @@ def _explanation(error: BaseException, config: dict[str, Any]) -> str:
     return f"{said}; correct its config.json or its tokenizer, or fetch or save it again"
 
 
+def _first_broken(folder: Path) -> str | None:
+    """What is wrong with the first JSON file that cannot be read."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            return f"{path.name} cannot be read ({first_line(error)})"
+    return None
+
+
 def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    """The model's configuration, empty if there is none."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return config if isinstance(config, dict) else {}
 
 
