@@ -284,7 +284,8 @@ def test_fresh_weights_are_drawn_dashed_and_named() -> None:
     starts = fresh_starts((found.provenance["model"] for found in gains.values()), models)
     figure = draw_gains(numbers, *gain_captions("A title", numbers, starts))
     check_layout(figure)
-    wanted = ["SmolLM2", "untrained, 3 seeds", "95 % interval", "upper bound"]
+    fresh = "untrained, mean and range of 3 seeds"
+    wanted = ["SmolLM2", fresh, "95 % interval", "upper bound"]
     assert legend_of(figure) == wanted
     said = " ".join(words(figure).split())
     assert "drawn with initializer_range 0.0417, mean and range of 3 seeds" in said

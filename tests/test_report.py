@@ -38,6 +38,9 @@ datasets:
     title: Python's documentation
     python_documentation: {}
     controls: [without_long_rows]
+  turned:
+    title: sentences in another order
+    variants: {of: manual, changes: {as is: {}, reversed: {sentences: reversed}}}
 figures:
   starts:
     kind: start_of_weights
@@ -45,6 +48,15 @@ figures:
     dataset: manual
     seeds: [1, 2]
     initializer_ranges: [0.01, own]
+  orders: {kind: operations, models: [mine], dataset: turned}
+  ways: {kind: normalisations, models: [mine], dataset: manual}
+  fresh: {kind: untrained, models: [mine], dataset: manual, seeds: [1, 2]}
+  gain:
+    kind: information_gain
+    models: [mine]
+    dataset: manual
+    seeds: [1, 2]
+    information_gain: {tokens: 64}
   dips: {kind: long_rows, model: mine, dataset: manual}
   dips_beside_fresh_weights: {kind: long_rows, model: mine, dataset: manual, seeds: [1, 2]}
 """)
@@ -194,10 +206,10 @@ def test_groups_and_origins_of_a_users_own_texts_are_named() -> None:
     ranks = words(rendered("models", config, figure="fresh")[1])
     assert "(hollow; one seed)" in ranks
     assert "minus trained: mine, on old texts. Fresh" in ranks
-    assert "one seed), drawn with initializer_range of config.json, and below" in ranks
+    assert "one seed), drawn with initializer_range of config.json, and beside" in ranks
     stated = {"mine": config["models"]["mine"] | {"initializer_range": 1 / 24}}
     ranks = words(rendered("models", config | {"models": stated}, figure="fresh")[1])
-    assert "one seed), drawn with initializer_range 0.0417, and below" in ranks
+    assert "one seed), drawn with initializer_range 0.0417, and beside" in ranks
     gains = words(rendered("information_gain", config, figure="gain")[1])
     assert "mine, on new texts, all made for this project. K has the inner products of the" in gains
     assert gains.endswith("This kernel sets no bound to a gain.")
@@ -270,3 +282,13 @@ def test_every_required_package_has_its_version() -> None:
     required = [line for line in lines if line and not line.startswith("#")]
     assert list((table["package"] + table["required"]).iloc[2:]) == required
     assert table["installed"].iloc[:2].all()
+
+
+def test_captions_of_one_model_speak_of_no_sizes() -> None:
+    for name in ("orders", "ways", "fresh"):
+        said = words(rendered("models", CONFIGS["mine"], figure=name)[1])
+        assert "number of parameters" not in said
+        assert "all sizes" not in said
+        assert "Bars are 95 % intervals" in said or name == "fresh"
+    gain = words(rendered("information_gain", CONFIGS["mine"], figure="gain")[1])
+    assert "(2 seeds, mean and range), drawn with initializer_range of config.json." in gain

@@ -21,7 +21,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from matrix_entropy.figure_numbers import in_order
-from matrix_entropy.figure_style import GREY, styled
+from matrix_entropy.figure_style import COLOURS, GREY, styled
 from matrix_entropy.figure_text import (
     drawn_with,
     frame_figure,
@@ -214,7 +214,7 @@ def draw_gains(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
             trained = _trained(curves)
             _draw(axis, trained, name, look)
             if len(fresh := curves.drop(trained.index)):
-                _draw(axis, fresh, name, {**look, "ls": DASHED})
+                _draw(axis, fresh, name, {**look, **_fresh_look(looks)})
         head_panel(axis, heading, [])
         axis.set_xlabel("Tokens $T$")
         axis.set_ylabel("nats" if name == "increment" else "nats per dimension")
@@ -279,6 +279,11 @@ def _trained(numbers: pd.DataFrame) -> pd.DataFrame:
     return numbers[numbers["seeds"] == 0] if "seeds" in numbers else numbers
 
 
+def _fresh_look(looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Dashed; in the colour of their model where there are several, else in another."""
+    return {"ls": DASHED} if len(looks) > 1 else {"ls": DASHED, "color": COLOURS[1]}
+
+
 def _seeds(numbers: pd.DataFrame) -> str:
     seeds = int(numbers["seeds"].max())
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
@@ -289,8 +294,9 @@ def _handles(looks: dict[str, dict[str, Any]], numbers: pd.DataFrame) -> list[An
     if _trained(numbers)["gain_low"].notna().any():
         handles.append(Patch(color=GREY, alpha=0.3, lw=0, label="95 % interval"))
     if "seeds" in numbers:
-        label = f"untrained, {_seeds(numbers)}"
-        handles.insert(len(looks), Line2D([], [], color=GREY, lw=1.4, ls=DASHED, label=label))
+        label = f"untrained, mean and range of {_seeds(numbers)}"
+        look = {"color": GREY, "lw": 1.4, **_fresh_look(looks), "label": label}
+        handles.insert(len(looks), Line2D([], [], **look))
     if numbers["increment_bound"].notna().any():
         handles.append(Line2D([], [], color=GREY, lw=0.9, ls=DOTTED, label="upper bound"))
     return handles
