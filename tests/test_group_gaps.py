@@ -251,7 +251,7 @@ def test_final_and_embeddings_are_no_blocks(
 
 def test_a_treatment_that_was_not_measured_is_named(child: pd.DataFrame, tmp_path: Path) -> None:
     missing = child.drop(columns=[TREATMENTS["long rows left out"], TREATMENTS["both"]])
-    message = r"'child' was not measured .*`without_long_rows`, `equal_length_without_long_rows` to"
+    message = r"'child' was not .*; add `without_long_rows`, `equal_length_without_long_rows` to"
     with pytest.raises(InputError, match=message):
         group_gaps([written(tmp_path, missing, "child")], MODELS, DATASETS)
     names = [column.removeprefix(f"{VALUE}_") for column in TREATMENTS.values()]

@@ -127,8 +127,7 @@ def _require_treatments(dataset: str, table: pd.DataFrame) -> None:
     if missing:
         names = ", ".join(f"`{column.removeprefix(f'{VALUE}_')}`" for column in missing)
         raise InputError(
-            f"data set '{dataset}' was not measured {names.replace('_', ' ').replace('`', '')}; "
-            f"add {names} to its `controls:`."
+            f"data set '{dataset}' was not measured in every way; add {names} to its `controls:`."
         )
 
 
