@@ -220,8 +220,8 @@ for name, alt in CONTROLS.items():
 # %%
 tested = built.numbers("control_group_gaps")
 say(
-    "On these pairs good long stories lie above bad ones by "
-    f"{gap_words(tested, 'Long stories', 'all rows')} thousandths of H / log d, and by "
+    "Good less bad, long stories: "
+    f"{gap_words(tested, 'Long stories', 'all rows')} thousandths of H / log d with all rows, "
     f"{gap_words(tested, 'Long stories', 'both')} at equal length without long rows."
 )
 

@@ -1471,7 +1471,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "gaps that were not measured in every way": (
         {"datasets.in_pairs.controls": ["equal_length"]},
         [
-            "'tables.gaps.group_gaps'",
+            "'tables.gaps'",
             "'in_pairs'",
             "`without_long_rows`, `equal_length_without_long_rows`",
             "`controls:`",

@@ -172,7 +172,7 @@ def _settings(
             missing = [f"`{control}`" for control in GAP_CONTROLS if control not in controls]
             if missing:
                 yield (
-                    where,
+                    f"{where[: where.rindex('.')]}'",
                     f"looks at the gaps of '{name}' in every way; add {', '.join(missing)} to its "
                     "`controls:`.",
                 )
