@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from matrix_entropy.anatomy import decoder_of
 from matrix_entropy.errors import InputError
 
 log = logging.getLogger("matrix_entropy")
@@ -50,7 +51,7 @@ def check_weights(
         ``unexpected_keys`` and ``mismatched_keys`` (name, shape in the file, shape in the model).
         Tied weights, and those that the architecture makes by itself, are not among the missing.
     used : Module, optional
-        The part of ``model`` that is run, such as ``model.get_decoder()`` for hidden states alone:
+        The part of ``model`` that is run, such as its decoder for hidden states alone:
         the weights of the rest may be missing. None: all of it.
 
     Raises
@@ -119,7 +120,7 @@ def _name_of(part: nn.Module | None, model: nn.Module) -> str:
 
 
 def _in_decoder(model: Any) -> Any:
-    prefix = _name_of(model.get_decoder(), model)
+    prefix = _name_of(decoder_of(model), model)
     return lambda key: key.startswith(prefix)
 
 

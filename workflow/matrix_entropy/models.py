@@ -23,7 +23,7 @@ from transformers import (
 from transformers.utils import logging
 
 from matrix_entropy.adapters import with_adapter
-from matrix_entropy.anatomy import stated_layers
+from matrix_entropy.anatomy import decoder_of, stated_layers
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import writing_folder
 from matrix_entropy.fresh_weights import fresh_model
@@ -152,7 +152,7 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
         weights_only=True,
         **REPORTING,
     )
-    check_weights(f"model '{name}'", model, report, model.get_decoder())
+    check_weights(f"model '{name}'", model, report, decoder_of(model))
     # An output matrix that the pickle lacks is missing from the copy as well.
     weights = {k: w for k, w in model.state_dict().items() if k not in report["missing_keys"]}
     with writing_folder(converted) as part:
@@ -240,7 +240,7 @@ def load_model(
             **REPORTING,
             **({} if device_map is None or made_here else {"device_map": device_map}),
         )
-        used = None if with_head else model.get_decoder()
+        used = None if with_head else decoder_of(model)
         check_weights(f"model '{name}'", model, report, used)
     if "adapter" in record:
         model = with_adapter(model, record)
