@@ -197,7 +197,7 @@ def test_everything_is_labelled_and_fits(runs: list[tuple[Rows, pd.DataFrame]]) 
     text = " ".join(words(figure).split())
     for wanted in (
         "Dips, long rows: GPT-2, stories",
-        "GPT-2, a trained model: 3 blocks, width 40, no row of its own in front of a text",
+        "GPT-2, a trained model: 3 blocks, width 40, no BOS row in front of each text",
         "drawn with initializer_range 0.02",
         "more than 10 times the median norm",
         "no parameter is fitted",

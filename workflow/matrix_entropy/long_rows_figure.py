@@ -49,7 +49,7 @@ def long_row_captions(
     """
     title, words = run_captions(f"{title}, long rows", pd.DataFrame([called]))
     trained = "" if called["stand_in"] else ", a trained model"
-    front = "a BOS row" if options["bos"] else "no row of its own"
+    front = "one BOS row" if options["bos"] else "no BOS row"
     fresh = (
         f" Untrained: fresh weights of the same architecture, {drawn_with(starts)}."
         if starts
@@ -58,7 +58,7 @@ def long_row_captions(
     return (
         title,
         f"{words}{trained}: {options['layers']} blocks, width {options['width']}, {front} in front "
-        f"of a text.{fresh} A row is long if its norm is more than {LONG:g} times the "
+        f"of each text.{fresh} A row is long if its norm is more than {LONG:g} times the "
         "median norm of its text after that block. Attention: to the row of a text that is longest "
         "after any block, mean over heads and later rows. Formula: from the rows' distances from "
         "the mean of those that are not long, and the entropy of these; no parameter is fitted.",
