@@ -439,7 +439,7 @@ def test_a_token_that_a_tokenizer_puts_in_front_is_left_out_and_said(
     assert "puts <|endoftext|> in front of texts by itself" in caplog.text
     [said] = left_out_in_front(found.provenance)
     assert "<|endoftext|>" in said
-    assert "`bos: true`" in said
+    assert "bos: true counts it" in said
     counted = spectra(record, tmp_path / "counted", route, bos=True)
     assert left_out_in_front(counted.provenance) == []
     assert len(counted.token_losses) == len(found.token_losses) + len(TEXTS)

@@ -139,7 +139,7 @@ def left_out_in_front(*provenances: dict[str, Any]) -> list[str]:
     Examples
     --------
     >>> left_out_in_front({"left_out_in_front": "<bos>"})
-    ['read without the <bos> that the tokenizer puts in front (`bos: true` counts it)']
+    ['read without the <bos> that the tokenizer puts in front (bos: true counts it)']
     >>> left_out_in_front({"left_out_in_front": None}, {})
     []
     """
@@ -148,7 +148,7 @@ def left_out_in_front(*provenances: dict[str, Any]) -> list[str]:
     if not tokens:
         return []
     whose = "the tokenizer puts" if all(found) else "some tokenizers put"
-    return [f"read without the {_listed(tokens)} that {whose} in front (`bos: true` counts it)"]
+    return [f"read without the {_listed(tokens)} that {whose} in front (bos: true counts it)"]
 
 
 def drawn_with(starts: Mapping[str, float | None]) -> str:

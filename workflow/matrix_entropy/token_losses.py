@@ -72,6 +72,8 @@ class Decoder:
         self.width = int(model.config.get_text_config().hidden_size)
         self.vocabulary = embeddings_of(model)
         device = model.get_input_embeddings().weight.device
+        if device.type == "meta":  # of a model that is spread, while nobody uses it
+            device = torch.device("cpu")
         ids = torch.arange(LOOKED_AT, device=device)[None] % self.vocabulary
         self.stream_axis: int | None = None
         try:
