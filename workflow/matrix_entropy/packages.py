@@ -6,6 +6,7 @@ its hash. A wheel is a zip, of which the one file is taken by its name.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import stat
@@ -14,7 +15,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from matrix_entropy.errors import InputError
@@ -27,6 +28,8 @@ PATIENCE = ("--retries", "1", "--timeout", "10")
 # What pip says of an index that it could not ask, and of a wheel that is another one.
 OUT_OF_REACH = ("Retrying (", "Could not fetch URL", "is being ignored", "timed out")
 NOT_FOUND, OTHER_HASH = "Could not find a version", "DO NOT MATCH THE HASHES"
+# What the last 22 bytes of a zip without a comment begin with.
+END_OF_ZIP = b"PK\x05\x06"
 
 
 def take_out(name: str, package: dict[str, str], destination: Path) -> None:
@@ -74,28 +77,52 @@ def _downloaded(where: str, package: dict[str, str], folder: Path) -> Path:
     command = (
         *(sys.executable, "-m", "pip", "download", "--verbose", "--no-input"),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check"),
-        *(
-            *PATIENCE,
-            "--progress-bar",
-            "off",
-            "--dest",
-            str(folder),
-            "--requirement",
-            str(required),
-        ),
+        *(*PATIENCE, "--progress-bar", "off"),
+        *("--dest", str(folder), "--requirement", str(required)),
     )
     log.info("downloading %s %s", package["name"], package["version"])
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    said = f"{done.stdout}\n{done.stderr}"
+    if done.returncode and _unheard(said):
+        _from_cache(package, folder / "cached.whl")
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        raise InputError(_reason(where, package, f"{done.stdout}\n{done.stderr}"))
+    if len(wheels) != 1:
+        raise InputError(_reason(where, package, said))
     return wheels[0]
+
+
+def _unheard(said: str) -> list[str]:
+    """What pip says of indexes that it could not ask, where it has not found a wheel elsewhere."""
+    lines = [line.strip() for line in said.splitlines() if NOT_FOUND in said]
+    return [line for line in lines if any(words in line for words in OUT_OF_REACH)]
+
+
+def _from_cache(package: dict[str, str], wheel: Path) -> None:
+    """Copy a wheel that pip has kept of an earlier download, by its hash, to ``wheel``.
+
+    pip asks the index what the wheel is called before it looks there, so it does not without one.
+    An entry of its cache is the wheel, or has it in the middle of what the index said.
+    """
+    command = (sys.executable, "-m", "pip", "cache", "dir")
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode:  # there is none
+        return
+    for entry in Path(asked.stdout.strip()).glob("http*/**/*"):
+        with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(entry) as archive:
+            if package["file"] not in archive.namelist():
+                continue
+            content = entry.read_bytes()
+            begin = min(member.header_offset for member in archive.infolist())
+            end = content.rindex(END_OF_ZIP) + 22
+            if hashlib.sha256(content[begin:end]).hexdigest() == package["sha256"].lower():
+                wheel.write_bytes(content[begin:end])
+                log.info("taken from pip's cache, since no index can be reached")
+                return
 
 
 def _reason(where: str, package: dict[str, str], said: str) -> str:
     """What to do about pip's words, in a sentence."""
     lines = [line.strip() for line in said.splitlines()]
-    log.info("pip says:\n%s", "\n".join(filter(None, lines)))
     called = package["name"]
     if "No module named pip" in said:
         return f"{where}: {sys.executable} has no pip to download it; run `python -m ensurepip`."
@@ -106,13 +133,13 @@ def _reason(where: str, package: dict[str, str], said: str) -> str:
             f"expects {package['sha256']}; it is not the wheel that was meant, or `sha256:` is "
             "wrong: compare it with the one that the index states."
         )
-    unheard = [line for line in lines if any(words in line for words in OUT_OF_REACH)]
-    if NOT_FOUND in said and unheard:
+    unheard = _unheard(said)
+    if unheard:
         cause = unheard[0].removeprefix("WARNING: ").rstrip(".")
         return (
-            f"{where}: the package index cannot be reached ({cause}), and no folder that pip knows "
-            "holds the wheel; set PIP_INDEX_URL to an index that this machine reaches, or put the "
-            "wheel into a folder and set PIP_FIND_LINKS to it."
+            f"{where}: the package index cannot be reached ({cause}), and neither a folder that "
+            "pip knows nor its cache holds the wheel; set PIP_INDEX_URL to an index that this "
+            "machine reaches, or put the wheel into a folder and set PIP_FIND_LINKS to it."
         )
     if NOT_FOUND in said:
         versions = next((line for line in lines if "(from versions: " in line), "")
@@ -124,6 +151,7 @@ def _reason(where: str, package: dict[str, str], said: str) -> str:
                 "or PIP_FIND_LINKS to a folder that holds the wheel."
             )
         return f"{where}: {called} has no such version; correct `version:` to one of {known}."
+    log.info("pip says:\n%s", "\n".join(filter(None, lines)))
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     words = errors[-1] if errors else "it says nothing"
     return f"{where}: pip could not download it ({words.rstrip('.')}); its log says more."
