@@ -40,6 +40,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/liang2024.smk"
 include: "workflow/rules/wei2024.smk"
 include: "workflow/rules/tan2024.smk"
+include: "workflow/rules/real_model.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/run_description.smk"
 
@@ -62,5 +63,6 @@ rule all:
         rules.liang2024.input,
         rules.wei2024.input,
         rules.tan2024.input,
+        rules.real_model.input,
         rules.paper.input,
         rules.describe_run.output,

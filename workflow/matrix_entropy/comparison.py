@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from matrix_entropy.counterparts import counterparts
+from matrix_entropy.claims import CANNOT_TELL, claims_of
+from matrix_entropy.counterparts import REAL_MODEL, counterparts
 from matrix_entropy.directions import (
     PAIRS,
     layer_directions,
@@ -105,7 +106,10 @@ def compare(
         found = [path for posix, path in built.items() if f"/{posix}".endswith(f"/{file}")]
         rebuilt = pd.read_csv(found[0]) if found else None
         kind = entry.get("kind", "layers")
-        if kind == "layers":
+        if entry["paper"] == REAL_MODEL:
+            # None of the papers' models: of it the comparison has what their texts say in general.
+            part = _judged([], [] if rebuilt is None else claims_of(kind, rebuilt))
+        elif kind == "layers":
             # Other stories of that name are no more the paper's than a stand-in is its model.
             texts = datasets[entry["dataset"]]
             stand_in = "train" in models[entry["model"]] or not OTHER_TEXTS.isdisjoint(texts)
@@ -118,7 +122,9 @@ def compare(
             part = compare_tokens(entry["model"], rebuilt)
         else:
             part = compare_table(str(entry["table"]), rebuilt, substitutes)
-        parts.append(part.assign(paper=entry["paper"], item=name))
+        if entry["paper"] != REAL_MODEL:
+            part = part.assign(paper=entry["paper"])
+        parts.append(part.assign(item=name))
     compared = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return compared.reindex(columns=list(COLUMNS))
 
@@ -403,6 +409,8 @@ def _judged(rows: list[dict[str, Any]], directions: list[dict[str, Any]]) -> pd.
     for row in directions:
         same = row["published_direction"] == row["rebuilt_direction"]
         verdict = NOT_BUILT if not row["rebuilt_direction"] else SAME if same else OTHER
+        if row["rebuilt_direction"] == CANNOT_TELL:
+            verdict = CANNOT_TELL
         judged.append({**row, "kind": DIRECTION, "verdict": verdict})
     empty = {name: np.nan if name in NUMERIC else "" for name in COLUMNS}
     frame = pd.DataFrame([{**empty, **row} for row in judged], columns=list(COLUMNS))

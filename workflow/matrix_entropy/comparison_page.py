@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from matrix_entropy.claims import CANNOT_TELL
 from matrix_entropy.comparison import DIRECTION, FAIL, OTHER, SAME
 from matrix_entropy.page_markdown import escaped_markdown
 
@@ -26,7 +27,9 @@ substituted data. All of them are in [comparison.csv]({HOME}/results/comparison.
 reason, which says so where an amount is assumed.
 
 Of **stand-ins** no number is judged: they are other models. What is compared of them, and of all
-others too, is direction and shape: what rises or falls in the paper, and whether it does here.
+others too, is direction and shape: what rises or falls in the paper, and whether it does here. Of a
+**real model that is none of the papers'** it is what a paper's text says in general; where a 95 %
+interval holds zero, the model "cannot tell".
 """
 # Why a figure or table of a kind has nothing published to be compared with.
 DRAWN = "drawn in the paper, its points neither printed nor read off"
@@ -52,6 +55,7 @@ NOT_COMPARED = {
     ),
     "layers": NO_CURVE,
 }
+SHOWN = {SAME: "same", OTHER: "**other**", CANNOT_TELL: CANNOT_TELL}
 NO_FAILURES = "None.\n"
 NONE_JUDGED = "No number was judged: all of this run are stand-ins' or have no published value.\n"
 
@@ -79,7 +83,8 @@ def comparison_markdown(
     titles = {name: entry.get("title", name) for name, entry in entries.items()}
     failed = compared[compared["verdict"] == FAIL]
     judged = bool(items["judged"].sum()) if len(items) else False
-    directions = compared[(compared["kind"] == DIRECTION) & compared["verdict"].isin([SAME, OTHER])]
+    told = compared["verdict"].isin([SAME, OTHER, CANNOT_TELL])
+    directions = compared[(compared["kind"] == DIRECTION) & told]
     return "\n".join(
         [
             INTRODUCTION,
@@ -110,7 +115,7 @@ def comparison_markdown(
                 ("direction", "what", "of", "published", "rebuilt"),
                 (
                     (
-                        "same" if row.verdict == SAME else "**other**",
+                        SHOWN[row.verdict],
                         titles[row.item],
                         _named(row, names),
                         row.published_direction,

@@ -10,6 +10,14 @@ from typing import Any
 
 Entry = dict[str, Any]
 
+# What `paper:` says of figures and tables of a real model that is none of the papers'.
+REAL_MODEL = "real_model"
+# Of these kinds the papers' texts say in general what rises or falls (`matrix_entropy.claims`).
+CLAIMED = (
+    *("group_gaps", "context_length", "operations", "variants"),
+    *("information_gain", "sentence_map", "token_selection"),
+)
+
 # Read without pandas, since every plan of the workflow asks for it.
 LAYERS = Path(__file__).parents[2] / "data" / "published" / "liang2024_figures.csv"
 
@@ -32,7 +40,11 @@ def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
         kind = entry.get("kind", "layers")
         if "paper" not in entry:
             continue
-        if kind == "published_entropy":
+        if entry["paper"] == REAL_MODEL:
+            if kind in CLAIMED:
+                folder = "results/tables" if kind == "variants" else "figures"
+                files[name] = f"{folder}/{name}.csv"
+        elif kind == "published_entropy":
             files[name] = f"figures/{name}.fits.csv"
         elif "table" in entry:
             files[name] = f"results/tables/{name}.csv"

@@ -26,6 +26,7 @@ PAGES = {
     "liang2024": "Liang 2024",
     "wei2024": "Wei et al. 2024",
     "tan2024": "Tan et al. 2024",
+    "real_model": "A real model",
     "errata": "Errata",
     "comparison": "Comparison",
 }

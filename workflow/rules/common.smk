@@ -75,6 +75,7 @@ PAPERS = {
     "liang2024": "Liang 2024",
     "wei2024": "Wei et al. 2024",
     "tan2024": "Tan et al. 2024",
+    "real_model": "A real model",
 }
 
 # Above this many parameters in its blocks a model gains from more than one thread.

@@ -1,0 +1,148 @@
+"""What the papers' texts say in general, asked of numbers made up for the purpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_1samp
+
+from matrix_entropy import claims
+from matrix_entropy.comparison import CANNOT_TELL, OTHER, SAME, compare
+from matrix_entropy.counterparts import CLAIMED
+from matrix_entropy.token_selection import PUBLISHED
+
+
+def words(rows: list[dict]) -> list[tuple[str, str]]:
+    return [(row["published_direction"], row["rebuilt_direction"]) for row in rows]
+
+
+def test_the_interval_is_that_of_a_t_test() -> None:
+    values = np.random.default_rng(1).normal(0.3, 1, 12)
+    interval = ttest_1samp(values, 0).confidence_interval(0.95)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = claims.half_interval(error, len(values))
+    assert values.mean() - half == pytest.approx(interval.low, rel=1e-12)
+    assert values.mean() + half == pytest.approx(interval.high, rel=1e-12)
+
+
+def test_gaps_between_groups() -> None:
+    means = pd.DataFrame(
+        {
+            "model": "m",
+            "dataset": "d",
+            "gap": ["good − bad", "bright − dark", "long − short"],
+            "treatment": "all rows",
+            "texts_first": 10,
+            "texts_second": 10,
+            "difference": [0.03, 0.001, -0.02],
+            "high": [0.05, 0.01, -0.001],
+        }
+    )
+    found = [word for _, word in words(claims.gap_claims(means))]
+    assert found == ["above", "cannot tell", "below"]
+
+
+def lengths(last: float, std: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "model": "m",
+            "dataset": "d",
+            "tokens_kept": [16, 256],
+            "texts": 10,
+            "entropy_a": [0.4, last],
+            "entropy_a_std": std,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "std", "found"),
+    [(0.7, 0.05, "rises"), (0.2, 0.05, "falls"), (0.42, 0.05, "cannot tell")],
+)
+def test_longer_contexts(last: float, std: float, found: str) -> None:
+    assert words(claims.context_length_claims(lengths(last, std))) == [("rises", found)]
+
+
+def test_changed_sentences() -> None:
+    numbers = pd.DataFrame(
+        {
+            "model": "m",
+            "dataset": "d",
+            "variant": ["as is", "shuffled", "reversed", "both"],
+            "order": [0, 1, 2, 3],
+            "texts": 20,
+            "difference": [0.0, -0.004, 0.004, -0.001],
+            "difference_sem": [0.0, 0.001, 0.001, 0.001],
+        }
+    )
+    found = claims.operation_claims(numbers)
+    assert [row["group"] for row in found] == ["shuffled", "reversed", "both"]
+    assert [said for _, said in words(found)] == ["falls", "rises", "cannot tell"]
+    single = claims.operation_claims(numbers.assign(texts=1))
+    assert {said for _, said in words(single)} == {"cannot tell"}
+
+
+def test_prompts() -> None:
+    values = pd.DataFrame(
+        {
+            "model": "m",
+            "dataset": "d",
+            "variant": ["empty", "prompt1", "prompt2", "average_1_to_3", "empty"],
+            "indicator": ["matrix_entropy"] * 4 + ["effective_rank"],
+            "value": [0.5, 0.49, 0.50005, 0.495, 25.0],
+        }
+    )
+    found = claims.prompt_claims(values)
+    assert [(row["group"], row["rebuilt_direction"]) for row in found] == [
+        ("prompt1", "falls"),
+        ("prompt2", "cannot tell"),
+    ]
+
+
+def test_gain_and_increment() -> None:
+    increments = np.array([4.9, 4.6, 4.0, 3.1])
+    numbers = pd.DataFrame({"model": "m", "tokens": [1, 2, 3, 4], "increment": increments})
+    numbers["increment_low"], numbers["increment_high"] = increments - 0.2, increments + 0.2
+    numbers["gain_per_width"] = increments.cumsum() / 100
+    numbers["gain_per_width_high"] = numbers["gain_per_width"] + 0.01
+    assert words(claims.gain_claims(numbers)) == [("rises", "rises"), ("falls", "falls")]
+    wide = numbers.assign(increment_low=increments - 2, increment_high=increments + 2)
+    assert words(claims.gain_claims(wide))[1] == ("falls", "cannot tell")
+
+
+def test_contexts_by_mean_and_last_token() -> None:
+    places = pd.DataFrame(
+        {"measure": ["last_token"] * 2 + ["token_mean"] * 2, "silhouette": [0.2, 0.3, 0.5, 0.6]}
+    )
+    (row,) = claims.map_claims(places)
+    assert row["rebuilt"] == pytest.approx(0.3)
+    assert words([row]) == [("above", "above")]
+    assert claims.map_claims(places[places["measure"] == "last_token"]) == []
+
+
+def test_the_tokens_that_lasso_picks() -> None:
+    printed = pd.read_csv(PUBLISHED, keep_default_na=False).query("method == 'lasso'")
+    weights = printed.rename(columns={"picks": "token"}).assign(
+        picked_lasso=True, picked_literal=lambda frame: frame["target"] != "China"
+    )
+    found = {
+        (row["group"], "alpha" in row["quantity"]): row for row in claims.token_claims(weights)
+    }
+    same = found["[China]", True]
+    assert same["published_direction"] == same["rebuilt_direction"] != ""
+    assert found["[China]", False]["rebuilt"] == 0
+    assert found["[China]", False]["rebuilt_direction"] != same["published_direction"]
+
+
+def test_a_real_model_stands_in_the_comparison_by_its_claims(tmp_path) -> None:
+    path = tmp_path / "figures" / "mine.csv"
+    path.parent.mkdir()
+    entry = {"paper": "real_model", "kind": "context_length", "models": ["m"], "dataset": "d"}
+    for last, verdict in ((0.7, SAME), (0.2, OTHER), (0.42, CANNOT_TELL)):
+        lengths(last, 0.05).to_csv(path, index=False)
+        compared = compare({"mine": entry}, {"m": {}}, {"d": {}}, [path])
+        assert compared["verdict"].tolist() == [verdict]
+        assert compared["paper"].tolist() == ["wei2024"]
+        assert compared["published"].isna().all()
+    assert set(CLAIMED) == set(claims.CLAIMS)
