@@ -1,4 +1,4 @@
-# make miniature, make test: both from a fresh clone, with Python >= 3.11, make and git only.
+# make smollm2, make test: both from a fresh clone, with Python >= 3.11, make and git only.
 PYTHON ?= python3
 # A folder of workflow/profiles; its number of cores, if none is given here.
 PROFILE ?= default
@@ -11,7 +11,20 @@ export OMP_NUM_THREADS ?= 1
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+
+# A job of one thread each: two of them get through more tokens than one job of two threads.
+ONE_THREAD := --set-threads $(foreach rule,stream_spectra measure_rows read_sentences \
+	dump_hidden_states compute_information_gain,$(rule)=1)
+RUN_SMOLLM2 = snakemake --directory smollm2 --workflow-profile workflow/profiles/$(PROFILE) \
+	$(if $(CORES),--cores $(CORES)) $(ONE_THREAD) --
+
+smollm2: .venv/installed ## ask a real language model, SmolLM2-135M, what the papers ask (CORES=2)
+	$(RUN_SMOLLM2) all
+
+smollm2-part: .venv/installed ## of it, what the tests look at (2 minutes)
+	$(RUN_SMOLLM2) results/tables/smollm2_group_gaps.csv results/tables/smollm2_lasso_tokens.csv \
+		results/rows/smollm2_135m/world_matched.npz
 
 miniature: .venv/installed ## rebuild every figure with small stand-in models, offline (CORES=2)
 	snakemake --directory miniature --workflow-profile workflow/profiles/$(PROFILE) \
@@ -33,10 +46,12 @@ lint: .venv/installed ## check style, types and workflow
 	mypy
 	snakemake --lint
 	snakemake --lint --directory miniature
+	snakemake --lint --directory smollm2
 
 dry-run: .venv/installed ## plan every target at full size: no network, no weights
 	snakemake -n --cores 8 --quiet
 	snakemake -n --cores 8 --quiet --directory miniature
+	snakemake -n --cores 8 --quiet --directory smollm2
 
 benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
 	PYTHONPATH=workflow python tests/benchmarks/entropy.py
@@ -46,8 +61,8 @@ benchmark: .venv/installed ## measure speed against the released algorithm (minu
 	PYTHONPATH=workflow python tests/benchmarks/memory.py
 	PYTHONPATH=workflow python tests/benchmarks/estimate.py
 
-clean: ## remove what the miniature scale built
-	rm -rf miniature/results miniature/figures miniature/.snakemake
+clean: ## remove what the scales miniature and smollm2 built
+	rm -rf $(foreach scale,miniature smollm2,$(addprefix $(scale)/,results figures paper .snakemake))
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -60,4 +75,4 @@ clean: ## remove what the miniature scale built
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
 	touch $@
 
-.PHONY: help miniature test architectures cluster-test lint dry-run benchmark clean
+.PHONY: help smollm2 smollm2-part miniature test architectures cluster-test lint dry-run benchmark clean

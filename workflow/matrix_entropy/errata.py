@@ -166,6 +166,14 @@ def built_files(path: str | Path) -> list[str]:
     return [file for file in files if not file.startswith(SHIPPED)]
 
 
+def shown(path: str | Path) -> list[str]:
+    """Names of the figures and tables that are proofs of errata."""
+    proofs = [proof for erratum in read_errata(path).errata for proof in erratum.proofs]
+    return sorted(
+        {proof.split("/")[1] for proof in proofs if proof.startswith(("figures/", "tables/"))}
+    )
+
+
 def rendered_errata(
     errata: Errata,
     repository: str | Path,

@@ -8,7 +8,9 @@ installed that can print one.
 COUNTERPARTS = counterparts.counterparts(FIGURES | TABLES)
 COMPARED = {name: (FIGURES | TABLES)[name] for name in COUNTERPARTS}
 NOTEBOOKS = [paper for paper in PAPERS if targets_of(paper)]
-PAGES = ["index", *NOTEBOOKS, "errata", "comparison"]
+# The errata show figures of the papers, which a scale of a real model does not have.
+ERRATA = ["errata"] if set(errata.shown(ROOT / "paper/errata.md")) <= {*FIGURES, *TABLES} else []
+PAGES = ["index", *NOTEBOOKS, *ERRATA, "comparison"]
 
 
 localrules:
