@@ -13,6 +13,29 @@ from typing import Any
 from matrix_entropy.errors import InputError
 
 
+def check_places(repository: Path, folder: Path) -> None:
+    """See that the rules of a repository can work in a folder.
+
+    Raises
+    ------
+    InputError
+        If the repository's path has braces, which Snakemake takes for names of wildcards, or if
+        what should be a folder of results is a file.
+    """
+    if set("{}") & set(str(repository)):
+        raise InputError(
+            f"the path of this repository, {repository}, has braces, which Snakemake does not "
+            "take as they are; move it, or rename the folder."
+        )
+    for name in ("results", "figures"):
+        path = folder / name
+        if path.exists() and not path.is_dir():
+            raise InputError(
+                f"{path.absolute()} is a file, but results go into a folder of this name; move it, "
+                "or work in another folder (`--directory`)."
+            )
+
+
 def check_input_paths(config: dict[str, Any], repository: Path, folder: Path) -> None:
     """See that no relative path of a configuration leads out of where it starts.
 

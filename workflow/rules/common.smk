@@ -47,6 +47,7 @@ if workflow.is_main_process:
         logger.warning(said)
 
 try:
+    input_paths.check_places(ROOT, Path())
     config.update(configuration.checked(config))
     targets.chosen(config)
     input_paths.check_input_paths(config, ROOT, Path())
