@@ -36,6 +36,9 @@ test: miniature ## run the whole test suite (it looks at the miniature figures, 
 architectures: .venv/installed ## compare every architecture with transformers (a sample is in test)
 	ARCHITECTURES=all pytest -n auto tests/test_architectures.py
 
+sweep: .venv/installed ## run the tests of numbers with other kernels, threads, order and load
+	python tests/sweep.py
+
 cluster-test: .venv/cluster ## run Liang's figures on a Slurm of two nodes that is made for it (root)
 	pytest -m slurm -s tests/cluster
 
@@ -75,4 +78,4 @@ clean: ## remove what the scales miniature and smollm2 built
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
 	touch $@
 
-.PHONY: help smollm2 smollm2-part miniature test architectures cluster-test lint dry-run benchmark clean
+.PHONY: help smollm2 smollm2-part miniature test architectures sweep cluster-test lint dry-run benchmark clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 # Before transformers is imported: without it every missing file costs half a minute.
@@ -13,6 +14,22 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("MATRIX_ENTROPY_REAL_DATA", ROOT.parent / "shared"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", help="seed: run the tests of every file in a random order")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle files, and tests within them, which share what a file has built."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    drawn = random.Random(seed)
+    files = list(dict.fromkeys(item.path for item in items))
+    drawn.shuffle(files)
+    drawn.shuffle(items)
+    items.sort(key=lambda item: files.index(item.path))
 
 
 @pytest.fixture(scope="session")
