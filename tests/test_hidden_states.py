@@ -152,7 +152,7 @@ def run_rule(
 ) -> subprocess.CompletedProcess[str]:
     """Dump by the command of the rule: accelerate starts the processes, gloo joins them."""
     write_json(folder / "model.json", record)
-    write_json(folder / "origin.json", {})
+    write_json(folder / "origin.json", {"source": "here", "texts": len(TEXTS)})
     write_jsonl(folder / "prompts.jsonl", TEXTS)
     arguments = {
         "--model": folder / "model.json",

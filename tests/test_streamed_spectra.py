@@ -190,7 +190,7 @@ def test_several_processes_find_the_same(
     record = save("gpt2", tmp_path / "model", tokenizer)
     expected = from_disk(record, tmp_path / "states", texts)
     write_json(tmp_path / "model.json", record)
-    write_json(tmp_path / "origin.json", {})
+    write_json(tmp_path / "origin.json", {"source": "here", "texts": len(texts)})
     write_jsonl(tmp_path / "prompts.jsonl", texts)
     arguments = {
         "--model": tmp_path / "model.json",

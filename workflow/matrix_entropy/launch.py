@@ -13,7 +13,8 @@ from typing import Any
 
 from matrix_entropy import gpus, processors
 from matrix_entropy.entries import layers_of
-from matrix_entropy.files import part_of_folder, read_json, read_jsonl
+from matrix_entropy.files import part_of_folder
+from matrix_entropy.intermediates import read_origin, read_record, read_texts
 from matrix_entropy.placement import is_spread, shared_out
 from matrix_entropy.provenance import described, versions
 
@@ -85,7 +86,7 @@ def in_processes(arguments: argparse.Namespace) -> None:
             arguments.gpus = max(1, arguments.gpus)
     memory = arguments.gpu_mb * 2**20 or memory
     if memory is not None or arguments.options["device_map"] != "fit":
-        spread = is_spread(Path(read_json(arguments.model)["folder"]), arguments.options, memory)
+        spread = is_spread(Path(read_record(arguments.model)["folder"]), arguments.options, memory)
         arguments.options["device_map"] = "auto" if spread else "single"
     arguments.processes = shared_out(
         arguments.options["device_map"] == "auto", arguments.gpus, arguments.processes
@@ -119,15 +120,15 @@ def views_in(dataset: dict[str, Any]) -> dict[str, Any]:
 
 def work(arguments: argparse.Namespace) -> dict[str, Any]:
     """The model, the texts and the provenance of a job, by the names of `extract`'s parameters."""
-    record, options, dataset = read_json(arguments.model), arguments.options, arguments.dataset
+    record, options, dataset = read_record(arguments.model), arguments.options, arguments.dataset
     number, _, count = arguments.shard.partition("/")
-    origin = {"name": Path(arguments.prompts).stem, **read_json(arguments.origin)}
+    origin = {"name": Path(arguments.prompts).stem, **read_origin(arguments.origin)}
     recorded = {name: dataset[name] for name in RECORDED_OF_DATASET if name in dataset}
     return {
         "record": record,
         "model_options": options,
         "dataset_options": dataset,
-        "texts": read_jsonl(arguments.prompts),
+        "texts": read_texts(arguments.prompts, arguments.origin),
         "layers": layers_of(options),
         "provenance": {
             "model": described(record),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matrix_entropy.entropy import dataset_normalisations, entropy_bound, normalised
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import writing
+from matrix_entropy.intermediates import check_place
 from matrix_entropy.spectra_file import ALL_ROWS, Spectra
 
 PROVENANCE_KEY = b"matrix_entropy"
@@ -180,7 +181,9 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A table that `write_metrics` wrote, and its provenance; `InputError` if it is damaged."""
     with _named(path):
         table = pq.read_table(path)
-        return table.to_pandas(), json.loads(table.schema.metadata[PROVENANCE_KEY])
+        provenance = json.loads(table.schema.metadata[PROVENANCE_KEY])
+        check_place(path, provenance)
+        return table.to_pandas(), provenance
 
 
 def read_summary(path: str | Path) -> pd.DataFrame:
@@ -202,4 +205,5 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """The provenance of a table that `write_metrics` wrote, without its rows."""
     with _named(path):
         provenance: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[PROVENANCE_KEY])
+        check_place(path, provenance)
     return provenance

@@ -11,6 +11,7 @@ import numpy as np
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import writing
+from matrix_entropy.intermediates import check_place
 from matrix_entropy.state_files import DAMAGED
 
 
@@ -28,11 +29,14 @@ def load_npz(path: str | Path, names: Iterable[str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file is damaged, or an older version wrote it without one of the names.
+        If the file is damaged, or an older version wrote it without one of the names, or if it says
+        that it is of another model or data set than its place.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             values: dict[str, Any] = {name: stored[name] for name in stored.files}
+        if "provenance" in values:
+            values["provenance"] = json.loads(values["provenance"].item())
     except DAMAGED as error:
         raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
     if missing := set(names) - set(values):
@@ -40,5 +44,7 @@ def load_npz(path: str | Path, names: Iterable[str]) -> dict[str, Any]:
             f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it and "
             "run again."
         )
-    values = {name: value if value.ndim else value.item() for name, value in values.items()}
-    return values | {"provenance": json.loads(values["provenance"])}
+    singles = {name for name, value in values.items() if np.ndim(value) == 0} - {"provenance"}
+    values |= {name: values[name].item() for name in singles}
+    check_place(path, values["provenance"])
+    return values

@@ -29,6 +29,8 @@ from matrix_entropy.state_files import open_folder, open_states
 
 # Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
 FEWEST_EQUAL_ROWS = 16
+# Each spectrum is divided by its sum, so what is left is rounding: 2e-16, some thousand times.
+SUM_TOLERANCE = 1e-10
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -109,11 +111,55 @@ class Spectra:
 
     @staticmethod
     def load(path: str | Path) -> Spectra:
-        """Read a file that `save` wrote; `InputError` if it is damaged."""
+        """Read a file that `save` wrote; `InputError` if it is damaged or holds no spectra."""
         known = [field.name for field in fields(Spectra)]
         values = load_npz(path, known)
-        names = {key: tuple(map(str, values[key])) for key in ("views", "layers")}
-        return Spectra(**{name: values[name] for name in known} | names)
+        try:
+            names = {key: tuple(map(str, values[key])) for key in ("views", "layers")}
+            found = Spectra(**{name: values[name] for name in known} | names)
+            fault = found._fault()
+        except (TypeError, ValueError, IndexError) as error:  # of another shape or type altogether
+            fault = str(error)
+        if fault:
+            raise InputError(f"{path} is damaged ({fault}); delete it and run again.")
+        return found
+
+    def _fault(self) -> str | None:
+        """What cannot be in spectra."""
+        texts, lengths = len(self.ids), np.diff(self.offsets)
+        shape = (len(self.views), len(self.layers), texts)
+        per_text: dict[str, Any] = {
+            "groups": self.groups,
+            "truncated": self.truncated,
+            "offsets": lengths,
+        }
+        per_window: dict[str, Any] = {"losses": self.window_losses, "tokens": self.window_tokens}
+        if self.counts.shape != shape or self.rows.shape != shape:
+            return f"its numbers of eigenvalues are not those of {shape} views, layers and texts"
+        for name, values in per_text.items():
+            if len(values) != texts:
+                return f"its {name} are not those of {texts} texts"
+        for name, values in per_window.items():
+            if len(values) != len(self.window_groups):
+                return f"the {name} of its windows are not those of their groups"
+        if (
+            self.offsets[0] != 0
+            or (lengths < 0).any()
+            or len(self.token_losses) != self.offsets[-1]
+        ):
+            return "its losses are not those of its tokens"
+        if (self.counts < 0).any() or (self.counts > self.width).any():
+            return f"it has more eigenvalues than the width of {self.width}"
+        if (self.rows < 0).any() or (self.rows > lengths).any():
+            return "it counts more rows than a text has"
+        if self.counts.sum() != len(self.eigenvalues):
+            return "it has not as many eigenvalues as it says"
+        if not (np.isfinite(self.eigenvalues).all() and (self.eigenvalues >= 0).all()):
+            return "some eigenvalues are negative or no numbers"
+        sums = np.add.reduceat(self.eigenvalues, self.starts[self.counts > 0].ravel())
+        if len(sums) and np.abs(sums - 1).max() > SUM_TOLERANCE:
+            return "the eigenvalues of a text do not sum to one"
+        return None
 
 
 def equal_lengths(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import naming_a_full_disk, read_json
+from matrix_entropy.intermediates import check_place
 
 Layer = int | str
 
@@ -95,6 +96,7 @@ def open_folder(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """
     try:
         provenance = read_json(folder / "provenance.json")
+        check_place(folder, provenance)
         # Opened here, since NumPy leaves a file open that is none of its own.
         with (
             open(folder / "tokens.npz", "rb") as file,

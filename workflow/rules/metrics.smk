@@ -4,10 +4,23 @@ Needs: spectra, wherever they come from. Makes: results/metrics/{model}/{dataset
 {dataset}.summary.csv beside it; of vision-language models, {dataset}.{operation}.parquet.
 """
 
+# What spectra are compared with, where they were made here.
+MADE_OF = (
+    {}
+    if "archive" in config
+    else {
+        "record": "results/models/{model}.json",
+        "origin": "results/prompts/{dataset}.origin.json",
+    }
+)
+# Of a model's entry, all that spectra say of how they were made.
+MADE_WITH = ("layers", "width", "bos", "center_features", "dtype", "extract")
+
 
 rule compute_metrics:
     """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
     input:
+        **MADE_OF,
         spectra=["results/spectra/{model}/{dataset}.npz"],
         code=code("compute_metrics"),
     output:
@@ -21,6 +34,7 @@ rule compute_metrics:
     resources:
         **needs(memory_of_input, 30),
     params:
+        options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
         groups=lambda wildcards: asked_views.source_groups(DATASETS[wildcards.dataset]),
     message:
@@ -31,6 +45,7 @@ rule compute_metrics:
 
 use rule compute_metrics as compute_image_metrics with:
     input:
+        **MADE_OF,
         spectra=IMAGE_SPECTRA,
         code=code("compute_metrics"),
     output:
@@ -39,6 +54,7 @@ use rule compute_metrics as compute_image_metrics with:
     log:
         "results/logs/compute_image_metrics/{model}/{dataset}.{operation}.log",
     params:
+        options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=[asked_views.ALL_ROWS],
         groups={},
     message:

@@ -5,12 +5,16 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 from pathlib import Path
 
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, read_jsonl, sha256, write_json, write_jsonl
+from matrix_entropy.files import sha256, write_json, write_jsonl
+from matrix_entropy.intermediates import read_origin, read_texts
 from matrix_entropy.variants import union, vary
 
 with job(snakemake.log[0]) as log:
     dataset = snakemake.params.dataset
-    members = {Path(path).stem: read_jsonl(path) for path in snakemake.input.prompts}
+    members = {
+        Path(path).stem: read_texts(path, origin)
+        for path, origin in zip(snakemake.input.prompts, snakemake.input.origins, strict=True)
+    }
     if "union" in dataset:
         texts = union(members)
     else:
@@ -21,7 +25,7 @@ with job(snakemake.log[0]) as log:
         "sha256": sha256(snakemake.output.prompts),
         "texts": len(texts),
         "made_of": {
-            name: read_json(origin)
+            name: read_origin(origin)
             for name, origin in zip(members, snakemake.input.origins, strict=True)
         },
         **dataset,

@@ -4,6 +4,7 @@ from matrix_entropy import start  # noqa: F401  # isort: skip
 
 from matrix_entropy.console import job
 from matrix_entropy.files import write_csv
+from matrix_entropy.intermediates import check_made_of
 from matrix_entropy.metrics import (
     joined_layers,
     metrics_table,
@@ -16,9 +17,12 @@ from matrix_entropy.spectra_file import Spectra
 with job(snakemake.log[0]) as log:
     # One file with all layers, or one for each place of a vision-language model.
     views, groups = snakemake.params.views, snakemake.params.groups
-    spectra = [
-        Spectra.load(path).with_views(views).with_groups(groups) for path in snakemake.input.spectra
-    ]
+    made_of = snakemake.input.get("record"), snakemake.input.get("origin")
+    spectra = []
+    for path in snakemake.input.spectra:
+        found = Spectra.load(path)
+        check_made_of(path, found.provenance, snakemake.params.options, *made_of)
+        spectra.append(found.with_views(views).with_groups(groups))
     metrics = joined_layers([metrics_table(one) for one in spectra])
     provenance = common_provenance([one.provenance for one in spectra])
     write_metrics(snakemake.output.metrics, metrics, provenance)

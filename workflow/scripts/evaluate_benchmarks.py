@@ -7,14 +7,15 @@ import torch
 from matrix_entropy import gpus, processors
 from matrix_entropy.benchmarks import evaluate
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, write_json
+from matrix_entropy.files import write_json
 from matrix_entropy.hub import snapshot
+from matrix_entropy.intermediates import read_origin, read_record
 from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]):
     gpus.take(snakemake.resources.gpu)
     torch.set_num_threads(processors.allowed(snakemake.threads))
-    record = read_json(snakemake.input.model)
+    record = read_record(snakemake.input.model)
     tasks = {}
     for name, dataset in snakemake.params.datasets.items():
         if "hub" in dataset:
@@ -27,7 +28,7 @@ with job(snakemake.log[0]):
     options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
     accuracies = evaluate(record, options, tasks, snakemake.resources.answers)
     for name, origin in zip(tasks, snakemake.input.origins, strict=True):
-        accuracies[name]["data"] = read_json(origin)
+        accuracies[name]["data"] = read_origin(origin)
     found = {"model": described(record), "accuracies": accuracies}
     found["versions"] = versions("torch", "transformers", "lm-eval", "datasets")
     write_json(snakemake.output[0], found)

@@ -8,7 +8,7 @@ import torch
 
 from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.intermediates import read_origin, read_record, read_texts
 from matrix_entropy.multimodal import measure
 from matrix_entropy.multimodal_metrics import POSITIONS
 from matrix_entropy.multimodal_models import load_vision_language
@@ -20,14 +20,14 @@ with job(snakemake.log[0]) as log:
     torch.set_num_threads(threads)
     options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
     max_tokens = snakemake.params.max_tokens
-    record, origin = read_json(snakemake.input.model), read_json(snakemake.input.origin)
+    record, origin = read_record(snakemake.input.model), read_origin(snakemake.input.origin)
     operation = snakemake.wildcards.operation
     model = load_vision_language(record, options)
     # A model that is spread over all devices stays where it is, one without any on the CPU.
     moves = torch.cuda.is_available() and options["device_map"] != "auto"
     found = measure(
         model,
-        read_jsonl(snakemake.input.prompts),
+        read_texts(snakemake.input.prompts, snakemake.input.origin),
         operation,
         {
             "model": described(record),

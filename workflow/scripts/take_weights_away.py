@@ -3,11 +3,12 @@
 from matrix_entropy import start  # noqa: F401  # isort: skip
 
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, write_json
+from matrix_entropy.files import write_json
+from matrix_entropy.intermediates import read_record
 from matrix_entropy.provenance import untrained_record
 
 with job(snakemake.log[0]):
-    base = read_json(snakemake.input.base)
+    base = read_record(snakemake.input.base)
     drawn = snakemake.params.untrained
     record = untrained_record(
         snakemake.wildcards.model, base, drawn["seed"], drawn.get("initializer_range")

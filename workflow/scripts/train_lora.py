@@ -8,7 +8,8 @@ import torch
 
 from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, read_jsonl, sha256, write_json
+from matrix_entropy.files import sha256, write_json
+from matrix_entropy.intermediates import read_origin, read_record, read_texts
 from matrix_entropy.lora import train_lora
 from matrix_entropy.provenance import versions
 
@@ -18,14 +19,14 @@ with job(snakemake.log[0]):
     options = snakemake.params.options
     record = train_lora(
         snakemake.wildcards.model,
-        read_json(snakemake.input.base),
+        read_record(snakemake.input.base),
         options | options["lora"],
-        read_jsonl(snakemake.input.prompts),
+        read_texts(snakemake.input.prompts, snakemake.input.origin),
         Path(snakemake.output.folder),
     )
     record["training_texts"] = {
         "sha256": sha256(snakemake.input.prompts),
-        **read_json(snakemake.input.origin),
+        **read_origin(snakemake.input.origin),
     }
     record["versions"] = versions("torch", "transformers", "peft", "accelerate")
     write_json(snakemake.output.record, record)

@@ -6,14 +6,15 @@ import torch
 
 from matrix_entropy import processors
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json, sha256, write_json, write_jsonl
+from matrix_entropy.files import sha256, write_json, write_jsonl
 from matrix_entropy.generation import write_texts
+from matrix_entropy.intermediates import read_record
 from matrix_entropy.provenance import described, versions
 
 with job(snakemake.log[0]) as log:
     torch.set_num_threads(processors.allowed(snakemake.threads))
     generate = snakemake.params.generate
-    record = read_json(snakemake.input.model)
+    record = read_record(snakemake.input.model)
     texts = write_texts(record, snakemake.params.model, generate, snakemake.wildcards.dataset)
     write_jsonl(snakemake.output.prompts, texts)
     origin = {

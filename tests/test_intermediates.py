@@ -1,0 +1,183 @@
+"""What jobs leave for others: damaged, copied to another place or of another configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.files import write_json, write_jsonl
+from matrix_entropy.intermediates import (
+    check_made_of,
+    check_place,
+    read_origin,
+    read_record,
+    read_texts,
+)
+from matrix_entropy.metrics import metrics_table, read_metrics, read_provenance, write_metrics
+from matrix_entropy.spectra_file import Spectra
+
+ORIGIN = {"source": "texts.txt", "sha256": "ab" * 32, "texts": 2}
+RECORD = {"model": "mine", "folder": "/models/mine", "weights_sha256": {"a": "00"}}
+PROVENANCE = {
+    "model": {"model": "mine", "weights_sha256": {"a": "00"}},
+    "dataset": {"name": "texts", **ORIGIN},
+    "options": {"layers": 1, "bos": False, "dtype": "float32"},
+}
+
+
+def spectra(**changes: Any) -> Spectra:
+    """Of two texts at one layer: three rows with two directions, and none."""
+    values: dict[str, Any] = {
+        "eigenvalues": np.array([0.0, 0.25, 0.75]),
+        "counts": np.array([[[3, 0]]]),
+        "rows": np.array([[[3, 1]]]),
+        "views": ("all_rows",),
+        "layers": ("0",),
+        "width": 8,
+        "ids": np.array(["0", "1"]),
+        "groups": np.array(["all", "all"]),
+        "offsets": np.array([0, 3, 4]),
+        "truncated": np.array([False, False]),
+        "token_losses": np.full(4, np.nan, dtype=np.float32),
+        "window_groups": np.empty(0, dtype=np.str_),
+        "window_losses": np.empty(0, dtype=np.float32),
+        "window_tokens": np.empty(0, dtype=np.int64),
+        "provenance": PROVENANCE,
+    }
+    return Spectra(**values | changes)
+
+
+def refusal(error: pytest.ExceptionInfo[InputError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert text.endswith("delete it and run again.")
+    return text
+
+
+def test_sound_spectra_come_back(tmp_path: Path) -> None:
+    spectra().save(tmp_path / "a.npz")
+    found = Spectra.load(tmp_path / "a.npz")
+    for field in dataclasses.fields(Spectra):
+        np.testing.assert_array_equal(
+            getattr(found, field.name), getattr(spectra(), field.name), err_msg=field.name
+        )
+    none = spectra(eigenvalues=np.empty(0), counts=np.array([[[0, 0]]]))
+    none.save(tmp_path / "none.npz")
+    assert len(Spectra.load(tmp_path / "none.npz").eigenvalues) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"eigenvalues": np.array([0.0, 0.25, np.nan])}, "negative or no numbers"),
+        ({"eigenvalues": np.array([-0.25, 0.5, 0.75])}, "negative or no numbers"),
+        ({"eigenvalues": np.array([0.0, 0.25, 0.7])}, "do not sum to one"),
+        ({"eigenvalues": np.array([0.25, 0.75])}, "not as many eigenvalues"),
+        ({"eigenvalues": np.array(["a", "b", "c"])}, "damaged"),
+        ({"counts": np.array([[[3]]])}, "views, layers and texts"),
+        ({"counts": np.array([[[4, -1]]])}, "more eigenvalues than the width of 8"),
+        ({"width": 2}, "more eigenvalues than the width of 2"),
+        ({"width": "wide"}, "damaged"),
+        ({"rows": np.array([[[4, 1]]])}, "more rows than a text has"),
+        ({"layers": ("0", "1")}, "views, layers and texts"),
+        ({"layers": 0}, "damaged"),
+        ({"groups": np.array(["all"])}, "groups are not those of 2 texts"),
+        ({"offsets": np.array([0, 4])}, "offsets are not those of 2 texts"),
+        ({"offsets": np.array([1, 3, 4])}, "losses are not those of its tokens"),
+        ({"token_losses": np.zeros(3, dtype=np.float32)}, "losses are not those of its tokens"),
+        ({"window_losses": np.zeros(1, dtype=np.float32)}, "of its windows"),
+    ],
+)
+def test_wrong_values_in_a_sound_file(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    spectra(**changes).save(tmp_path / "a.npz")
+    with pytest.raises(InputError, match=told) as error:
+        Spectra.load(tmp_path / "a.npz")
+    assert str(tmp_path / "a.npz") in refusal(error)
+
+
+@pytest.mark.parametrize("kind", ["spectra", "metrics"])
+def test_a_copy_of_another_data_set_is_refused(kind: str, tmp_path: Path) -> None:
+    """Also of another model; and a place outside of results says nothing."""
+    folder = tmp_path / "results" / kind / "mine"
+    folder.mkdir(parents=True)
+    read: list[Callable[[Path], Any]]
+    if kind == "spectra":
+        path, read = folder / "texts.1of2.npz", [Spectra.load]
+        spectra().save(path)
+    else:
+        path, read = folder / "texts.reversed.parquet", [read_metrics, read_provenance]
+        write_metrics(path, metrics_table(spectra()), PROVENANCE)
+    others = [path.with_name(path.name.replace("texts", "poems"))]
+    others.append(folder.with_name("yours") / path.name)
+    others[1].parent.mkdir()
+    for load in read:
+        load(path)
+        load(Path(shutil.copy(path, tmp_path / path.name)))
+        for other in others:
+            shutil.copy(path, other)
+            with pytest.raises(InputError, match="says that it is of mine on texts, not") as error:
+                load(other)
+            refusal(error)
+
+
+def test_a_result_that_does_not_say_what_it_is_of() -> None:
+    with pytest.raises(InputError, match="does not say what it is of") as error:
+        check_place("results/sentences/mine/texts.npz", {})
+    refusal(error)
+
+
+def test_another_configuration_model_or_texts_are_refused(tmp_path: Path) -> None:
+    record, origin = tmp_path / "mine.json", tmp_path / "texts.origin.json"
+    write_json(record, RECORD)
+    write_json(origin, ORIGIN)
+    options = {"layers": 1, "bos": False, "extract": "all"}
+    check_made_of("a.npz", PROVENANCE, options, str(record), str(origin))
+    with pytest.raises(InputError, match="with `bos: false`, but it is true in") as error:
+        check_made_of("a.npz", PROVENANCE, options | {"bos": True})
+    refusal(error)
+    write_json(record, RECORD | {"weights_sha256": {"a": "11"}, "folder": "/elsewhere"})
+    with pytest.raises(InputError, match=r"mine.json said something else \(weights_") as error:
+        check_made_of("a.npz", PROVENANCE, options, str(record), str(origin))
+    refusal(error)
+    write_json(origin, ORIGIN | {"texts": 3})
+    with pytest.raises(InputError, match=r"origin.json said something else \(texts\)") as error:
+        check_made_of("a.npz", PROVENANCE, options, None, str(origin))
+    refusal(error)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"model": "mi', "[]", "3", "\udcff"])
+@pytest.mark.parametrize("read", [read_record, read_origin])
+def test_damaged_records_and_origins(
+    content: str, read: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match=r"mine\.json is damaged") as error:
+        read(path)
+    refusal(error)
+
+
+def test_texts_that_broke_off(tmp_path: Path) -> None:
+    prompts, origin = tmp_path / "texts.jsonl", tmp_path / "texts.origin.json"
+    texts = [{"id": str(i), "group": "all", "text": "ä fox"} for i in range(2)]
+    write_jsonl(prompts, texts)
+    write_json(origin, ORIGIN)
+    assert read_texts(prompts, origin) == texts
+    whole = prompts.read_bytes()
+    # Within a record and a letter, at its end, everything, and another kind of record.
+    for content in (whole[:-3], whole[: whole.index(b"fox") - 2], whole[: len(whole) // 2], b""):
+        prompts.write_bytes(content)
+        with pytest.raises(InputError, match=r"texts\.jsonl is damaged") as error:
+            read_texts(prompts, origin)
+        refusal(error)
+    for content in (b'{"id": "0"}\n{"id": "1"}\n', b"[1]\n[2]\n", b'{"id":0,"group":1,"text":2}\n'):
+        prompts.write_bytes(content)
+        with pytest.raises(InputError, match="damaged"):
+            read_texts(prompts, origin)
