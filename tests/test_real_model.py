@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from matrix_entropy.group_gaps import group_gaps
+from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.long_row_values import formula_errors, long_positions, text_values
-from matrix_entropy.metrics import read_metrics
+from matrix_entropy.metrics import entropies, read_metrics
+from matrix_entropy.models import load_model, load_tokenizer, resolve_path
 from matrix_entropy.page_checks import check_page
 from matrix_entropy.rows_file import Rows
+from matrix_entropy.spectra_file import compute_spectra
+from matrix_entropy.texts import read_dataset
 from matrix_entropy.token_selection import PUBLISHED
 
 MODEL = "smollm2_135m"
@@ -125,3 +131,44 @@ def test_the_page_shows_everything_of_the_scale(scale: Path, configuration: dict
         for name, entry in configuration[section].items():
             assert entry["paper"] == "real_model"
             assert f'id="{kind}-{name}"' in page, name
+
+
+# Of samples of the papers' own data sets: their file, and how its records are read.
+SAMPLES = {
+    "dolly.jsonl": {"field": "context", "skip_empty": True},
+    "wikipedia.jsonl": {"field": "text"},
+    "hh_rlhf_harmless_base_test.jsonl.gz": {"field": "chosen"},
+}
+KEPT = (8, 16, 32, 64)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_longer_contexts_of_the_papers_texts(
+    scale: Path, shared: Path, tmp_path: Path, name: str
+) -> None:
+    """Wei et al. 2024, Figure 2, on real texts: entropy grows, below its bound."""
+    record = resolve_path(MODEL, MODEL, scale / "results" / "models" / MODEL)
+    options = {"bos": False, "center_features": False, "layers": 30, "width": 576}
+    options |= {"dtype": "float32", "device_map": "single"}
+    reading = SAMPLES[name] | {"sample": {"first": 20}}
+    texts, _ = read_dataset(reading, shared / "data" / name, name)
+    folder, limits = tmp_path / "states", {"min_tokens": max(KEPT), "max_tokens": max(KEPT)}
+    limits |= {"token_losses": False}
+    dump_hidden_states(record, options, limits, texts, ["final"], folder, {"options": options})
+    spectra = compute_spectra(folder, ["final"], [], None, cuts=KEPT)
+    assert len(spectra.ids) >= 3
+    means = [np.nanmean(entropies(spectra)[view, 0]) for view in range(1, len(spectra.views))]
+    assert (np.diff(means) > 0).all()
+    assert (means < np.log(np.array(KEPT) - 1)).all()
+
+    tokenizer, model = load_tokenizer(record), load_model(record, 30, 576, "float32")
+    text = next(text for text in texts if text["id"] == str(spectra.ids[0]))
+    ids = torch.tensor([tokenizer(text["text"])["input_ids"][: max(KEPT)]])
+    with torch.inference_mode():
+        states = model(ids, output_hidden_states=True).hidden_states[-1][0].double().numpy()
+    centred = states - states.mean(axis=0)
+    rows = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    singular = np.linalg.svd(rows / np.sqrt(len(rows)), compute_uv=False)
+    shares = singular[singular > 1e-9] ** 2
+    # The same by singular values in float64, of the states that transformers alone gives.
+    assert entropies(spectra)[0, 0, 0] == pytest.approx(-(shares @ np.log(shares)), rel=1e-5)
