@@ -23,6 +23,7 @@ from matrix_entropy.directions import (
     pair_directions,
     size_directions,
 )
+from matrix_entropy.files import read_csv
 from matrix_entropy.published import NAMES, STAND_IN, UNPUBLISHED, published_values
 from matrix_entropy.published_curves import (
     FOLDER,
@@ -104,7 +105,7 @@ def compare(
     for name, file in counterparts(entries).items():
         entry = entries[name]
         found = [path for posix, path in built.items() if f"/{posix}".endswith(f"/{file}")]
-        rebuilt = pd.read_csv(found[0]) if found else None
+        rebuilt = read_csv(found[0]) if found else None
         kind = entry.get("kind", "layers")
         if entry["paper"] == REAL_MODEL:
             # None of the papers' models: of it the comparison has what their texts say in general.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from matrix_entropy.files import write_csv, writing
+from matrix_entropy.fonts import FAMILY, families_for
 
 # Blue and red lead, as in Liang 2024; the others from Okabe and Ito, made for colour-blind readers.
 COLOURS = ("#0072B2", "#C1272D", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#444444")
@@ -23,7 +25,7 @@ GREY = "#8A8A8A"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": FAMILY,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8,
@@ -47,10 +49,26 @@ STYLE: Any = {
 }
 
 
-def styled() -> None:
-    """Set the project's style for the figures that follow."""
+def styled(*said: pd.DataFrame | str) -> None:
+    """Set the project's style for a figure that says these words, those of tables among them.
+
+    Scripts that the project's font lacks are drawn with fonts that have them.
+    """
     plt.rcdefaults()
-    plt.rcParams.update(STYLE)
+    families = families_for("".join(_words(said)))
+    plt.rcParams.update(STYLE | {"font.family": families})
+    # Told once, by `families_for`, not at every layout.
+    warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+
+
+def _words(said: Iterable[pd.DataFrame | str]) -> Iterator[str]:
+    for part in said:
+        if isinstance(part, str):
+            yield part
+        else:
+            for _, column in part.items():
+                if not pd.api.types.is_numeric_dtype(column):
+                    yield from map(str, column.unique())
 
 
 def colours(number: int) -> list[Any]:

@@ -2,28 +2,88 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from matrix_entropy.fonts import width_of
 from matrix_entropy.model_words import not_the_models, quantised, together
 
 NOTE_SIZE = 6.5  # points, the smallest letters of a figure
+LEGEND_SIZE = 7.5
+BOLD = 1.12  # times as wide
+# Points: what stands left of a legend's label, beside a panel; and the least room for an ordinate.
+HANDLE, SIDE, LOWEST = 40.0, 24.0, 80.0
 
 
 def wrapped(text: str, figure: Figure, points: float) -> str:
     """The text in lines that fit the figure's width, at so many points a letter."""
-    width = int(figure.get_figwidth() * 72 / points)
-    return plain(textwrap.fill(text, width, break_on_hyphens=False))
+
+    def width(line: str) -> float:
+        return points * sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+    return plain("\n".join(_broken(text, figure.get_figwidth() * 72, width)))
+
+
+def fitted(name: str, room: float, size: float) -> str:
+    """A name in lines of at most ``room`` points, in letters of a size: none is cut, however long.
+
+    Examples
+    --------
+    >>> fitted("a very long name of something", 60, 8).splitlines()
+    ['a very long', 'name of', 'something']
+    """
+    return plain("\n".join(in_lines(name, room, size)))
+
+
+def in_lines(text: str, room: float, size: float) -> list[str]:
+    """The words of a text in lines of at most so many points, in letters of a size."""
+    return _broken(text, room, lambda line: width_of(line, size))
 
 
 def plain(text: str) -> str:
-    """The text with its dollar signs shown, which matplotlib would take for formulas."""
-    return text.replace("$", r"\$")
+    """The text with every character shown.
+
+    matplotlib would take what stands between dollar signs for a formula; other control characters
+    than white space are shown as escapes.
+
+    Examples
+    --------
+    >>> plain("$5") == chr(92) + "$5", plain(chr(7)) == chr(92) + "x07"
+    (True, True)
+    """
+    shown = (
+        f"\\x{ord(c):02x}" if unicodedata.category(c) == "Cc" and c != "\n" else c
+        for c in re.sub("[\t\r\f\v]", " ", text)
+    )
+    return "".join(shown).replace("$", r"\$")
+
+
+def _broken(text: str, room: float, width: Callable[[str], float]) -> list[str]:
+    """The words of a text in lines that are no wider than ``room``; wider words are broken."""
+    lines, line = [], ""
+    # Not at every white space: what a space without a break holds together stays together.
+    for word in re.split("[ \t\n\r\f\v]+", text.strip(" \t\n\r\f\v")):
+        longer = f"{line} {word}" if line else word
+        if width(longer) <= room:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        line = ""
+        for character in word:
+            together = not line or unicodedata.category(character).startswith("M")
+            if not together and width(line + character) > room:
+                lines.append(line)
+                line = ""
+            line += character
+    return [*lines, line]
 
 
 def frame_figure(
@@ -31,24 +91,39 @@ def frame_figure(
 ) -> None:
     """Put the title and one legend above all panels and the caption below them.
 
-    The ``first`` entries stand in one column of the legend.
+    The ``first`` entries stand in one column of the legend. Labels that are wider than the figure
+    are wrapped, and the figure grows by their lines.
     """
+    width = figure.get_figwidth() * 72
+    labels = [
+        "\n".join(in_lines(str(handle.get_label()), width - HANDLE, LEGEND_SIZE))
+        for handle in handles
+    ]
     # As many columns as leave every entry about four points a letter.
-    letters = max(len(str(handle.get_label())) for handle in handles) + 9
-    fit = max(1, int(figure.get_figwidth() * 72 / (3.9 * letters)))
+    letters = max(len(line) for label in labels for line in label.split("\n")) + 9
+    fit = max(1, int(width / (3.9 * letters)))
     rows = max(first, -(-len(handles) // fit))
+    columns = -(-len(handles) // rows)
     # The title is the legend's: a layout would put it and the legend at one place.
     legend = figure.legend(
         handles=handles,
+        labels=labels,
         title=wrapped(title, figure, 6.0),
         title_fontproperties={"size": 9.5, "weight": "bold"},
         loc="outside upper center",
-        ncols=-(-len(handles) // rows),
+        ncols=columns,
         columnspacing=1.4,
         handlelength=2.2,
     )
     legend.get_title().set_multialignment("center")
+    breaks = np.array_split([label.count("\n") for label in labels], columns)
+    grow(figure, max(int(column.sum()) for column in breaks))
     figure.supxlabel(wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
+
+
+def grow(figure: Figure, lines: int) -> None:
+    """Make a figure higher by so many lines, which would else take the room of its curves."""
+    figure.set_figheight(figure.get_figheight() + lines * LEGEND_SIZE * 1.3 / 72)
 
 
 def head_panel(axis: Axes, title: str, notes: list[tuple[str, str]]) -> None:
@@ -67,7 +142,29 @@ def head_panel(axis: Axes, title: str, notes: list[tuple[str, str]]) -> None:
             fontsize=NOTE_SIZE,
             color=colour,
         )
-    axis.set_title(plain(title), loc="left", fontweight="bold", pad=4 + len(notes) * height)
+    axis.set_title(
+        fitted(title, room_of(axis), BOLD * 8.5),
+        loc="left",
+        fontweight="bold",
+        pad=4 + len(notes) * height,
+    )
+
+
+def room_of(axis: Axes) -> float:
+    """Points from the left of a panel to where the next one begins, about."""
+    figure, place = axis.get_figure(root=True), axis.get_subplotspec()
+    assert figure is not None
+    columns = 1 if place is None else place.get_gridspec().ncols
+    return figure.get_figwidth() * 72 / columns - SIDE
+
+
+def label_ordinate(axis: Axes, name: str, quantity: str) -> None:
+    """Say at a row of panels what it is of, as a rule a model, and below that the quantity."""
+    figure, place = axis.get_figure(root=True), axis.get_subplotspec()
+    assert figure is not None
+    rows = 1 if place is None else place.get_gridspec().nrows
+    room = max(LOWEST, figure.get_figheight() * 72 / rows - 2 * SIDE)
+    axis.set_ylabel(f"{fitted(name, room, 8)}\n{quantity}")
 
 
 def say(axis: Axes, words: str) -> None:

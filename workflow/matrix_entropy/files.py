@@ -130,6 +130,27 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
+# Columns of our tables whose values are names, whatever they look like.
+NAMES = (
+    *("model", "model_title", "family", "size", "dataset", "dataset_title", "published_dataset"),
+    *("variant", "group", "panel", "gap", "view", "operation", "indicator"),
+    *("context", "label", "text", "token", "target", "item", "kind"),
+)
+
+
+def read_csv(path: str | Path, *names: str) -> Any:
+    """A DataFrame from a CSV file that `write_csv` wrote, in which `NAMES` are text as written.
+
+    A reader that guesses would take the groups "01" and "NA" for a number and a missing value.
+    Further ``names`` are columns that are text in this file.
+    """
+    import pandas  # of which most that write files have no need
+
+    return pandas.read_csv(
+        path, dtype=dict.fromkeys((*NAMES, *names), str), keep_default_na=False, na_values=[""]
+    )
+
+
 def write_csv(path: str | Path, frame: Any) -> None:
     """Write a DataFrame as CSV, whole or not at all; the same numbers give the same bytes."""
     with writing(path) as temporary:

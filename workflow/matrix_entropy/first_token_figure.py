@@ -20,7 +20,14 @@ from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import COLOURS, GREY, styled
-from matrix_entropy.figure_text import frame_figure, head_panel, say, signed
+from matrix_entropy.figure_text import (
+    frame_figure,
+    head_panel,
+    label_ordinate,
+    plain,
+    say,
+    signed,
+)
 from matrix_entropy.run_curves import IDENTITY, gap_colours, group_gaps, run_captions
 
 WITH, WITHOUT = "normalised_mean", "normalised_without_first_row_mean"
@@ -76,7 +83,7 @@ def draw_first_token(
     A column per panel of groups, and a last one for the gaps of all of them. Every panel's note
     says what the first row moves most.
     """
-    styled()
+    styled(numbers, gaps, title, subtitle)
     models = list(dict.fromkeys(numbers["model"]))
     panels = list(dict.fromkeys(numbers["panel"]))
     pairs = gap_colours(gaps["gap"])
@@ -97,7 +104,7 @@ def draw_first_token(
         for pair, colour in pairs.items():
             _draw_both(row[-1], of_model[of_model["gap"] == pair], colour)
         head_panel(row[-1], "Gaps", [_largest(of_model[WITH], of_model[WITHOUT])])
-        row[0].set_ylabel(f"{part['model_title'].iloc[0]}\n$H$ / log $d$")
+        label_ordinate(row[0], part["model_title"].iloc[0], "$H$ / log $d$")
         row[0].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axis in axes[-1]:
         axis.set_xlabel("Block (0 is the first)")
@@ -137,5 +144,8 @@ def _handles(pairs: dict[str, Any]) -> list[Line2D]:
         Line2D([], [], color=GREY, ls=DASHED, label="first row left out"),
         Line2D([], [], color=COLOURS[0], label="curves: first group of a panel"),
         Line2D([], [], color=COLOURS[1], label="curves: second group"),
-        *(Line2D([], [], color=colour, label=f"gaps: {pair}") for pair, colour in pairs.items()),
+        *(
+            Line2D([], [], color=colour, label=plain(f"gaps: {pair}"))
+            for pair, colour in pairs.items()
+        ),
     ]

@@ -200,7 +200,7 @@ def gain_captions(
 
 def draw_gains(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `gain_numbers`: gain over d, increments over d, increments in nats."""
-    styled()
+    styled(numbers, title, subtitle)
     figure, axes = plt.subplots(1, 3, figsize=(8.6, 4.1), sharex=True, layout="constrained")
     panels = {
         "gain_per_width": "Information gain / d",

@@ -17,7 +17,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.figure_style import GREY, styled
-from matrix_entropy.figure_text import frame_figure, head_panel
+from matrix_entropy.figure_text import (
+    NOTE_SIZE,
+    frame_figure,
+    head_panel,
+    in_lines,
+    room_of,
+)
 from matrix_entropy.group_gaps import TREATMENTS, UNIT, probability, tests_words
 from matrix_entropy.run_curves import gap_colours, run_captions
 
@@ -49,7 +55,7 @@ def draw_group_gaps(means: pd.DataFrame, blocks: pd.DataFrame, title: str, subti
     length below them; then, for every treatment, the gaps across blocks in a band that holds all of
     them with 95 %.
     """
-    styled()
+    styled(means, title, subtitle)
     keys = ["model", "panel"]
     panels = list(means.groupby(keys, sort=False))
     of_blocks = dict(iter(blocks.groupby(keys, sort=False)))
@@ -68,7 +74,8 @@ def draw_group_gaps(means: pd.DataFrame, blocks: pd.DataFrame, title: str, subti
         colour = pairs[first["gap"]]
         head = f"{first['model_title']}, {first['panel']}" if several else first["panel"]
         _draw_intervals(row[0], part, colour)
-        head_panel(row[0], head or "All texts", [(_compared(first), INK)])
+        words = in_lines(_compared(first), room_of(row[0]), NOTE_SIZE)
+        head_panel(row[0], head or "All texts", [(line, INK) for line in words])
         for axis, treatment in zip(row[1:], TREATMENTS, strict=True):
             axis.sharey(row[1])
             curve = of_blocks[key][of_blocks[key]["treatment"] == treatment]

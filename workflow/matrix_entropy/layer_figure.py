@@ -14,12 +14,21 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import GREY, colours, styled
-from matrix_entropy.figure_text import left_out_in_front, plain, wrapped
+from matrix_entropy.figure_text import (
+    BOLD,
+    HANDLE,
+    fitted,
+    grow,
+    left_out_in_front,
+    room_of,
+    wrapped,
+)
 from matrix_entropy.model_words import in_title, origin_of
 
 ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
@@ -35,6 +44,7 @@ CONTROLS = {
         "2",
     ),
 }
+LETTERS = 7.0  # points, of legends
 PUBLISHED_DASHES = ("-", (0, (4, 1.5)))  # of the first and the second group of a panel
 
 
@@ -90,7 +100,7 @@ def draw_layers(
     ``published``, from `matrix_entropy.published_curves.published_layers`, stands in grey behind
     the curves of the groups that it has.
     """
-    styled()
+    styled(curves, title, subtitle)
     panels = list(dict.fromkeys(curves["panel"]))
     controls = {name: _short(name) for name in CONTROLS if f"{_short(name)}_mean" in curves}
     parts = 2 if controls else 1
@@ -130,6 +140,8 @@ def draw_layers(
     for line in grid:
         line[0].set_ylabel("Matrix entropy / log $d$")
     axes[0][0].set_ylim(low, high)
+    # What long names take is given to the figure, not taken from its curves.
+    grow(figure, sum(max(_breaks(axis.get_legend()) for axis in line) for line in grid))
     figure.suptitle(wrapped(title, figure, 6.3), fontsize=9.5, fontweight="bold")
     figure.supxlabel(wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
     return figure
@@ -158,17 +170,17 @@ def _limits(
 
 def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float) -> list[Any]:
     """Means with a band of one standard deviation, and the bound; gives the legend's entries."""
-    bounds = []
+    bounds, handles, room = [], [], room_of(axis) - HANDLE
     for group, colour in zip(groups, colours(len(groups)), strict=True):
         curve = part[part["group"] == group]
         mean, std, bound = (
             curve[name] for name in ("normalised_mean", "normalised_std", "entropy_bound_mean")
         )
         axis.fill_between(curve["block"], mean - std, mean + std, color=colour, alpha=0.18, lw=0)
-        called = "all texts" if group == "all" else plain(group)
+        called = "all texts" if groups == ["all"] else group
         defined = curve["texts"].iloc[0] - curve["undefined"].iloc[0]
-        label = f"{called}, mean ± std of {defined} texts"
-        axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
+        label = fitted(f"{called}, mean ± std of {defined} texts", room, LETTERS)
+        handles += axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
         if len(curve) == 1:  # where a band has no width
             axis.errorbar(curve["block"], mean, std, color=colour, lw=0.8, capsize=2)
         axis.plot(curve["block"], bound, color=colour, lw=0.8, alpha=0.8)
@@ -177,7 +189,6 @@ def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float)
     values = (" / " if len(bounds) <= 2 else " to ").join(f"{bound:.2f}" for bound in shown)
     beyond = ", off scale" if min(bounds) > high else ""
     name = f"bound log min(N−1, d) / log d: {values}{beyond}"
-    handles, _ = axis.get_legend_handles_labels()
     return [*handles, Line2D([], [], color=GREY, lw=0.8, label=name)]
 
 
@@ -200,7 +211,8 @@ def _draw_published(axis: Axes, published: pd.DataFrame, groups: list[str]) -> l
         )
         blocks = curve["published_blocks"].iloc[0]
         stretched = "" if curve["block"].iloc[-1] == blocks - 1 else ", stretched"
-        name = f"published: {plain(group)} ({blocks} blocks{stretched})"
+        name = f"published: {group} ({blocks} blocks{stretched})"
+        name = fitted(name, room_of(axis) - HANDLE, LETTERS)
         handles.append(Line2D([], [], color=GREY, lw=1.1, ls=dashes, label=name))
     return handles
 
@@ -222,17 +234,24 @@ def _draw_controls(
     return [Line2D([], [], color=GREY, label=CONTROLS[name][0], **look(name)) for name in controls]
 
 
+def _breaks(legend: Legend | None) -> int:
+    """How many line breaks the names in a legend have."""
+    if legend is None:
+        return 0
+    return sum(text.get_text().count("\n") for text in [legend.get_title(), *legend.get_texts()])
+
+
 def _legend(axis: Axes, title: str, handles: list[Any]) -> None:
     """Title and legend above the curves' frame, where they can cover none of them."""
     axis.legend(
         handles=handles,
-        title=plain(title) or None,
+        title=fitted(title, room_of(axis), 8 * BOLD) or None,
         alignment="left",
         title_fontproperties={"weight": "bold", "size": 8},
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
         borderaxespad=0.1,
-        fontsize=7,
+        fontsize=LETTERS,
     )
 
 

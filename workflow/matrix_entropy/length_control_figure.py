@@ -29,7 +29,14 @@ from scipy.stats import linregress
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, styled
-from matrix_entropy.figure_text import frame_figure, head_panel, say, signed
+from matrix_entropy.figure_text import (
+    frame_figure,
+    head_panel,
+    label_ordinate,
+    plain,
+    say,
+    signed,
+)
 from matrix_entropy.published_curves import FOLDER, published_layers
 from matrix_entropy.run_curves import (
     IDENTITY,
@@ -233,7 +240,7 @@ def draw_length_control(
     For published and for rebuilt: the group means of the middle block against their length with
     the line in log N, and the gaps across blocks before and after length.
     """
-    styled()
+    styled(numbers, gaps, title, subtitle)
     models = dict(zip(numbers["model"], numbers["model_title"], strict=True))
     pairs = gap_colours(gaps["gap"])
     figure, axes = plt.subplots(
@@ -249,7 +256,7 @@ def draw_length_control(
             of_model = gaps[(gaps["source"] == source) & (gaps["model"] == model)]
             _draw_means(means, numbers[chosen], of_model, pairs, source)
             _draw_gaps(across, of_model, pairs)
-        row[0].set_ylabel(f"{models[model]}\n$H$ (nats)")
+        label_ordinate(row[0], models[model], "$H$ (nats)")
         row[1].set_ylabel("Gap (nats)")
     for column, axis in enumerate(axes[-1]):
         if axis.has_data():
@@ -277,8 +284,9 @@ def _draw_means(
     axis.plot(tokens, middle["fitted"], color=GREY, lw=1.0)
     named = dict(zip(gaps["panel"], gaps["gap"], strict=True))
     for panel, name in named.items():
-        groups = middle[middle["panel"] == panel].set_index("group")
-        for group, face in zip(name.split(" − "), (pairs[name], "white"), strict=True):
+        of_panel = part[(part["block"] == block) & (part["panel"] == panel)]
+        groups = of_panel.set_index("group")
+        for group, face in zip(groups.index, (pairs[name], "white"), strict=True):
             place = np.exp(groups.loc[group, "log_tokens"]), groups.loc[group, "entropy"]
             axis.plot(*place, color=pairs[name], ls="", marker="o", ms=4.5, mfc=face)
     axis.set_xscale("log")
@@ -325,5 +333,5 @@ def _handles(pairs: dict[str, Any]) -> list[Line2D]:
         Line2D([], [], label="second group", mfc="white", **dot),
         Line2D([], [], color=GREY, label="gap, or the line in log N"),
         Line2D([], [], color=GREY, ls=DASHED, label="gap after length"),
-        *(Line2D([], [], color=colour, label=pair) for pair, colour in pairs.items()),
+        *(Line2D([], [], color=colour, label=plain(pair)) for pair, colour in pairs.items()),
     ]

@@ -23,7 +23,7 @@ from matplotlib.ticker import NullLocator
 
 from matrix_entropy.figure_numbers import in_order, require_entropy
 from matrix_entropy.figure_style import GREY, looks, styled
-from matrix_entropy.figure_text import frame_figure, head_panel
+from matrix_entropy.figure_text import frame_figure, head_panel, plain
 from matrix_entropy.size_axis import LABEL_SIZE, LETTER, log_ordinate, places_of, spread
 
 DOTTED = (0, (1, 1.5))
@@ -60,7 +60,7 @@ def length_numbers(values: pd.DataFrame) -> pd.DataFrame:
 
 def draw_lengths(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `length_numbers`: a row per data set, ``H / log d`` beside the rank."""
-    styled()
+    styled(numbers, title, subtitle)
     datasets = list(dict.fromkeys(numbers["dataset"]))
     models = looks(numbers["model_title"])
     figure, axes = plt.subplots(
@@ -108,7 +108,7 @@ def _draw(
 
 def _handles(models: dict[str, dict[str, Any]]) -> list[Any]:
     return [
-        *(Line2D([], [], ms=3.2, label=name, **look) for name, look in models.items()),
+        *(Line2D([], [], ms=3.2, label=plain(name), **look) for name, look in models.items()),
         Patch(color=GREY, alpha=0.3, lw=0, label="mean entropy ± std over texts"),
         Line2D([], [], color=GREY, lw=0.7, label="bound: a rank of min(N − 1, d)"),
         Line2D([], [], color=GREY, lw=0.9, ls=DOTTED, label="1, the limit that the paper names"),

@@ -140,7 +140,7 @@ def draw_log_d_null(
 
     From above: ``H / log d`` with its null, the effective rank, and the shares of the change.
     """
-    styled()
+    styled(numbers, title, subtitle)
     panels = list(dict.fromkeys(numbers["panel"]))
     datasets = looks(numbers["dataset"])
     figure, axes = plt.subplots(

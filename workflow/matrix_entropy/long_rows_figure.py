@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.figure_style import COLOURS, GREY, colours, styled
-from matrix_entropy.figure_text import drawn_with, frame_figure, head_panel, say, signed
+from matrix_entropy.figure_text import drawn_with, frame_figure, head_panel, plain, say, signed
 from matrix_entropy.long_row_values import TRAINED
 from matrix_entropy.long_rows import LONG
 from matrix_entropy.run_curves import run_captions
@@ -74,7 +74,7 @@ def draw_long_rows(
     subtitle: str,
 ) -> Figure:
     """Draw what `matrix_entropy.long_row_values` gives: a column for each kind of weights."""
-    styled()
+    styled(blocks, texts, title, subtitle)
     weights = list(dict.fromkeys(blocks["weights"]))
     groups = list(dict.fromkeys(texts["group"]))
     hues = dict(zip(groups, colours(len(groups)), strict=True))
@@ -207,7 +207,7 @@ def _handles(hues: dict[str, Any]) -> list[Any]:
         Line2D([], [], color=GREY, marker="o", ms=2, label="all rows"),
         Line2D([], [], color=GREY, marker="o", ms=2, ls=DASHED, label="long rows left out"),
         *(
-            Line2D([], [], color=hue, label="all texts" if group == "all" else group)
+            Line2D([], [], color=hue, label=plain("all texts" if list(hues) == ["all"] else group))
             for group, hue in hues.items()
         ),
     ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matrix_entropy.entropy import dataset_normalisations, entropy_bound, normalised
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import writing
+from matrix_entropy.files import read_csv, writing
 from matrix_entropy.intermediates import check_place
 from matrix_entropy.spectra_file import ALL_ROWS, Spectra
 
@@ -189,7 +189,8 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 def read_summary(path: str | Path) -> pd.DataFrame:
     """A table that `summary_table` made, from its CSV; `InputError` if it is damaged."""
     with _named(path):
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"layer": str})
+        summary: pd.DataFrame = read_csv(path, "layer")
+        return summary
 
 
 @contextmanager

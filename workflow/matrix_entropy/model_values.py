@@ -118,7 +118,7 @@ def _placed(values: pd.DataFrame, run: str, datasets: dict[str, Entry]) -> pd.Da
         name = entry["variants"]["of"] if "variants" in entry else run
         values = values.assign(
             dataset=name,
-            variant=groups.where(groups != "all", ""),
+            variant="" if set(groups) == {"all"} else groups,
             order=groups.map(changes.index),
         )
     names = values["dataset"]

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from matrix_entropy.figure_numbers import null_of, require_entropy
 from matrix_entropy.figure_style import GREY, looks, styled
-from matrix_entropy.figure_text import frame_figure
+from matrix_entropy.figure_text import frame_figure, plain
 from matrix_entropy.one_model import (
     DOT,
     HOLLOW,
@@ -93,7 +93,7 @@ def _constant_rank(normalised: pd.Series, width: pd.Series) -> float:
 
 def draw_normalisations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `normalisations_numbers`: a panel for each way, one for the ranks."""
-    styled()
+    styled(numbers, title, subtitle)
     if is_one_model(numbers):
         return _draw_one_model(numbers, title, subtitle)
     datasets, families = looks(numbers["dataset_title"]), looks(numbers["family"])
@@ -149,12 +149,12 @@ def _handles(numbers: pd.DataFrame, datasets: Looks, families: Looks) -> list[Li
     several = len(families) > 1
     hidden = {"marker": None} if several else {}
     handles = [
-        Line2D([], [], lw=1.1, ms=3.6, label=name, **{**look, **hidden})
+        Line2D([], [], lw=1.1, ms=3.6, label=plain(name), **{**look, **hidden})
         for name, look in datasets.items()
     ]
     if several:
         handles += [
-            Line2D([], [], ls="", ms=3.6, label=name, **{**look, "color": GREY})
+            Line2D([], [], ls="", ms=3.6, label=plain(name), **{**look, "color": GREY})
             for name, look in families.items()
         ]
     if numbers["null_entropy_a"].notna().any():

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.files import read_csv
 from matrix_entropy.page_markdown import (
     PageRenderer,
     escaped_markdown,
@@ -118,7 +119,8 @@ class Built:
         for folder in (Path(self.figures), Path(self.results, "tables")):
             path = folder / f"{name}{ending}"
             if path.is_file():
-                return pd.read_csv(path)
+                frame: pd.DataFrame = read_csv(path)
+                return frame
         raise InputError(_unbuilt(Path(self.figures, f"{name}{ending}"), name))
 
     def figure(self, name: str, alt: str) -> Shown:
@@ -197,7 +199,7 @@ class Built:
         """
         if not self.comparison.is_file():
             return Shown()
-        compared = pd.read_csv(self.comparison)
+        compared = read_csv(self.comparison)
         compared = compared[compared["item"] == name]
         parts = []
         for kind, part in compared.groupby("kind", sort=False):

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 from matrix_entropy.figure_style import COLOURS
+from matrix_entropy.figure_text import fitted
 
 SURE = 0.95
+LONGEST, LETTERS = 130.0, 7.5  # points: of a line of a row's name, and of its letters
 MEAN_WITH_INTERVAL = "mean over texts, 95 % interval"
 DOT: dict[str, Any] = {"marker": "o", "ms": 4.5, "ls": "", "color": COLOURS[0]}
 HOLLOW = DOT | {"mfc": "white"}
@@ -87,7 +89,8 @@ def draw_dots(axis: Axes, rows: ArrayLike, part: pd.DataFrame, name: str, **look
 
 def name_rows(axis: Axes, names: Sequence[str]) -> None:
     """Names of rows that stand at 0, −1, −2, ... of an ordinate, and room around them."""
-    axis.set_yticks([-place for place in range(len(names))], names)
+    shown = [fitted(name, LONGEST, LETTERS) for name in names]
+    axis.set_yticks([-place for place in range(len(names))], shown)
     axis.set_ylim(0.4 - len(names), 0.6)
 
 

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_numbers import in_order, with_null
 from matrix_entropy.figure_style import GREY, looks, styled
-from matrix_entropy.figure_text import frame_figure, head_panel
+from matrix_entropy.figure_text import frame_figure, head_panel, label_ordinate, plain
 from matrix_entropy.one_model import (
     DOT,
     MEAN_WITH_INTERVAL,
@@ -80,7 +80,7 @@ def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
 
     The normalised entropy, the effective rank and the differences stand side by side.
     """
-    styled()
+    styled(numbers, title, subtitle)
     if is_one_model(numbers):
         return _draw_one_model(numbers, title, subtitle)
     datasets = list(dict.fromkeys(numbers["dataset"]))
@@ -116,7 +116,7 @@ def draw_operations(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
         right.axhline(0, color=variants[base]["color"], lw=0.9)
         left.set_ylabel("Matrix entropy / log $d$")
         middle.set_ylabel("Effective rank\nexp(mean entropy)")
-        right.set_ylabel(f"Difference to “{base}”, $10^{{-3}}$\nmean ± standard error")
+        label_ordinate(right, f"Difference to “{base}”", "in $10^{-3}$, mean ± standard error")
         head_panel(left, part["dataset_title"].iloc[0], [])
         head_panel(right, "Paired differences", [])
     frame_figure(figure, title, subtitle, _handles(numbers, variants, families))
@@ -180,15 +180,18 @@ def _handles(
     numbers: pd.DataFrame, variants: dict[str, dict[str, Any]], families: list[str]
 ) -> list[Line2D]:
     handles = [
-        Line2D([], [], label=variant, **_look(variants, families, variant, families[0]))
+        Line2D([], [], label=plain(variant), **_look(variants, families, variant, families[0]))
         for variant in variants
     ]
     if len(families) > 1:
         handles += [
-            Line2D([], [], color="black", lw=1.0, ls=LINES[number % len(LINES)], label=family)
+            Line2D(
+                [], [], color="black", lw=1.0, ls=LINES[number % len(LINES)], label=plain(family)
+            )
             for number, family in enumerate(families)
         ]
     if numbers["null_entropy_a"].notna().any():
-        label = f"null: one constant effective rank, fitted to “{next(iter(variants))}”"
+        base = plain(next(iter(variants)))
+        label = f"null: one constant effective rank, fitted to “{base}”"
         handles.append(Line2D([], [], label=label, **NULL_LINE))
     return handles

@@ -141,7 +141,7 @@ def draw_published_entropy(
 
     A row per reading of r/d, a column per family, a curve per data set; both axes are logarithmic.
     """
-    styled()
+    styled(numbers, title, subtitle)
     families = list(dict.fromkeys(numbers["family"]))
     datasets = looks(numbers["dataset"])
     figure, axes = plt.subplots(

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 from matrix_entropy.figure_numbers import LEAST_MODELS, null_of, require_entropy, with_null
 from matrix_entropy.figure_style import GREY, MARKERS, looks, styled
-from matrix_entropy.figure_text import frame_figure, head_panel, say, signed
+from matrix_entropy.figure_text import frame_figure, head_panel, plain, say, signed
 from matrix_entropy.scaling import FLATTEST, STEEPEST, Null, fit_power_law
 from matrix_entropy.size_axis import label_sizes, log_ordinate
 
@@ -161,7 +161,7 @@ def draw_scaling(
     logarithmic abscissa for all. Both perplexities, where measured, share a row. ``published``,
     from `matrix_entropy.published_curves.published_sizes`, stands in grey behind them.
     """
-    styled()
+    styled(numbers, title, subtitle)
     shown = numbers[numbers["shown"]]
     datasets = list(dict.fromkeys(shown["dataset"]))
     rows = [name for name in ROWS if shown[_columns(name)].notna().any(axis=None)]
@@ -259,7 +259,7 @@ def _handles(families: dict[str, dict[str, Any]], perplexities: list[str]) -> li
     only = next(iter(families.values()))["color"] if len(families) == 1 else GREY
     mark: dict[str, Any] = {"color": only, "marker": MARKERS[0]}
     return [
-        *(Line2D([], [], label=name, **MARKS, **look) for name, look in families.items()),
+        *(Line2D([], [], label=plain(name), **MARKS, **look) for name, look in families.items()),
         Line2D(
             [],
             [],

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
 from matrix_entropy.figure_style import COLOURS, looks, styled
-from matrix_entropy.figure_text import frame_figure
+from matrix_entropy.figure_text import frame_figure, plain
 from matrix_entropy.multimodal_metrics import POSITIONS
 
 Entry = dict[str, Any]
@@ -125,7 +125,7 @@ def _title(name: str, entry: Entry) -> str:
 
 def draw_schematic(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the ways of image and text, from below, and the numbers of `schematic_numbers`."""
-    styled()
+    styled(numbers, title, subtitle)
     lines = LINE * numbers["model"].nunique()
     # Heights from below: an arrow with a place on it has room for a line of numbers per model.
     arrow = max(lines, 2 * RADIUS) + 2 * GAP
@@ -231,7 +231,7 @@ def _handles(numbers: pd.DataFrame) -> list[Line2D]:
             [],
             lw=4,
             color=colours[row.model]["color"],
-            label=f"{row.model_title} (stand-in)" if row.stand_in else row.model_title,
+            label=plain(f"{row.model_title} (stand-in)" if row.stand_in else row.model_title),
         )
         for row in models.itertuples()
     ]

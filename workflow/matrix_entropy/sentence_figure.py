@@ -21,8 +21,8 @@ from matrix_entropy.figure_text import (
     frame_figure,
     head_panel,
     left_out_in_front,
+    plain,
     signed,
-    wrapped,
 )
 from matrix_entropy.label_placement import NoRoomError, label_points
 from matrix_entropy.model_words import described
@@ -66,7 +66,7 @@ def draw_sentence_map(numbers: pd.DataFrame, title: str, subtitle: str) -> Figur
     InputError
         If the labels find no place.
     """
-    styled()
+    styled(numbers, title, subtitle)
     numbers = numbers.assign(point=_points(numbers["label"], numbers["id"]))
     measures = list(dict.fromkeys(numbers["measure"]))
     contexts = dict(zip(numbers["context"], _contexts(numbers), strict=True))
@@ -89,7 +89,7 @@ def draw_sentence_map(numbers: pd.DataFrame, title: str, subtitle: str) -> Figur
                 axis.plot(points["x"], points["y"], ls="", ms=3.6, mec="white", mew=0.3, **look)
             _dress(axis, part, measure, method)
     handles = [
-        Line2D([], [], ls="", ms=4.5, label=wrapped(contexts[context], figure, 4.6), **look)
+        Line2D([], [], ls="", ms=4.5, label=plain(contexts[context]), **look)
         for context, look in look_of.items()
     ]
     frame_figure(figure, title, subtitle, handles)

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from matrix_entropy.figure_text import plain
+from matrix_entropy.figure_text import fitted
 from matrix_entropy.model_words import count
 
 LABEL_SIZE = 7.0  # points
 LINE = 1.25 * LABEL_SIZE  # what a line of text takes
 LETTER = 0.66 * LABEL_SIZE  # and a letter, about
+LONGEST = 110.0  # points of a line of a label
 
 
 def size_labels(values: pd.DataFrame) -> dict[float, str]:
@@ -25,7 +26,9 @@ def size_labels(values: pd.DataFrame) -> dict[float, str]:
     """
     models = values.drop_duplicates("model").sort_values("parameters", kind="stable")
     return {
-        float(model.parameters): count(model.parameters) if model.stand_in else plain(model.size)
+        float(model.parameters): (
+            count(model.parameters) if model.stand_in else fitted(model.size, LONGEST, LABEL_SIZE)
+        )
         for model in models[["parameters", "stand_in", "size"]].itertuples()
     }
 
@@ -48,9 +51,10 @@ def label_sizes(figure: Figure, axes: list[Axes], values: pd.DataFrame) -> None:
     for axis in axes:
         axis.set_xlabel("Parameters of the stand-ins" if values["stand_in"].all() else "Parameters")
     places = places_of(figure, first, sizes)
-    widths = np.array([len(label) * LETTER for label in labels.values()])
+    lines = [label.split("\n") for label in labels.values()]
+    widths = np.array([max(map(len, of_label)) * LETTER for of_label in lines])
     upright = bool((np.diff(places) < (widths[1:] + widths[:-1]) / 2 + 2).any())
-    kept = spread(places, LINE) if upright else set(range(len(sizes)))
+    kept = spread(places, LINE * max(map(len, lines))) if upright else set(range(len(sizes)))
     first.set_xticks(
         sizes, [label if place in kept else "" for place, label in enumerate(labels.values())]
     )

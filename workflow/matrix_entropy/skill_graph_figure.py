@@ -95,7 +95,7 @@ def _binned(degrees: pd.DataFrame) -> pd.DataFrame:
 
 def draw_skill_graph(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `graph_numbers`: the corner of the graph, and degrees against rank."""
-    styled()
+    styled(numbers, title, subtitle)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.2, 4.6), width_ratios=(1, 1.15), layout="constrained"
     )

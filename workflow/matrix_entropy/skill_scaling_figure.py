@@ -169,7 +169,7 @@ def draw_skill_scaling(
 
     From the top: entropy against parameters, against flops, and the exponents fitted to both.
     """
-    styled()
+    styled(curves, title, subtitle)
     alphas = list(dict.fromkeys(curves["alpha"]))
     numbers = list(dict.fromkeys(curves["skills"]))
     sizes = dict(zip(numbers, looks(map(str, numbers)).values(), strict=True))

@@ -89,7 +89,7 @@ def start_words(numbers: pd.DataFrame) -> str:
 
 def draw_starts(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `start_numbers`: ranks across blocks beside Diff-eRank."""
-    styled()
+    styled(numbers, title, subtitle)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.2, 4.2), width_ratios=(3, 2), layout="constrained"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,7 @@ LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{character: f"{{{character}}}" for character in "[*"},  # else part of a `\\` before them
 }
+LONG, HEAD = 60, 0.35  # characters from which heads of a table of numbers are, and their share
 WRAPPED = 30  # characters from which a column of words is broken into lines in LaTeX
 
 
@@ -262,7 +264,7 @@ def _latex(grid: _Grid, caption: str, label: str) -> str:
             rf"\label{{{label}}}",
             rf"\begin{{tabular}}{{{_latex_columns(grid)}}}",
             r"\toprule",
-            _latex_row(grid.header, len(grid.header)),
+            " & ".join(map(_latex_head, grid.header)) + r" \\",
             r"\midrule",
             *lines,
             r"\bottomrule",
@@ -276,13 +278,22 @@ def _latex(grid: _Grid, caption: str, label: str) -> str:
 def _latex_columns(grid: _Grid) -> str:
     """Kinds of a table's columns; where all are words, those with long cells share the line."""
     numbers = len(grid.header) - grid.words
-    if numbers:
-        return "l" * grid.words + "r" * numbers
     longest = [max(map(len, column)) for column in zip(grid.header, *grid.rows, strict=True)]
+    if numbers:
+        heads = [rf"p{{{HEAD}\linewidth}}" if n > LONG else "l" for n in longest[: grid.words]]
+        return "".join(heads) + "r" * numbers
     wrapped = sum(length > WRAPPED for length in longest)
     return "".join(
         rf"p{{{0.8 / wrapped:.2f}\linewidth}}" if length > WRAPPED else "l" for length in longest
     )
+
+
+def _latex_head(name: str) -> str:
+    """The head of a column, in several lines if it is long."""
+    if len(name) <= LONG:
+        return _escaped_latex(name)
+    lines = map(_escaped_latex, textwrap.wrap(name, WRAPPED))
+    return r"\shortstack[r]{" + r"\\".join(lines) + "}"
 
 
 def _latex_row(row: list[str], words: int) -> str:

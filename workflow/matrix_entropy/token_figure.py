@@ -88,7 +88,7 @@ def draw_token_weights(weights: pd.DataFrame, title: str, subtitle: str) -> Figu
     attention looks even and pale. The largest weights stand beside the target, and there the
     uniform attention, one over the number of tokens up to the target.
     """
-    styled()
+    styled(weights, title, subtitle)
     figure = plt.figure(figsize=(WIDTH / 72, 1.0))
     frame_figure(figure, title, f"{subtitle} {SCALE}", _handles())
     figure.draw_without_rendering()

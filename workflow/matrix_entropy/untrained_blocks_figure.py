@@ -18,7 +18,16 @@ from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_style import GREY, colours, styled
-from matrix_entropy.figure_text import drawn_with, frame_figure, head_panel, signed
+from matrix_entropy.figure_text import (
+    NOTE_SIZE,
+    SIDE,
+    drawn_with,
+    frame_figure,
+    head_panel,
+    in_lines,
+    room_of,
+    signed,
+)
 from matrix_entropy.model_values import with_originals
 from matrix_entropy.run_curves import IDENTITY, gap_colours, group_gaps, run_captions
 from matrix_entropy.untrained_figure import TRAINED
@@ -110,7 +119,7 @@ def draw_untrained_blocks(
     numbers: pd.DataFrame, gaps: pd.DataFrame, title: str, subtitle: str
 ) -> Figure:
     """Draw the numbers of `untrained_block_numbers`: a column per panel, curves above gaps."""
-    styled()
+    styled(numbers, gaps, title, subtitle)
     panels = list(dict.fromkeys(numbers["panel"]))
     most = int(numbers.groupby("panel")["group"].nunique().max())
     rows = 1 if gaps.empty else 2
@@ -131,7 +140,8 @@ def draw_untrained_blocks(
             curve = part[part["group"] == group]
             _draw(axis, curve, colour)
             axis.plot(curve["block"], curve["bound"], color=colour, lw=0.6)
-            notes.append((_note("all texts" if group == "all" else group, curve), colour))
+            called = "all texts" if inside == ["all"] else group
+            notes += _notes(axis, called, curve, colour)
         head_panel(axis, panel, notes)
     for panel, axis in zip(panels, axes[-1] if rows == 2 else [], strict=rows == 2):
         part = gaps[gaps["panel"] == panel]
@@ -139,7 +149,7 @@ def draw_untrained_blocks(
         if len(part):
             colour = pair_colours[part["gap"].iloc[0]]
             _draw(axis, part, colour)
-            head_panel(axis, "", [(_note(part["gap"].iloc[0], part), colour)])
+            head_panel(axis, "", _notes(axis, part["gap"].iloc[0], part, colour))
     axes[0][0].set_ylabel("Matrix entropy / log $d$")
     if rows == 2:
         axes[1][0].set_ylabel("Gap between the groups")
@@ -171,9 +181,11 @@ def _draw(axis: Axes, curve: pd.DataFrame, colour: Any) -> None:
     )
 
 
-def _note(name: str, curve: pd.DataFrame) -> str:
+def _notes(axis: Axes, name: str, curve: pd.DataFrame, colour: Any) -> list[tuple[str, Any]]:
+    """The means of a group or gap in lines that fit the panel."""
     trained, untrained = signed(curve["trained"].mean()), signed(curve["untrained"].mean())
-    return f"{name}: trained {trained}, untrained {untrained}"
+    words = f"{name}: trained {trained}, untrained {untrained}"
+    return [(line, colour) for line in in_lines(words, room_of(axis) - SIDE, NOTE_SIZE)]
 
 
 def _handles(seeds: int) -> list[Line2D]:

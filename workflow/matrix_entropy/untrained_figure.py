@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, looks, styled
-from matrix_entropy.figure_text import frame_figure, head_panel
+from matrix_entropy.figure_text import frame_figure, head_panel, plain
 from matrix_entropy.one_model import (
     DOT,
     HOLLOW,
@@ -83,7 +83,7 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
 
 def draw_untrained(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `untrained_numbers`: a column per data set, ranks above Diff-eRank."""
-    styled()
+    styled(numbers, title, subtitle)
     if is_one_model(numbers):
         return _draw_one_model(numbers, title, subtitle)
     datasets = list(dict.fromkeys(numbers["dataset"]))
@@ -132,7 +132,7 @@ def _draw_one_model(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
             draw_dots(left, [-place], row, f"{name}_untrained", **HOLLOW)
             draw_dots(right, [-place], row, f"{name}_diff", **HALF)
         for axis in (left, right):
-            name_rows(axis, ["exp(mean $H$)", "mean of exp $H$"])
+            name_rows(axis, ["exp(mean H)", "mean of exp H"])
         right.tick_params(labelleft=False)
         right.axvline(0, color=GREY, lw=0.9)
         head_panel(left, row["dataset_title"].iloc[0], [])
@@ -167,7 +167,7 @@ def _handles(families: dict[str, dict[str, Any]], numbers: pd.DataFrame) -> list
     over = _over(numbers)
     named = families if len(families) > 1 else {}
     return [
-        *(Line2D([], [], ls="", ms=4, label=name, **look) for name, look in named.items()),
+        *(Line2D([], [], ls="", ms=4, label=plain(name), **look) for name, look in named.items()),
         Line2D([], [], label="trained", **first),
         Line2D([], [], ls=(0, (4, 2)), mfc="white", label=f"untrained, {over}", **first),
         Line2D(
