@@ -116,6 +116,17 @@ wildcard_constraints:
     vocabulary=r"\d+",
 
 
+# Keys of a data set that say how its records become texts.
+READING = (
+    "field",
+    "fields",
+    "separator",
+    "record",
+    "group_field",
+    "groups",
+    "sample",
+    "skip_empty",
+)
 # Keys of a model that say how it is run over texts, and what is taken from it.
 RUN_BY = (
     *("layers", "width", "bos", "center_features", "dtype", "extract"),
@@ -251,6 +262,14 @@ def weights(model):
     vocabulary = entry["train"]["vocabulary"] if "train" in entry else LARGE_VOCABULARY
     # One table of embeddings on either end; many models have but one.
     return max(entry.get("parameters", 0), in_blocks(model) + 2 * vocabulary * entry["width"])
+
+
+def read_by(wildcards, *keys):
+    """What reading a data set's texts depends on: of its groups, what the source calls them."""
+    entry = only(DATASETS[wildcards.dataset], *keys, *READING)
+    if "groups" in entry:
+        entry["groups"] = {group: group for group in sorted(entry["groups"].values())}
+    return entry
 
 
 def dataset_source(wildcards):

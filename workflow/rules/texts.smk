@@ -9,27 +9,6 @@ localrules:
     download_texts,
 
 
-# Keys of a data set that say how its records become texts.
-READING = (
-    "field",
-    "fields",
-    "separator",
-    "record",
-    "group_field",
-    "groups",
-    "sample",
-    "skip_empty",
-)
-
-
-def read_by(wildcards, *keys):
-    """What reading a data set's texts depends on: of its groups, what the source calls them."""
-    entry = only(DATASETS[wildcards.dataset], *keys, *READING)
-    if "groups" in entry:
-        entry["groups"] = {group: group for group in sorted(entry["groups"].values())}
-    return entry
-
-
 rule download_texts:
     """Download a data set's file and check its hash."""
     input:
