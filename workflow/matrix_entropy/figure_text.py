@@ -154,8 +154,11 @@ def room_of(axis: Axes) -> float:
     """Points from the left of a panel to where the next one begins, about."""
     figure, place = axis.get_figure(root=True), axis.get_subplotspec()
     assert figure is not None
-    columns = 1 if place is None else place.get_gridspec().ncols
-    return figure.get_figwidth() * 72 / columns - SIDE
+    share = 1.0
+    if place is not None:
+        ratios = np.array(place.get_gridspec().get_width_ratios(), dtype=float)
+        share = ratios[place.colspan.start : place.colspan.stop].sum() / ratios.sum()
+    return float(figure.get_figwidth() * 72 * share - SIDE)
 
 
 def label_ordinate(axis: Axes, name: str, quantity: str) -> None:
