@@ -46,6 +46,7 @@ def values_of(
                 "family": family,
                 "size": row.size,
                 "stand_in": False,
+                "weights": "",
                 "parameters": 7e9,
                 "dataset": next(key for key, name in DATASETS.items() if name == row.dataset),
                 "dataset_title": row.dataset.replace("_", " "),

@@ -77,7 +77,7 @@ def operation_table(values: pd.DataFrame, changes: pd.DataFrame) -> tuple[pd.Dat
 
 def _long(values: pd.DataFrame, measures: dict[str, str] = MEASURES) -> pd.DataFrame:
     """One row per value, by measure, then by operation and position in the paper's order."""
-    keys = [*KEYS, "model_title", "dataset_title", "variant", "position"]
+    keys = [*KEYS, "dataset_title", "variant", "position"]
     table = values.assign(variant=values["operation"].map(VARIANTS))
     for column, order in (("position", POSITIONS), ("variant", tuple(VARIANTS.values()))):
         table = table.sort_values(column, key=lambda names: names.map(order.index), kind="stable")
@@ -86,7 +86,7 @@ def _long(values: pd.DataFrame, measures: dict[str, str] = MEASURES) -> pd.DataF
 
 def _derived(table: pd.DataFrame) -> pd.DataFrame:
     """Image reduction and image–text alignment of every run and measure."""
-    keys = [*KEYS, "model_title", "dataset_title", "variant", "measure"]
+    keys = [*KEYS, "dataset_title", "variant", "measure"]
     wide = table.pivot(index=keys, columns="position", values="value")
     h1, h2, h3, h4, h5 = (wide.reindex(columns=list(POSITIONS))[name] for name in POSITIONS)
     reduction = [image_reduction(*pair) for pair in zip(h1, h2, strict=True)]
