@@ -68,7 +68,8 @@ def measured(record: dict[str, Any], entry: dict[str, Any], source: Path, place:
     texts, _ = read_dataset({"field": "text", **entry}, source, source.name)
     told = {"model": record, "dataset": {"name": source.stem}, "options": OPTIONS}
     dump_hidden_states(record, OPTIONS, {}, texts, LAYERS, place / source.stem, told)
-    spectra = compute_spectra(place / source.stem, LAYERS, list(GAP_CONTROLS), entry["panels"])
+    panels = list(entry["panels"].values())
+    spectra = compute_spectra(place / source.stem, LAYERS, list(GAP_CONTROLS), panels)
     path = place / "smollm2" / f"{source.stem}.parquet"
     write_metrics(path, metrics_table(spectra), told)
     return str(path)
