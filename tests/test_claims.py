@@ -106,7 +106,10 @@ def test_gain_and_increment() -> None:
     numbers["increment_low"], numbers["increment_high"] = increments - 0.2, increments + 0.2
     numbers["gain_per_width"] = increments.cumsum() / 100
     numbers["gain_per_width_high"] = numbers["gain_per_width"] + 0.01
-    assert words(claims.gain_claims(numbers)) == [("rises", "rises"), ("falls", "falls")]
+    # Fresh weights of the same model, whose increments do not fall.
+    fresh = numbers.assign(seeds=5.0, increment=increments[::-1])
+    both = pd.concat([numbers.assign(seeds=0), fresh], ignore_index=True)
+    assert words(claims.gain_claims(both)) == [("rises", "rises"), ("falls", "falls")]
     wide = numbers.assign(increment_low=increments - 2, increment_high=increments + 2)
     assert words(claims.gain_claims(wide))[1] == ("falls", "cannot tell")
 

@@ -88,14 +88,16 @@ def test_umap_is_the_same_in_another_process() -> None:
     assert other.stdout.decode().strip() == hashlib.sha256(first).hexdigest()
 
 
-def test_umap_keeps_groups_together_and_in_their_order() -> None:
-    """With 15 neighbours, itself among them, no group of 15 knows of another."""
+def test_umap_keeps_groups_together() -> None:
+    """With 15 neighbours, itself among them, no group of 15 knows of another.
+
+    So how far groups lie from each other says nothing, and differs from processor to processor.
+    """
     places = umap_coordinates(euclidean_distances(groups_on_a_line()))
     centres = places.reshape(3, 15, 2).mean(axis=1)
     between = euclidean_distances(centres)
     within = np.linalg.norm(places.reshape(3, 15, 2) - centres[:, None], axis=2).max()
     assert between[np.triu_indices(3, 1)].min() > 2 * within
-    assert between[0, 1] > between[1, 2] > between[0, 2], "as 300, 200 and 100"
 
 
 def test_umap_of_points_that_coincide_or_lie_on_a_line_is_finite() -> None:

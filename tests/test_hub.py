@@ -300,12 +300,10 @@ class TestTyped:
 
     @pytest.fixture
     def folder(self, root: Path, tmp_path: Path) -> Path:
-        shutil.copy(root / "config.yaml", tmp_path)
-        mine = {
-            "models": {"gpt2_small": {"layers": 3, "width": 48}},
-            "targets": [FIGURE],
-        }
-        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+        config = yaml.safe_load((root / "config.yaml").read_text())
+        config["models"]["gpt2_small"] |= {"layers": 3, "width": 48}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"targets": [FIGURE]}))
         return tmp_path
 
     def test_fetched_once_then_no_network(self, root: Path, folder: Path, server: Hub) -> None:

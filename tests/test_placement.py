@@ -117,7 +117,7 @@ def test_one_process_where_a_gpu_is_seen(
     memory: int, device_map: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two on one card would not find each other; `processes` is for the CPU."""
-    write_json(folder / "record.json", {"folder": str(folder)})
+    write_json(folder / "record.json", {"model": "m", "folder": str(folder)})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(launch, "NVIDIA", str(folder))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

@@ -45,7 +45,7 @@ def planned_jobs(root: Path, folder: Path, *targets: str) -> dict[str, Any]:
 def plans(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The plans of everything at full size and with stand-ins, in empty folders."""
     found = {}
-    for scale, targets in {".": TARGETS, "miniature": TARGETS[:2]}.items():
+    for scale, targets in {".": TARGETS, "miniature": TARGETS[:2], "smollm2": ["all"]}.items():
         folder = tmp_path_factory.mktemp("plan")
         text = (root / scale / "config.yaml").read_text()
         if scale == "miniature":  # the other rule for spectra

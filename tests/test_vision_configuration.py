@@ -64,7 +64,7 @@ MODELS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "MiniGPT-v2 from the hub": (
         {"models.my_minigpt.hub": "a/b"},
-        ["'models.my_minigpt'", "has hub and minigpt_v2", "hub, path, train, minigpt_v2."],
+        ["'models.my_minigpt'", "has hub and minigpt_v2", "hub, path, train, minigpt_v2, package."],
     ),
     "MiniGPT-v2 of no language model": (
         {"models.my_minigpt.minigpt_v2.language_model": "vicuna"},
@@ -275,10 +275,17 @@ DATASETS: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["'datasets.written.generate'", "'my_llava'", "choose one without `vision:`."],
     ),
 }
+
+
+def with_llava(models: str | list[str]) -> str | list[str]:
+    """A vision-language model in place of a model, or of the last of several."""
+    return "my_llava" if isinstance(models, str) else [*models[:-1], "my_llava"]
+
+
 FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     **{
         f"{section}.{name} of a vision-language model": (
-            {f"{section}.{name}.{key}": ["my_llava"] if key == "models" else "my_llava"},
+            {f"{section}.{name}.{key}": with_llava(entry[key])},
             [f"'{section}.{name}' shows language models, but 'my_llava' has a `vision:`"],
         )
         for section in ("figures", "tables")
@@ -356,7 +363,7 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "several data sets turned": (
         {"tables.turned.datasets": ["captions"]},
-        ["'tables.turned' has `datasets:`", "one that does: sources, multimodal."],
+        ["'tables.turned' has `datasets:`", "one that does: sources, group_gaps, multimodal."],
     ),
     "parts held against published ones": (
         {"tables.parts.table": "4"},

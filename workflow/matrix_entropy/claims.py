@@ -173,9 +173,12 @@ def gain_claims(numbers: pd.DataFrame) -> list[Row]:
     """Tan et al. 2024, section 4.1: the gain over d rises with the number of tokens, and every
     token adds less than those before it.
 
-    ``numbers`` are those of `matrix_entropy.gain_figure.gain_numbers`. The first increment is left
-    out, which is the same for every text.
+    ``numbers`` are those of `matrix_entropy.gain_figure.gain_numbers`; fresh weights beside the
+    trained ones, which have ``seeds``, are left out. So is the first increment, which is the same
+    for every text.
     """
+    if "seeds" in numbers:
+        numbers = numbers[numbers["seeds"] == 0]
     rows = []
     for model, part in numbers.groupby("model", sort=False):
         part = part.sort_values("tokens")
