@@ -12,6 +12,9 @@ otherwise. The last token is the one that begins and ends a text, as in GPT-2.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 from transformers import (
@@ -23,6 +26,7 @@ from transformers import (
     OPTConfig,
     PretrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
 )
 
 WIDTH = 48
@@ -235,3 +239,22 @@ def opt(
         eos_token_id=vocabulary - 1,
     )
     return build(config, seed)
+
+
+def save(
+    name: str,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    context: int = CONTEXT,
+    front: float = 1.0,
+) -> dict[str, Any]:
+    """A model of one of the functions above in a folder, with a tokenizer, as its record.
+
+    ``front`` makes the embedding of the token that begins texts so many times as long.
+    """
+    model = globals()[name](vocabulary=len(tokenizer), context=context)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer.bos_token_id] *= front
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}

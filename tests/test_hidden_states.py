@@ -23,6 +23,7 @@ from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.state_files import StateFiles, open_states
 from matrix_entropy.tokens import batches_by_length, tokenise
+from random_models import save
 from short_texts import OPTIONS, short_texts
 
 LAYERS = [0, 1, 2, 3, "final"]
@@ -40,14 +41,6 @@ def record(
     request: Any, tmp_path_factory: Any, tokenizer: PreTrainedTokenizerFast
 ) -> dict[str, Any]:
     return save(request.param, tmp_path_factory.mktemp("model"), tokenizer)
-
-
-def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """A random model in a folder, as its record."""
-    model = getattr(random_models, name)(vocabulary=len(tokenizer), context=64)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
 
 
 def broken_model(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:

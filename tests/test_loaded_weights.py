@@ -15,6 +15,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 import random_models
+import short_texts
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.models import load_model, resolve_hub, resolve_path
@@ -22,14 +23,7 @@ from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.state_files import open_states
 
 Weights = dict[str, torch.Tensor]
-OPTIONS: dict[str, Any] = {
-    "layers": 3,
-    "width": 48,
-    "bos": False,
-    "center_features": False,
-    "dtype": "float32",
-    "device_map": "single",
-}
+OPTIONS = short_texts.OPTIONS | {"bos": False}
 
 
 def saved(folder: Path, architecture: str = "llama") -> Path:

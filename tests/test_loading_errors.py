@@ -19,6 +19,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import random_models
+import short_texts
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.loading_errors import explaining, first_line
@@ -27,14 +28,7 @@ from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.state_files import open_states
 
 TEXTS = [{"id": "1", "group": "all", "text": "a fox and a lighthouse"}]
-OPTIONS: dict[str, Any] = {
-    "layers": 3,
-    "width": 48,
-    "bos": False,
-    "center_features": False,
-    "dtype": "float32",
-    "device_map": "single",
-}
+OPTIONS = short_texts.OPTIONS | {"bos": False}
 
 
 @pytest.fixture(scope="module")

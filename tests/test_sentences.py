@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-import random_models
+import short_texts
 from matrix_entropy import sentences as module
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import dump_hidden_states
@@ -28,16 +28,10 @@ from matrix_entropy.state_files import open_states
 from matrix_entropy.token_selection import find_token
 from matrix_entropy.tokens import tokenise
 from matrix_entropy.written_sentences import written_sentences
+from random_models import save
 
 LAYERS = [1, 3, "final"]
-OPTIONS = {
-    "layers": 3,
-    "width": 48,
-    "bos": False,
-    "center_features": False,
-    "dtype": "float32",
-    "device_map": "single",
-}
+OPTIONS = short_texts.OPTIONS | {"bos": False}
 CONTEXTS = {"none": "", "king": "He is the king of", "queen": "She is the queen of"}
 WORDS = ["Cuba.", "Denmark.", "Spain."]
 TEXTS = written_sentences(CONTEXTS, WORDS)
@@ -54,13 +48,6 @@ def record(
     request: Any, tmp_path_factory: Any, tokenizer: PreTrainedTokenizerFast
 ) -> dict[str, Any]:
     return save(request.param, tmp_path_factory.mktemp("model"), tokenizer)
-
-
-def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    model = getattr(random_models, name)(vocabulary=len(tokenizer), context=64)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
 
 
 def read(record: dict[str, Any], texts: Any = TEXTS, **options: Any) -> Sentences:

@@ -43,13 +43,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def save(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """A random model in a folder, as its record; the row in front of every text is a long one."""
-    model = getattr(random_models, name)(vocabulary=len(tokenizer), context=256)
-    with torch.no_grad():
-        model.get_input_embeddings().weight[tokenizer.bos_token_id] *= 200
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return {"model": name, "source": "path", "folder": str(folder), "stand_in": False}
+    """A random model whose row in front of every text is a long one."""
+    return random_models.save(name, folder, tokenizer, context=256, front=200)
 
 
 def from_disk(
