@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 import random_models
+from matrix_entropy import streamed_spectra
 from matrix_entropy.device_spectra import normalised_matrix, spectrum_of
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json, write_jsonl
@@ -158,10 +160,23 @@ def test_long_rows_are_left_out_on_the_device_as_on_the_host(rows: int, long: li
     np.testing.assert_array_equal(expected, by_hand)
 
 
-@pytest.mark.parametrize("extra", [{}, {"threads": 4}, {"on_device": True}])
+@pytest.mark.parametrize(
+    "extra", [{}, {"threads": 4}, {"on_device": True}, {"on_device": True, "threads": 4}]
+)
 def test_states_that_are_not_finite_leave_nothing(
-    extra: dict[str, Any], tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+    extra: dict[str, Any],
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The states are named, also where the losses, which they spoil, are known before them."""
+    look = streamed_spectra._from_matrices
+
+    def late(*made: Any) -> Any:
+        time.sleep(0.05)
+        return look(*made)
+
+    monkeypatch.setattr(streamed_spectra, "_from_matrices", late)
     model = random_models.gpt2(vocabulary=len(tokenizer), context=256)
     with torch.no_grad():
         model.transformer.h[1].mlp.c_proj.bias[0] = float("inf")

@@ -58,6 +58,10 @@ LONGEST_WAIT = timedelta(days=2)
 WINDOW_TOKENS = 2048
 
 
+class LossNotFinite(InputError):
+    """A loss is an infinity or no number, perhaps because a state is."""
+
+
 class Extraction:
     """One process's share of the work: run batches, send every text's rows to their place.
 
@@ -140,9 +144,9 @@ class Extraction:
             "leave it out of `extract:`, or choose another model."
         )
 
-    def _loss_not_finite(self, text: int, losses: NDArray[np.float32]) -> InputError:
+    def _loss_not_finite(self, text: int, losses: NDArray[np.float32]) -> LossNotFinite:
         token = 1 + int(np.isfinite(losses[1:]).argmin())
-        return InputError(
+        return LossNotFinite(
             f"model '{self.model_name}': the loss of token {token + 1} of text "
             f"'{self.text_ids[text]}' is not finite; run the model in a wider type (`dtype: "
             "float32`), or set `token_losses: false` for the data set."
@@ -353,6 +357,10 @@ def extract(
                 mean = np.nanmean(of_window, dtype=np.float64)
                 window_losses.write("window_losses", number, np.array([[mean]]))
         sink.close(complete=True)
+    except LossNotFinite:
+        # Of states that are not finite, and that the sink may not have looked at yet, it tells.
+        sink.close(complete=True)
+        raise
     except BaseException:
         sink.close(complete=False)
         raise

@@ -144,12 +144,17 @@ class ToSpectra:
         return [[self.found[at, text] for text in texts] for at in range(len(self.layers))]
 
     def _find(self, layer: Layer, text: int, find: Callable[[], Found]) -> None:
+        failure: BaseException
         try:
             self.found[self.layers.index(layer), text] = find()
+            return
         except NotFinite:
-            self.failure = not_finite(self.model_name, self.ids[text], layer)
+            failure = not_finite(self.model_name, self.ids[text], layer)
         except BaseException as error:  # told to the thread that runs the model
-            self.failure = error
+            failure = error
+        # The first: a state that is not finite spoils all layers behind it.
+        with self.lock:
+            self.failure = self.failure or failure
 
     def _waits(self, size: int) -> bool:
         """Count so many bytes among those that wait, unless that would be too many."""
