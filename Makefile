@@ -22,9 +22,14 @@ RUN_SMOLLM2 = snakemake --directory smollm2 --workflow-profile workflow/profiles
 smollm2: .venv/installed ## ask a real language model, SmolLM2-135M, what the papers ask (CORES=2)
 	$(RUN_SMOLLM2) all
 
+# What the tests look at: tables and rows, and one draw of fresh weights of two starts.
+SMOLLM2_PART = results/tables/smollm2_group_gaps.csv results/tables/smollm2_lasso_tokens.csv \
+	results/rows/smollm2_135m/world_matched.npz \
+	$(foreach weights,135m 135m_untrained_1 135m_untrained_1_start_0_02, \
+	results/metrics/smollm2_$(weights)/documentation.summary.csv)
+
 smollm2-part: .venv/installed ## of it, what the tests look at (2 minutes)
-	$(RUN_SMOLLM2) results/tables/smollm2_group_gaps.csv results/tables/smollm2_lasso_tokens.csv \
-		results/rows/smollm2_135m/world_matched.npz
+	$(RUN_SMOLLM2) $(SMOLLM2_PART)
 
 miniature: .venv/installed ## rebuild every figure with small stand-in models, offline (CORES=2)
 	snakemake --directory miniature --workflow-profile workflow/profiles/$(PROFILE) \

@@ -259,7 +259,8 @@ show_table("wei_table7_sampling")
 # ### Untrained models
 #
 # How much of an effective rank does training make? The same architectures with fresh weights, and
-# the difference, which the authors' later work calls Diff-eRank.
+# the difference, which the authors' later work calls Diff-eRank. What it is depends on how wide the
+# fresh weights are drawn; in SmolLM2 even its sign does (`make smollm2`).
 
 # %%
 show(

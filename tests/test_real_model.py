@@ -6,6 +6,7 @@ as they are printed; they move by less than 2e-5 from one processor to another.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import yaml
 from matrix_entropy.group_gaps import group_gaps
 from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.long_row_values import formula_errors, long_positions, text_values
-from matrix_entropy.metrics import entropies, read_metrics
+from matrix_entropy.metrics import entropies, read_metrics, read_summary
 from matrix_entropy.models import load_model, load_tokenizer, resolve_path
 from matrix_entropy.page_checks import check_page
 from matrix_entropy.rows_file import Rows
@@ -99,6 +100,21 @@ def test_lasso_picks_the_printed_tokens_by_alpha(scale: Path) -> None:
         for column in ("picked_lasso", "picked_literal")
     }
     assert counts == {"picked_lasso": [5, 5, 5], "picked_literal": [15, 16, 14]}
+
+
+def test_the_sign_of_diff_erank_is_that_of_the_start(scale: Path) -> None:
+    """Untrained less trained, after the last normalisation, on Python's documentation."""
+
+    def rank(weights: str) -> float:
+        path = scale / "results" / "metrics" / f"{MODEL}{weights}" / "documentation.summary.csv"
+        summary = read_summary(path)
+        return float(summary.loc[summary["layer"] == "final", "effective_rank_geometric"].item())
+
+    trained, own, narrow = map(rank, ("", "_untrained_1", "_untrained_1_start_0_02"))
+    # The documentation is that of the Python at hand: the printed ranks are those of 3.11.
+    assert narrow < trained / 2 < 2 * trained < own
+    if sys.version_info[:2] == (3, 11):
+        assert (trained, narrow, own) == pytest.approx((25.5, 6.6, 68.4), rel=0.02)
 
 
 def test_gaps_on_matched_stories(scale: Path, configuration: dict) -> None:
