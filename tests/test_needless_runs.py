@@ -124,6 +124,19 @@ def test_an_edit_runs_what_depends_on_it(edit: str, built: Path, root: Path) -> 
     assert planned(root, built) == rules
 
 
+def test_another_way_of_the_states_keeps_what_there_is(folder: Path, root: Path) -> None:
+    """Streamed in place of written to disk, and back; what is made anew is made as is now asked."""
+    (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    stream = ("--config", "hidden_states=stream")
+    assert planned(root, folder, *stream) <= DRAWN
+    for name in (FIGURE, METRICS, SPECTRA):
+        (folder / name).unlink()
+    done = snakemake_for(root, folder, FIGURE, *stream)
+    assert done.returncode == 0, done.stderr
+    assert "stream_spectra" in done.stderr
+    assert planned(root, folder) == set()
+
+
 def test_other_names_reach_the_figure(folder: Path, root: Path) -> None:
     before = pd.read_csv(folder / FIGURE.replace(".pdf", ".csv"))
     names = {"groups": {"poor": "a", "fine": "b"}, "panels": {"New": ["poor", "fine"]}}
@@ -214,7 +227,7 @@ def test_views_that_were_made_are_enough_or_not(
     )
     asked = asked_views(entry)
     assert made_views(path, asked) == asked
-    write_views(path, made)
+    write_views(path, made, streamed=False)
     assert (tmp_path / "wikipedia.2of8.views.json").exists()
     assert made_views(path, asked) == (made if enough else asked)
     (tmp_path / "wikipedia.2of8.views.json").write_text("{}")

@@ -2,12 +2,14 @@
 
 Another name of a group or panel changes no spectrum, and spectra that hold more than is asked for
 need not be made anew. So groups are named here as the source names them, and beside spectra stands
-a file that says which views were asked for when they were made. What figures call a group, and
-which views they show, is for `matrix_entropy.metrics` to say.
+a file that says which views were asked for when they were made, and whether the hidden states were
+written to disk for them, which changes no spectrum either. What figures call a group, and which
+views they show, is for `matrix_entropy.metrics` to say.
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from matrix_entropy.files import read_json, write_json
 ALL_ROWS = "all_rows"
 FIRST = "first_"  # and a number: the first so many rows
 EQUAL = "equal_length"  # these views begin so, and depend on panels
+BESIDE = ".views.json"
 
 
 def source_groups(dataset: dict[str, Any]) -> dict[str, str]:
@@ -53,7 +56,7 @@ def asked_views(dataset: dict[str, Any]) -> dict[str, Any]:
 def made_views(spectra: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """What spectra hold if that is all that is asked for, or more; else what is asked for."""
     try:
-        made: dict[str, Any] = read_json(_beside(spectra))
+        made: dict[str, Any] = read_json(_beside(spectra))["views"]
         enough = all(set(asked[key]) <= set(made[key]) for key in ("controls", "lengths"))
         same_panels = made["panels"] == asked["panels"] or not _compares(asked["controls"])
     except (OSError, ValueError, KeyError, TypeError):  # not there, or not as it was written
@@ -61,9 +64,22 @@ def made_views(spectra: Path, asked: dict[str, Any]) -> dict[str, Any]:
     return made if enough and same_panels else asked
 
 
-def write_views(spectra: Path, made: dict[str, Any]) -> None:
-    """Say beside spectra which views they were made with."""
-    write_json(_beside(spectra), made)
+def write_views(spectra: Path, made: dict[str, Any], streamed: bool) -> None:
+    """Say beside spectra which views they were made with, and whether as the states appeared."""
+    write_json(_beside(spectra), {"views": made, "streamed": streamed})
+
+
+def made_otherwise(folder: Path, streamed: bool) -> list[str]:
+    """Spectra of a folder that were streamed if these are not to be, or the other way round.
+
+    They are named as "model/part", and they are as good: the rule that made them keeps them.
+    """
+    found = []
+    for spectra in sorted(folder.glob("*/*.npz")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if read_json(_beside(spectra))["streamed"] is not streamed:
+                found.append(f"{spectra.parent.name}/{spectra.stem}")
+    return found
 
 
 def view_names(dataset: dict[str, Any]) -> list[str]:
@@ -83,4 +99,4 @@ def _compares(controls: list[str]) -> bool:
 
 
 def _beside(spectra: Path) -> Path:
-    return spectra.with_name(f"{spectra.name.removesuffix('.npz')}.views.json")
+    return spectra.with_name(spectra.name.removesuffix(".npz") + BESIDE)

@@ -101,6 +101,20 @@ def of_kind(entries, *kinds):
     return one_of(name for name, entry in entries.items() if entry["kind"] in kinds)
 
 
+def models_of_spectra(streamed):
+    """Models whose spectra are made with, or without, hidden states on disk.
+
+    Those that were made the other way are as good, and are left to the rule that made them, so that
+    another `hidden_states:` in the configuration runs no model again.
+    """
+    if not workflow.is_main_process:  # a job is told its rule
+        return names(LANGUAGE_MODELS)
+    chosen = config["hidden_states"] == "stream"
+    others = one_of(asked_views.made_otherwise(Path("results/spectra"), chosen))
+    look = "!" if streamed is chosen else "="
+    return rf"(?{look}(?:{others})\.npz)(?:{names(LANGUAGE_MODELS)})"
+
+
 wildcard_constraints:
     model=names(MODELS),
     dataset=names(DATASETS),

@@ -4,64 +4,66 @@ Needs: results/hidden_states/{model}/{part}; with `hidden_states: stream` what t
 results/spectra/{model}/{dataset}.npz, kept for good.
 """
 
-if config["hidden_states"] == "stream":
 
-    use rule dump_hidden_states as stream_spectra with:
-        input:
-            model="results/models/{model}.json",
-            folders=folders_of,
-            prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
-            origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
-            script=local(str(ROOT / "workflow/scripts/stream_spectra.py")),
-            code=code("stream_spectra"),
-        output:
-            "results/spectra/{model}/{part}.npz",
-        log:
-            "results/logs/stream_spectra/{model}/{part}.log",
-        benchmark:
-            "results/benchmarks/stream_spectra/{model}/{part}.tsv"
-        resources:
-            **needs(memory_of_stream, 240),
-            gpu_mb=0,
-            processes=1,
-            device_map=device_map,
-            batch_tokens=0,
-        params:
-            options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
-            dataset=lambda wildcards: json.dumps(
-                only(DATASETS[dataset_of(wildcards)], *READ_OF) | views_to_make(wildcards)
-            ),
-            shard=shard_of,
-        message:
-            "Spectra of {wildcards.model} on {wildcards.part}, from its hidden states as they appear"
+use rule dump_hidden_states as stream_spectra with:
+    input:
+        model="results/models/{model}.json",
+        folders=folders_of,
+        prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
+        origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
+        script=local(str(ROOT / "workflow/scripts/stream_spectra.py")),
+        code=code("stream_spectra"),
+    output:
+        "results/spectra/{model}/{part}.npz",
+    log:
+        "results/logs/stream_spectra/{model}/{part}.log",
+    benchmark:
+        "results/benchmarks/stream_spectra/{model}/{part}.tsv"
+    wildcard_constraints:
+        model=models_of_spectra(streamed=True),
+    resources:
+        **needs(memory_of_stream, 240),
+        gpu_mb=0,
+        processes=1,
+        device_map=device_map,
+        batch_tokens=0,
+    params:
+        options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
+        dataset=lambda wildcards: json.dumps(
+            only(DATASETS[dataset_of(wildcards)], *READ_OF) | views_to_make(wildcards)
+        ),
+        shard=shard_of,
+    message:
+        "Spectra of {wildcards.model} on {wildcards.part}, from its hidden states as they appear"
 
-else:
 
-    rule compute_spectra:
-        """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
-        input:
-            states="results/hidden_states/{model}/{part}",
-            code=code("compute_spectra"),
-        output:
-            "results/spectra/{model}/{part}.npz",
-        log:
-            "results/logs/compute_spectra/{model}/{part}.log",
-        benchmark:
-            "results/benchmarks/compute_spectra/{model}/{part}.tsv"
-        # Before further hidden states are written, so that few are on disk at a time.
-        priority: 1
-        conda:
-            "../../envs/analysis.yaml"
-        threads: model_threads
-        resources:
-            **needs(memory_of_spectra, 120),
-        params:
-            layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
-            views=views_to_make,
-        message:
-            "Spectra of {wildcards.model} on {wildcards.part}"
-        script:
-            "../scripts/compute_spectra.py"
+rule compute_spectra:
+    """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
+    input:
+        states="results/hidden_states/{model}/{part}",
+        code=code("compute_spectra"),
+    output:
+        "results/spectra/{model}/{part}.npz",
+    log:
+        "results/logs/compute_spectra/{model}/{part}.log",
+    benchmark:
+        "results/benchmarks/compute_spectra/{model}/{part}.tsv"
+    wildcard_constraints:
+        model=models_of_spectra(streamed=False),
+    # Before further hidden states are written, so that few are on disk at a time.
+    priority: 1
+    conda:
+        "../../envs/analysis.yaml"
+    threads: model_threads
+    resources:
+        **needs(memory_of_spectra, 120),
+    params:
+        layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
+        views=views_to_make,
+    message:
+        "Spectra of {wildcards.model} on {wildcards.part}"
+    script:
+        "../scripts/compute_spectra.py"
 
 
 rule gather_spectra:

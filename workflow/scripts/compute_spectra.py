@@ -21,7 +21,7 @@ with job(snakemake.log[0]) as log:
         views["lengths"],
     )
     spectra.save(snakemake.output[0])
-    write_views(Path(snakemake.output[0]), views)
+    write_views(Path(snakemake.output[0]), views, streamed=False)
     log.info("%d spectra in %.1f s", spectra.counts.size, time.perf_counter() - started)
     undefined = int((spectra.counts[0] == 0).any(axis=0).sum())
     if undefined:

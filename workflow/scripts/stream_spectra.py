@@ -24,4 +24,4 @@ with job(arguments.log, mode="a"):
     torch.set_num_threads(threads - taken)
     stream_spectra(**launch.work(arguments), path=arguments.output, threads=threads)
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        write_views(arguments.output, launch.views_in(arguments.dataset))
+        write_views(arguments.output, launch.views_in(arguments.dataset), streamed=True)
