@@ -177,6 +177,15 @@ def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path, name: str) -> N
         compute(tmp_path / "broken")
 
 
+def test_a_layer_that_the_model_does_not_have(folder: Path) -> None:
+    path = folder / "provenance.json"
+    for extract, told in (("all", "architecture has no normalisation"), ([0], "add it to `extr")):
+        kept = {"layers": [0], "options": {"extract": extract}}
+        write_json(path, read_json(path) | kept)
+        with pytest.raises(InputError, match=f"model 'small' .*{told}"):
+            compute(folder)
+
+
 def test_states_that_do_not_fit_their_tokens_are_named(folder: Path) -> None:
     np.save(folder / "layer_final.npy", np.zeros((10, WIDTH), dtype=np.float32))
     with pytest.raises(InputError, match=r"layer_final\.npy has 10 rows, but tokens\.npz lists"):

@@ -20,9 +20,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import random_models
 import short_texts
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.loading_errors import explaining, first_line
+from matrix_entropy.loading_errors import explaining
 from matrix_entropy.models import load_model, load_tokenizer, resolve_path
 from matrix_entropy.stand_ins import train_tokenizer
 from matrix_entropy.state_files import open_states

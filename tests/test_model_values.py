@@ -142,7 +142,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         model_values([metrics], [summary], bare, {"texts": {}})
     table = pd.read_csv(summary)
     table[table["layer"] != "final"].to_csv(summary, index=False)
-    with pytest.raises(InputError, match="'small' has no layer `final`"):
+    with pytest.raises(InputError, match="layer final of model 'x' was not kept, but 0; add it"):
         model_values([metrics], [summary], MODELS, {"texts": {}})
 
 

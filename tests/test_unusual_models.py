@@ -337,7 +337,7 @@ def test_all_leaves_out_the_norm_that_a_model_does_not_have(
     assert found.layers == ("0", "1", "2", "3")
     assert "leaves out `final`" in caplog.text
     assert found.provenance["layers"] == [0, 1, 2, 3]
-    with pytest.raises(InputError, match="leave `final` out of `extract:`"):
+    with pytest.raises(InputError, match="leave `final` out of `extract:`, and the model"):
         spectra(record, tmp_path, route, extract=["final"])
 
 

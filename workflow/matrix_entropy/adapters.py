@@ -9,10 +9,9 @@ from typing import Any
 from safetensors import safe_open
 from transformers import PreTrainedModel
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import sha256
 from matrix_entropy.loaded_weights import first_names
-from matrix_entropy.loading_errors import first_line
 from matrix_entropy.model_files import check_inside
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import read_jsonl
 from matrix_entropy.models import load_placed, load_tokenizer
 from matrix_entropy.records import text_of
@@ -145,9 +145,9 @@ def _load(benchmark: str, task: dict[str, Any], cache: str) -> Any:
         # A group of one: the way in which the harness takes changes to a task that it knows.
         loaded = manager.load({"group": "benchmark", "task": [changes]})
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
         raise InputError(
-            f"benchmark '{benchmark}': the data of task '{name}' cannot be read: {first_line}"
+            f"benchmark '{benchmark}': the data of task '{name}' cannot be read "
+            f"({first_line(error)})."
         ) from None
     found = loaded["tasks"][name]
     if "acc" not in found.aggregation():

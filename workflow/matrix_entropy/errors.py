@@ -1,4 +1,6 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and what it takes over from others."""
+
+LONGEST = 300  # letters that a message takes over from a library
 
 
 class InputError(Exception):
@@ -7,3 +9,12 @@ class InputError(Exception):
     The message is one sentence that names the file, key or value and says what to do. Scripts
     print it without a traceback and exit with status 1.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, without its full stop; its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    line = lines[0].strip().rstrip(".:;,")
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from matrix_entropy.errors import InputError
 from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
 from matrix_entropy.npz_files import load_npz, save_npz
-from matrix_entropy.provenance import joined_provenance
+from matrix_entropy.provenance import check_kept, joined_provenance
 from matrix_entropy.state_files import Layer, open_folder, open_states
 
 
@@ -92,12 +92,13 @@ def compute_gains(
     Raises
     ------
     InputError
-        If a file is missing, cut short, or does not fit the tokens beside it; see also
-        `cholesky_diagonal`, `kernel_matrix` and, unless the folder holds a part of a data set only,
-        `gathered_gains`.
+        If a file is missing, cut short, or does not fit the tokens beside it, or if the layer was
+        not kept; see also `cholesky_diagonal`, `kernel_matrix` and, unless the folder holds a part
+        of a data set only, `gathered_gains`.
     """
     provenance, stored = open_folder(folder)
     ids, groups, offsets = (stored[name] for name in ("ids", "groups", "offsets"))
+    check_kept(provenance, layer, provenance.get("layers", [layer]))
     states = open_states(folder, layer, int(offsets[-1]))
     lengths = np.diff(offsets)
     chosen = np.ones(len(ids), dtype=bool) if group is None else groups == group

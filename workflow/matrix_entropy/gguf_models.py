@@ -29,7 +29,7 @@ from transformers.modeling_gguf_pytorch_utils import (
 )
 from transformers.utils.import_utils import is_gguf_available
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.gguf_files import Header, Tensor, local_gguf, read_header
 from matrix_entropy.hub import snapshot
@@ -213,9 +213,8 @@ def _convert(name: str, path: Path, header: Header, part: Path) -> None:
                     **options,
                 )
         except Exception as error:  # whatever the reader found, the file is not usable
-            first_line = (str(error).strip() or repr(error)).splitlines()[0]
             raise InputError(
-                f"model '{name}': transformers cannot read {path} ({first_line})."
+                f"model '{name}': transformers cannot read {path} ({first_line(error)})."
             ) from None
     model, report = read
     check_weights(f"model '{name}' ({path})", model, report)

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import disable_progress_bars, filter_repo_objects
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.hub_hashes import check_files, stated
 from matrix_entropy.lock_file import COMMIT, LOCK, Kind, locked, revisions_of
 
@@ -133,9 +133,8 @@ def _downloaded(kind: Kind, hub: str, revision: str, patterns: list[str], where:
                 f"{where}: the hub does not accept the token in the environment variable HF_TOKEN "
                 f"(or in your login); make another at {constants.ENDPOINT}/settings/tokens."
             ) from None
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
-            f"{where} could not be downloaded ({first_line.rstrip('.')}); run again, files that "
+            f"{where} could not be downloaded ({first_line(error)}); run again, files that "
             "are whole are kept."
         ) from None
 

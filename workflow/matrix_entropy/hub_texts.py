@@ -20,7 +20,7 @@ from huggingface_hub import get_cached_repo_tree, metadata_load
 from huggingface_hub.errors import CachedRepoTreeNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.hub import page, snapshot
 from matrix_entropy.records import Record
 from matrix_entropy.text_files import FORMATS, format_of, records_of
@@ -247,10 +247,9 @@ def _records(
             ]
         loaded = datasets.load_dataset(builder, data_files=files)
     except (DatasetsError, ValueError, FileNotFoundError) as error:
-        first_line = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
-            f"{where} cannot be read ({first_line.rstrip('.')}); name the files to read with "
-            "`files:`."
+            f"{where} cannot be read ({first_line(error.__cause__ or error)}); name the files to "
+            "read with `files:`."
         ) from None
     _check_split(dataset, loaded, where)
     return loaded[split]

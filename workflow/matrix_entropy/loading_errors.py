@@ -14,10 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import LONGEST, InputError, first_line
 from matrix_entropy.files import is_full_disk
 
-LONGEST = 300  # letters that a message takes over from a library
 # What a panic of a library in Rust is called here; no `Exception`, and not to be imported.
 PANIC = "PanicException"
 
@@ -44,15 +43,6 @@ def explaining(called: str, folder: str | Path) -> Iterator[None]:
             raise
         said = _explanation(error, Path(folder))
         raise InputError(f"{called} cannot be loaded from {folder}: {said}.") from None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, without its full stop; its kind if it says nothing."""
-    lines = str(error).strip().splitlines()
-    if not lines:
-        return type(error).__name__
-    line = lines[0].strip().rstrip(".:;,")
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def _explanation(error: BaseException, folder: Path) -> str:

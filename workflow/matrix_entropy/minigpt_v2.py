@@ -244,9 +244,9 @@ def load_minigpt_v2(folder: Path, dtype: str, name: str = ARCHITECTURE) -> MiniG
             weights = {key: value.to(getattr(torch, dtype)) for key, value in stored.items()}
             unknown = model.load_state_dict(weights, strict=False, assign=True).unexpected_keys
         except (SafetensorError, RuntimeError) as error:
-            first_line = str(error).strip().splitlines()[-1].strip()
+            last_line = str(error).strip().splitlines()[-1].strip()
             raise InputError(
-                f"model '{name}': the weights in {path} cannot be used: {first_line}"
+                f"model '{name}': the weights in {path} cannot be used: {last_line}"
             ) from None
         if unknown:
             raise InputError(

@@ -12,6 +12,7 @@ import pandas as pd
 from matrix_entropy.errors import InputError
 from matrix_entropy.metrics import read_metrics, read_provenance, read_summary
 from matrix_entropy.model_words import weights_of
+from matrix_entropy.provenance import check_kept
 from matrix_entropy.spectra_file import FIRST
 
 Entry = dict[str, Any]
@@ -54,11 +55,7 @@ def model_values(
     for path, summary in zip(metrics, summaries, strict=True):
         model, run = Path(path).parent.name, Path(path).stem
         values = read_summary(summary)
-        if FINAL not in set(values["layer"]):
-            raise InputError(
-                f"model '{model}' has no layer `final`, which figures and tables across models "
-                "show; add it to `extract:`."
-            )
+        check_kept(read_provenance(path), FINAL, values["layer"].unique())
         if layer is not None:
             values = values[values["layer"] == layer]
         if view is not None:

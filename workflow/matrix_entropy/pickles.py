@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.loaded_weights import first_names
-from matrix_entropy.loading_errors import first_line
 
 
 def read_pickle(path: Path, part: str | None = None) -> dict[str, Tensor]:

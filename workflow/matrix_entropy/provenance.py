@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -50,6 +50,28 @@ def untrained_record(
         "untrained_seed": seed,
         **({} if initializer_range is None else {"initializer_range": initializer_range}),
     }
+
+
+def check_kept(provenance: dict[str, Any], layer: int | str, kept: Iterable[int | str]) -> None:
+    """See that a layer is among those that a result holds.
+
+    Raises
+    ------
+    InputError
+        If it is not: it was not asked for, or the model has no such layer.
+    """
+    name, held = provenance["model"]["model"], list(map(str, kept))
+    if str(layer) in held:
+        return
+    if layer == "final" and provenance.get("options", {}).get("extract") == "all":
+        raise InputError(
+            f"model '{name}' has no layer `final`: its architecture has no normalisation behind "
+            "its blocks that is known here; show another of its layers, or another model."
+        )
+    raise InputError(
+        f"layer {layer} of model '{name}' was not kept, but {', '.join(held)}; add it to "
+        "`extract:` of the model."
+    )
 
 
 def common_provenance(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def check_layers(model: nn.Module, layers: Sequence[Layer]) -> None:
     if "final" in layers and norm is None:
         raise InputError(
             f"architecture {type(model).__name__} has no final normalisation that is known here; "
-            "leave `final` out of `extract:`."
+            "leave `final` out of `extract:`, and the model out of figures and tables that show it."
         )
 
 

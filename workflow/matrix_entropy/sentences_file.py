@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.provenance import check_kept
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,10 @@ class Sentences:
         Raises
         ------
         InputError
-            If the layer was not kept.
+            If the layer was not kept, or the model has none of this name.
         """
         start, end = self.offsets[sentence : sentence + 2]
-        if str(layer) not in self.layers:
-            raise InputError(
-                f"layer {layer} of model '{self.provenance['model']['model']}' was not kept, but "
-                f"{', '.join(self.layers)}; add it to `extract:` of the model."
-            )
+        check_kept(self.provenance, layer, self.layers)
         return self.states[self.layers.index(str(layer)), start:end]
 
     def with_groups(self, names: dict[str, str]) -> Sentences:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from matrix_entropy.anatomy import decoder_of, embeddings_of, length_limits
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.residual_stream import Layer, check_layers, find_stream_axis, residual_stream
 
 # Logits computed at a time: large enough for an efficient product, small beside any model.
@@ -85,10 +85,9 @@ class Decoder:
         except (InputError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever an architecture raises that needs more than a text
-            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"architecture {type(model).__name__} cannot read a text of {LOOKED_AT} tokens "
-                f"({type(error).__name__}: {first_line}); choose another model."
+                f"({type(error).__name__}: {first_line(error)}); choose another model."
             ) from error
 
     def run(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
