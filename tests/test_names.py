@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -216,7 +215,6 @@ def test_what_no_font_has_is_said(
     """One sentence names the characters and what to do."""
     monkeypatch.setattr(fonts, "_known", lambda: {FAMILY: str.isascii})
     monkeypatch.setattr(fonts, "_find_more", lambda: False)
-    monkeypatch.setattr(logging.getLogger("matrix_entropy"), "propagate", True)
     assert families_for("a\u4e2d") == [FAMILY]
     (record,) = (one for one in caplog.records if one.name.startswith("matrix_entropy"))
     assert "no font of this machine has \u4e2d (U+4E2D)" in record.getMessage()

@@ -159,7 +159,6 @@ def test_a_large_penalty_leaves_out_everything() -> None:
 def test_a_regression_without_end_is_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("matrix_entropy"), "propagate", True)
     rows, token = unit_problem(30, 64)
     lasso_weights(rows, token, 1e-6)
     assert caplog.records == []
