@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 import random_models
 from matrix_entropy import measured_rows as module
+from matrix_entropy.attention import in_sight
 from matrix_entropy.errors import InputError
 from matrix_entropy.hidden_states import dump_hidden_states
 from matrix_entropy.measured_rows import measure_rows, received
@@ -65,36 +67,59 @@ def test_norms_are_those_of_the_states(record: dict[str, Any], tmp_path: Path) -
     assert first_is_long > 4
 
 
-def test_attention_is_what_later_tokens_pay(record: dict[str, Any]) -> None:
-    rows = measure(record)
+@pytest.mark.parametrize("sharp", [False, True])
+def test_attention_is_what_later_tokens_pay(
+    sharp: bool, record: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also where all heads look at one token each, so that most weights are rounded to zero."""
     model = AutoModelForCausalLM.from_pretrained(record["folder"], attn_implementation="eager")
     tokenizer = AutoTokenizer.from_pretrained(record["folder"])
+    if sharp:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if re.search(r"(q_proj|c_attn|query_key_value)\.weight", name):
+                    parameter *= 1e6
+        record = record | {"folder": str(tmp_path)}
+        model.save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+    rows = measure(record)
     for number, text in enumerate(TEXTS):
         ids = [tokenizer.bos_token_id, *tokenizer(text["text"])["input_ids"]]
         with torch.inference_mode():
             blocks = model(torch.tensor([ids]), output_attentions=True).attentions
         assert len(rows.attention) == len(rows.uniform) == len(blocks) == 3
         for block, weights in enumerate(blocks):
+            # One block of GPT-Neo looks back 16 tokens only.
+            window = 16 if record["model"] == "gpt_neo" and block == 1 else len(ids)
             mean = weights[0].double().numpy().mean(axis=0)
             for row in range(len(ids)):
-                # One block of GPT-Neo looks back 16 tokens only.
-                later = [q for q in range(row + 1, len(ids)) if mean[q, row] > 0]
+                later = range(row + 1, min(row + window, len(ids)))
                 found = [of[block, rows.of(number)][row] for of in (rows.attention, rows.uniform)]
                 if not later:
                     assert np.isnan(found).all()
                     continue
-                alike = np.mean([1 / (mean[q] > 0).sum() for q in later])
+                alike = np.mean([1 / min(q + 1, window) for q in later])
                 expected = [np.mean([mean[q, row] for q in later]), alike]
                 np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_uniform_attention_is_that_of_equal_weights() -> None:
     weights = np.tril(np.ones((50, 50))) / np.arange(1, 51)[:, None]
-    attention, uniform = received(weights)
+    attention, uniform = received(weights, weights > 0)
     np.testing.assert_allclose(attention, uniform)
     harmonic = np.sum(1 / np.arange(2, 51)) / 49
     assert attention[0] == pytest.approx(harmonic)
     assert np.isnan(attention[-1])
+
+
+def test_a_mask_may_say_what_is_hidden() -> None:
+    """As in MPT, whose masks are true where others are false. One that hides nothing is none."""
+    sight = torch.ones((4, 4), dtype=torch.bool).tril().triu(-1)
+    weights = torch.zeros((2, 4, 4))
+    for mask in (sight, ~sight, torch.where(sight, -3.0, torch.finfo(torch.float32).min)):
+        assert in_sight(torch.nn.Identity(), [None, mask[None, None]], weights).equal(sight)
+    free = torch.zeros((1, 2, 4, 4))
+    assert in_sight(torch.nn.Identity(), [free], weights).equal(torch.ones((4, 4)).tril() > 0)
 
 
 def test_longer_texts_have_no_attention_but_the_same_norms(

@@ -81,9 +81,9 @@ def measure_rows(
         here = layers.index(layer), slice(*offsets[text : text + 2])
         norms[here], from_mean[here] = row_norms(rows.numpy()), distances(rows.numpy())
 
-    def receive(block: int, weights: torch.Tensor) -> None:
+    def receive(block: int, weights: torch.Tensor, sight: torch.Tensor) -> None:
         (text,) = extraction.batch
-        found = received(weights[0].float().mean(dim=0).cpu().numpy())
+        found = received(weights[0].float().mean(dim=0).cpu().numpy(), sight.cpu().numpy())
         here = block, slice(*offsets[text : text + 2])
         attention[here], uniform[here] = (of[tokens.context[text] :] for of in found)
 
@@ -117,15 +117,16 @@ def measure_rows(
 
 
 def received(
-    weights: NDArray[np.floating],
+    weights: NDArray[np.floating], sight: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Attention that every token gets from later ones, and what it would get if all were alike.
 
     Parameters
     ----------
     weights : ndarray of shape (tokens, tokens)
-        How much each (row) looks at each (column), a mean over heads. What a token cannot see, as a
-        later one or one outside its window, has a weight of zero.
+        How much each (row) looks at each (column), a mean over heads.
+    sight : ndarray of shape (tokens, tokens)
+        Whether it can: no later one, none outside its window. A weight may be rounded to zero.
 
     Returns
     -------
@@ -134,13 +135,13 @@ def received(
 
     Examples
     --------
-    >>> attention, uniform = received(np.array([[1.0, 0.0, 0.0], [0.7, 0.3, 0.0], [0.5, 0.1, 0.4]]))
+    >>> weights = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.1, 0.4]])
+    >>> attention, uniform = received(weights, np.tri(3, dtype=bool))
     >>> [float(values.round(3)) for values in (attention[0], attention[1], uniform[0])]
-    [0.6, 0.1, 0.417]
+    [0.75, 0.1, 0.417]
     """
-    seen = weights > 0
-    alike = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    later = np.tril(seen, -1)
+    alike = sight / np.maximum(sight.sum(axis=1, keepdims=True), 1)
+    later = np.tril(sight, -1)
     looking = later.sum(axis=0)
 
     def mean(of: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -102,7 +102,7 @@ def read_sentences(
     )
     starts = np.cumsum([0, *(np.diff(offsets) ** 2)])
 
-    def receive(block: int, weights: torch.Tensor) -> None:
+    def receive(block: int, weights: torch.Tensor, _: torch.Tensor) -> None:
         (number,) = extraction.batch
         mean = weights[0].float().mean(dim=0)
         attention[block, starts[number] : starts[number + 1]] = mean.cpu().numpy().ravel()
