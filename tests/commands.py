@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from matrix_entropy import asking, workers
 
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -22,15 +28,17 @@ def snakemake_for(
     With the address of a hub it may be asked, otherwise there is no network.
     """
     command, environment = command_for(folder, *arguments)
-    online = {} if hub is None else {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
-    return _called(root, command, environment | online)
+    if hub is not None:
+        environment |= _caches(folder) | {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
+    return _called(root, command, environment)
 
 
 def command_for(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """The command for a user's folder, to be run in the repository, and its environment."""
     mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
-    caches = {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
-    return _command(*arguments, *mine), _environment() | caches
+    # Empty caches are the same to all who have none of their own.
+    place = folder if (folder / "hub").exists() else Path(tempfile.gettempdir(), "no_caches")
+    return _command(*arguments, *mine), _environment() | _caches(place)
 
 
 def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -58,18 +66,43 @@ def check_refusal(
     assert not list(folder.rglob("*.part*"))
 
 
+def _caches(folder: Path) -> dict[str, str]:
+    return {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
+
+
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
 
 def _environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return dict(os.environ) | {"PATH": path}
+    # Its test is none of a command's business, and jobs of one environment share what they import.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return kept | {"PATH": path}
 
 
 def _called(
     root: Path, command: list[str], environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
+    # Jobs of all runs of these tests are copies of one process, which imports torch once.
+    warm = _warm(root, tuple(sorted(environment.items())))
     return subprocess.run(
-        command, cwd=root, capture_output=True, text=True, timeout=1800, env=environment
+        command, cwd=root, capture_output=True, text=True, timeout=1800, env=environment | warm
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _warm(root: Path, environment: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Where jobs of a run in this environment may ask for a copy, if they may."""
+    run = dict(environment)
+    of_jobs = {
+        "PATH": f"{Path(sys.executable).parent}:{run['PATH']}",
+        "PYTHONPATH": ":".join(filter(None, [str(root / "workflow"), run.get("PYTHONPATH")])),
+    }
+    workers.end()
+    with mock.patch.dict(os.environ, run | of_jobs, clear=True):
+        workers.begin()
+        return {name: os.environ[name] for name in (asking.SOCKET,) if name in os.environ}
+
+
+atexit.register(workers.end)

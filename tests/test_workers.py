@@ -141,6 +141,14 @@ def test_other_conditions_are_for_a_process_of_its_own(
     assert json.loads(place.run(WHO, place.asking | change).stdout)[0] == os.getpid()
 
 
+def test_a_copy_is_in_the_folder_of_its_job(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = place.run(FIRST + "import os; print(os.getppid(), os.getcwd())", place.asking).stdout
+    assert told == f"{place.server.pid} {tmp_path}\n"
+
+
 def test_a_folder_for_temporary_files_is_the_jobs(place: Place, tmp_path: Path) -> None:
     code = FIRST + "import tempfile; print(tempfile.gettempdir())"
     for name in ["one", "two"]:

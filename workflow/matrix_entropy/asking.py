@@ -41,7 +41,6 @@ def conditions() -> dict[str, Any]:
         "python": [sys.prefix, sys.version],
         "flags": list(sys.flags),
         "warnings": sys.warnoptions,
-        "folder": os.getcwd(),
         "session": os.getsid(0),
         "environment": {name: os.environ[name] for name in sorted({*os.environ} - OF_A_JOB)},
     }
@@ -60,6 +59,7 @@ def hand_over(path: str) -> None:
         "own": {name: os.environ[name] for name in sorted(OF_A_JOB & {*os.environ})},
         "argv": sys.argv,
         "path": sys.path,
+        "folder": os.getcwd(),
         "group": os.getpgrp(),
         "created": CREATED,
     }

@@ -93,6 +93,13 @@ def begin() -> None:
     os.environ[SOCKET] = path
 
 
+def end() -> None:
+    """End what was begun, as the end of this process would."""
+    for server in _begun:
+        server.communicate()
+    _begun.clear()
+
+
 def serve(listener: socket.socket, folder: str) -> Copy:
     """Fork a copy for every job that asks; return in a copy only.
 
@@ -176,6 +183,7 @@ def work(copy: Copy) -> NoReturn:
     asked = copy.asked
     ctypes.CDLL(None).prctl(SIGNAL_AT_PARENTS_END, signal.SIGKILL)
     os.setpgid(0, asked["group"])
+    os.chdir(asked["folder"])
     os.environ.update(asked["own"])
     tempfile.tempdir = None  # may be found anew
     sys.argv, sys.path[:] = asked["argv"], asked["path"]
