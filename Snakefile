@@ -49,11 +49,11 @@ report: "workflow/report/workflow.rst"
 
 
 onstart:
-    if workflow.is_main_process:
-        run_lock.take()
-    # Jobs on this machine need not import their libraries each.
+    # Jobs on this machine need not import their libraries each, and Ctrl-C ends them and the run.
     if workflow.is_main_process and workflow.local_exec:
         workers.begin()
+        shell.prefix(f"{stopping.UNHEARD}set -euo pipefail; ")
+        stopping.with_its_jobs(workflow.scheduler.exit_gracefully)
 
 
 rule all:

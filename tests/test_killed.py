@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -19,6 +20,7 @@ import yaml
 
 from commands import command_for, snakemake_for
 from matrix_entropy.run_lock import LOCKS
+from matrix_entropy.stopping import STOPPING
 
 TARGET = "figures/layers_small_fetched.pdf"
 TEXTS = [{"text": f"The fox number {number} sang all night."} for number in range(40)]
@@ -168,16 +170,26 @@ def test_killed_at_every_stage_and_typed_again(
         # While it lives, another one is told so, and a plan can be made.
         second = snakemake_for(root, mine, TARGET)
         assert second.returncode != 0
-        assert (
-            f"A run is at work in this folder (process {pid} on {os.uname().nodename}, since"
-            in (second.stderr)
-        )
+        called = f"in this folder (process {pid} on {os.uname().nodename}, since"
+        assert f"Another run is at work on the same files {called}" in second.stderr
         assert "Traceback" not in second.stderr
+        assert "--unlock" not in second.stderr
         plan = snakemake_for(root, mine, TARGET, "-n")
         assert plan.returncode == 0, plan.stderr
         assert run.poll() is None
         server.whole.set()
         wait_for(run, mine, "results/logs/train_stand_in/small.log")
+
+    # Ctrl-C leaves no lock and nothing that was begun.
+    with running(root, mine) as run:
+        wait_for(run, mine, "results/logs/train_stand_in/small.log")
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait(PATIENCE) == 1
+        said = (mine / "said.txt").read_text()
+        assert STOPPING in said
+        assert "Traceback" not in said
+        assert not (mine / LOCKS).exists()
+        assert not list(mine.rglob(".*.part*"))
 
     with running(root, undisturbed) as other:
         for stage in (

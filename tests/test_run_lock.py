@@ -14,7 +14,7 @@ import pytest
 
 from matrix_entropy import run_lock
 from matrix_entropy.files import read_json, write_json
-from matrix_entropy.run_lock import LOCKS, RECORDS, look, take
+from matrix_entropy.run_lock import LOCKS, RECORDS, clear, holder, take
 
 
 @pytest.fixture
@@ -51,6 +51,11 @@ def change(folder: Path, **values: object) -> None:
     write_json(record(folder), read_json(record(folder)) | values)
 
 
+def recorded(folder: Path) -> set[int]:
+    """The processes on record."""
+    return {read_json(path)["process"] for path in (folder / RECORDS).iterdir()}
+
+
 def locks(folder: Path) -> list[str]:
     """What is locked."""
     return [path.name for path in (folder / LOCKS).iterdir()]
@@ -58,42 +63,50 @@ def locks(folder: Path) -> list[str]:
 
 def test_the_lock_of_the_dead_is_removed_and_told_once(locked: Path) -> None:
     pid = read_json(record(locked))["process"]
-    said = look(locked)
+    assert holder(locked) is None
+    said = clear(locked)
     assert said is not None
     assert said.startswith(f"The last run in this folder (process {pid} on {socket.gethostname()},")
     assert said.endswith("was killed: its lock is removed.")
     assert locks(locked) == []
-    assert look(locked) is None
+    assert clear(locked) is None
 
 
 def test_an_id_that_another_process_has_by_now_is_no_life(locked: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         change(locked, process=other.pid, started=psutil.Process(other.pid).create_time() - 60)
-        assert "was killed" in str(look(locked))
+        assert "was killed" in str(clear(locked))
         other.communicate(b"\n")
 
 
-def test_the_lock_of_the_living_stays(locked: Path) -> None:
+def test_the_lock_of_the_living_stays(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = read_json(record(locked))["process"]
-    waiting = taker(locked, "print(flush=True); input()")
+    monkeypatch.chdir(locked)
     pipe = subprocess.PIPE
+    waiting = taker(Path(), "print(flush=True); input(); os.chdir('/')")
     with subprocess.Popen(**waiting, stdin=pipe, stdout=pipe) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        said = look(locked)
-        assert f"(process {other.pid} on {socket.gethostname()}, since 20" in str(said)
-        assert "wait for it" in str(said)
+        assert clear() is None
+        said = str(holder())
+        assert f"(process {other.pid} on {socket.gethostname()}, since 20" in said
+        assert "wait for it" in said
+        assert "--unlock" not in said
         assert locks(locked) == ["0.output.lock"]
+        # One that was refused gives its record back, and so does the first, but for its lock.
+        subprocess.run(**taker(Path(), "os.chdir('/')"), check=True)
+        assert recorded(locked) == {dead, other.pid}
         other.communicate(b"\n")
-    left = [read_json(path)["process"] for path in (locked / RECORDS).iterdir()]
-    assert left == [dead], "a run that ends by itself gives its record back"
+    assert recorded(locked) == {dead, other.pid}, "by whom the next run knows the lock"
+    assert f"(process {other.pid} on" in str(clear())
 
 
 def test_of_another_host_nothing_is_known_but_what_to_do(locked: Path) -> None:
     change(locked, host="login7")
-    said = look(locked)
-    assert "on login7, since" in str(said)
-    assert "`snakemake --unlock`" in str(said)
+    assert clear(locked) is None
+    said = str(holder(locked))
+    assert "on login7, since" in said
+    assert "`snakemake --unlock`" in said
     assert locks(locked) == ["0.output.lock"]
 
 
@@ -103,17 +116,19 @@ def test_without_a_whole_record_snakemake_speaks_for_itself(locked: Path, text: 
     path.unlink()
     if text is not None:
         path.write_text(text)
-    assert look(locked) is None
+    assert clear(locked) is None
+    assert holder(locked) is None
     assert locks(locked) == ["0.output.lock"]
 
 
 def test_a_record_without_a_lock_is_no_matter(tmp_path: Path) -> None:
     taken_by_another(tmp_path)
-    assert look(tmp_path) is None
+    assert clear(tmp_path) is None
 
 
 def test_ones_own_lock_is_no_news(locked: Path) -> None:
     record(locked).unlink()
     take(locked)
-    assert look(locked) is None
+    assert clear(locked) is None
+    assert holder(locked) is None
     assert locks(locked) == ["0.output.lock"]

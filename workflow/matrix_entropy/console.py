@@ -86,8 +86,8 @@ def job(log_path: str | Path, mode: str = "w") -> Iterator[logging.Logger]:
     assert file.stream is not None
     if not _alone(file.stream):
         print(
-            f"error: another process is still at the job of {log_path}, left over from a run that "
-            "was killed: wait for it, or end it, and run again.",
+            f"error: another process is still at the job of {log_path}, of another run or left "
+            "over from one that was killed: wait for it, or end it, and run again.",
             file=sys.stderr,
         )
         file.close()

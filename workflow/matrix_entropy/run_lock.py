@@ -1,8 +1,8 @@
 """Who works in a folder, so that the lock of a run that was killed does not stay for ever.
 
 Snakemake locks the files of a run as long as it lasts, and a run that is killed leaves its locks.
-In `RECORDS` stands the process of every run, of which there may be several with different files:
-the next run sees whether any lives.
+In `RECORDS` stands the process of every run, of which there may be several with different files,
+from before it locks any: the next run sees whether one lives.
 """
 
 from __future__ import annotations
@@ -23,43 +23,65 @@ RECORDS = Path(".snakemake/runs")
 
 
 def take(folder: Path = Path()) -> None:
-    """Record this process as one that works in a folder; the record goes when it ends."""
-    mine = _this_process()
-    record = (folder / RECORDS / f"{mine['host']}-{mine['process']}.json").absolute()
-    write_json(record, mine)
-    atexit.register(record.unlink, missing_ok=True)
+    """Record this process as one that works in a folder; the record goes when it ends.
 
-
-def look(folder: Path = Path()) -> str | None:
-    """A sentence about the run that has locked a folder, after its lock is removed if it is dead.
-
-    None if nobody has, or nobody knows who. On another host nobody can see whether a process
-    lives, so its lock stays until a person removes it.
+    Where its end was disturbed the lock is still there, and the record stays as that of the dead.
     """
-    if not any((folder / LOCKS).glob("*.lock")):
-        return None
-    runs = [run for run in _recorded(folder) if run != _this_process()]
+    folder, mine = folder.absolute(), _this_process()
+    record = folder / RECORDS / f"{mine['host']}-{mine['process']}.json"
+    write_json(record, mine)
+
+    def give_back() -> None:
+        locked = any((folder / LOCKS).glob("*.lock"))
+        if not locked or any(map(_lives_here, _others(folder))):
+            record.unlink(missing_ok=True)
+
+    atexit.register(give_back)
+
+
+def clear(folder: Path = Path()) -> str | None:
+    """A sentence about the last run, if it has left a lock that is removed now because it is dead.
+
+    On another host nobody can see whether a process lives, so its lock stays until a person
+    removes it.
+    """
+    runs = _others(folder)
     here = [run for run in runs if run["host"] == socket.gethostname()]
-    for run in here:
-        if _lives(run):
-            return (
-                f"A run is at work in this folder ({_called(run)}): wait for it, or end it, and "
-                "run again."
-            )
-    for run in runs:
-        if run not in here:
-            return (
-                f"A run is at work in this folder ({_called(run)}): wait for it, or, if you know "
-                "that it has ended there, remove its lock with `snakemake --unlock`, delete "
-                f"{RECORDS} and run again."
-            )
-    if not runs:
+    locked = any((folder / LOCKS).glob("*.lock"))
+    if not locked or not runs or here != runs or any(map(_lives_here, here)):
         return None
     shutil.rmtree(folder / LOCKS)
     (folder / LOCKS).mkdir()
     shutil.rmtree(folder / RECORDS)
     last = max(runs, key=lambda run: float(run["started"]))
     return f"The last run in this folder ({_called(last)}) was killed: its lock is removed."
+
+
+def holder(folder: Path = Path()) -> str | None:
+    """A sentence about the run that has locked the files of this one; None if nobody knows which.
+
+    It is for Snakemake's own, which advises to remove the lock, whoever holds it.
+    """
+    runs = _others(folder)
+    living = [run for run in runs if _lives_here(run)]
+    if living:
+        called = " or ".join(map(_called, living))
+        return (
+            f"Another run is at work on the same files in this folder ({called}): wait for it, or "
+            "end it, and run again."
+        )
+    for run in runs:
+        if run["host"] != socket.gethostname():
+            return (
+                f"Another run is at work on the same files in this folder ({_called(run)}): wait "
+                "for it, or, if you know that it has ended there, remove its lock with `snakemake "
+                f"--unlock`, delete {RECORDS} and run again."
+            )
+    return None
+
+
+def _others(folder: Path) -> list[dict[str, Any]]:
+    return [run for run in _recorded(folder) if run != _this_process()]
 
 
 def _recorded(folder: Path) -> list[dict[str, Any]]:
@@ -88,7 +110,9 @@ def _this_process() -> dict[str, Any]:
     }
 
 
-def _lives(found: dict[str, Any]) -> bool:
+def _lives_here(found: dict[str, Any]) -> bool:
+    if found["host"] != socket.gethostname():
+        return False
     try:
         process = psutil.Process(found["process"])
         # A second, since the time since 1970 is reckoned from that of the machine's start.

@@ -4,14 +4,16 @@ Where a run has a process with the libraries already imported (`matrix_entropy.w
 it does the job, and this import ends the script's own process. Elsewhere the libraries are imported
 with no search for garbage: what an import makes stays, so the collector finds nothing in it, and
 looking takes a fifth of the start of a job with torch. `matrix_entropy.console.job` turns the
-collector on again. Either way no library starts more threads than the job may have processors.
+collector on again. Either way no library starts more threads than the job may have processors, and
+Ctrl-C ends the job without a word.
 """
 
 import gc
 import os
 
-from matrix_entropy import asking, processors
+from matrix_entropy import asking, processors, stopping
 
+stopping.job()
 gc.disable()
 processors.limit()
 if asking.SOCKET in os.environ:

@@ -220,4 +220,5 @@ def work(copy: Copy) -> NoReturn:
 
 if __name__ == "__main__":
     gc.disable()  # what is imported stays
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # in a copy, until `matrix_entropy.start`
     work(serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))

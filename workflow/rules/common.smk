@@ -14,6 +14,8 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import LockException
+
 # For the scripts that jobs run; for this file configuration.smk has done it.
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")])),
@@ -35,6 +37,7 @@ from matrix_entropy import (
     model_files,
     multimodal_metrics,
     run_lock,
+    stopping,
     targets,
     workers,
 )
@@ -42,9 +45,12 @@ from matrix_entropy.shared_checks import has_images
 
 # Jobs read this file as well; their run has looked.
 if workflow.is_main_process:
-    said = run_lock.look()
+    said = run_lock.clear()
     if said:
         logger.warning(said)
+    if not workflow.output_settings.dryrun:
+        run_lock.take()
+    LockException.__str__ = lambda error: run_lock.holder() or WorkflowError.__str__(error)
 
 try:
     input_paths.check_places(ROOT, Path())

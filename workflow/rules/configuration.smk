@@ -11,11 +11,12 @@ LIBRARY = ROOT / "workflow" / "matrix_entropy"
 
 sys.path.insert(0, str(LIBRARY.parent))
 
-from matrix_entropy import configuration_files
+from matrix_entropy import configuration_files, stopping
 from matrix_entropy.errors import InputError
 
 # Jobs are given what their run has looked at.
 if workflow.is_main_process:
+    stopping.quietly()
     settings = workflow.config_settings
     try:
         configuration_files.check_files(
