@@ -75,6 +75,13 @@ def test_the_effective_rank_goes_with_size_as_known(table: str, known: dict[str,
     assert set(entropies["published_direction"]) == {"falls"}
 
 
+def test_a_correlation_is_clear_from_a_half() -> None:
+    assert [word(rho, CLEAR, UP_DOWN) for rho in (-0.51, -0.49, 0.49, 0.51)] == [
+        *("falls", "flat"),
+        *("flat", "rises"),
+    ]
+
+
 def test_accuracies_rise_where_entropies_fall() -> None:
     rows = pd.DataFrame(size_directions(sized("1")))
     assert rows[rows["quantity"] == "accuracy with size"]["published"].min() > 0.9

@@ -46,6 +46,13 @@ def test_no_eigenvalue_is_undefined() -> None:
     assert np.isnan([matrix_entropy(nothing), effective_rank(nothing), stable_rank(nothing)]).all()
 
 
+def test_stable_rank_is_that_of_a_matrix_of_any_size() -> None:
+    matrix = np.random.default_rng(0).standard_normal((5, 9))
+    frobenius, spectral = (np.linalg.norm(matrix, order) for order in ("fro", 2))
+    found = stable_rank(np.linalg.eigvalsh(matrix @ matrix.T))
+    assert found == pytest.approx((frobenius / spectral) ** 2, rel=1e-12)
+
+
 def test_bound() -> None:
     bounds = entropy_bound(np.array([0, 1, 2, 5, 2000]), 768)
     assert np.isnan(bounds[:2]).all()

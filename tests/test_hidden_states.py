@@ -140,6 +140,21 @@ def test_feature_centring_leaves_final_alone(record: dict[str, Any], tmp_path: P
     np.testing.assert_array_equal(centred["final"], raw["final"])
 
 
+def test_features_are_centred_in_float32(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Of float16 states, whose own mean over the features would be rounded twice."""
+    record = save("gpt2", tmp_path / "model", tokenizer)
+    raw = dump(record, tmp_path / "raw", dtype="float16")
+    centred = dump(record, tmp_path / "centred", dtype="float16", center_features=True)
+    for layer in LAYERS[:-1]:
+        states = raw[layer].astype(np.float64)
+        expected = states - states.mean(axis=1, keepdims=True)
+        # Half a unit in the last place, and ten times the rounding of float32.
+        room = np.spacing(np.abs(expected).astype(np.float16)) / 2 + 1e-5 * np.abs(states).max()
+        assert (np.abs(centred[layer] - expected) <= room).all()
+
+
 def run_rule(
     root: Path, folder: Path, record: dict[str, Any], processes: int
 ) -> subprocess.CompletedProcess[str]:

@@ -138,6 +138,16 @@ def test_a_row_without_a_direction_is_named() -> None:
         kernel_matrix(states, "rbf")
 
 
+def test_a_row_that_is_the_mean_but_for_rounding_is_named() -> None:
+    """Adding up leaves it a distance that is not zero and no direction either."""
+    rows = made(7, 40).astype(np.float64)
+    rows[6] = rows[:6].mean(axis=0)
+    states = (rows + 100).astype(np.float32)
+    assert (states[6] - states.mean(axis=0)).any()
+    with pytest.raises(InputError, match="token 7 equals the mean"):
+        kernel_matrix(states, "centred_cosine")
+
+
 # The information gain
 
 

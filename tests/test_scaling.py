@@ -84,7 +84,7 @@ def test_a_law_is_found_again(exponent: float, unit: float) -> None:
     assert law.interval == pytest.approx((exponent, exponent), abs=1e-9)
 
 
-@pytest.mark.parametrize("exponent", [-2.5, -1.0, -0.3, -0.05])
+@pytest.mark.parametrize("exponent", [-2.9, -2.5, -1.0, -0.3, -0.05])
 @pytest.mark.parametrize(("offset", "at_first"), [(0.0, 2.0), (1.7, 0.8), (-0.3, 0.5), (5.0, -4.0)])
 def test_a_law_with_an_offset_is_found_again(
     exponent: float, offset: float, at_first: float

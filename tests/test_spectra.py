@@ -140,6 +140,22 @@ def test_coarser_precision_drops_more() -> None:
     assert spectrum(stored, precision=2.0**-7)[1] < 20
 
 
+@pytest.mark.parametrize(("units", "rows"), [(6, 2), (10, 4)])
+def test_a_row_counts_from_eight_units_of_rounding(units: float, rows: int) -> None:
+    """Two rows so far from the mean, and two that are far from it."""
+    precision = 2.0**-20
+    mean, far, near = np.diag([4.0, 1.0, units * precision * 8.0])
+    states = np.array([mean + far, mean - far, mean + near, mean - near])
+    assert spectrum(states, precision=precision)[1] == rows
+
+
+def test_a_row_opposite_to_a_long_mean_is_far_from_it() -> None:
+    """‖z‖ is 0.1 there; without the cross term of ‖(z − m) + m‖² it would be taken for 1.5."""
+    states = np.array([[-0.1, 0.0], *[[13.1 / 12, 0.0]] * 12])
+    assert states.mean(axis=0) == pytest.approx([1, 0])
+    assert spectrum(states, precision=1.0)[1] == 1
+
+
 @pytest.mark.parametrize("bits", [7, 10])
 def test_rows_near_each_other_count_in_half_precision(bits: int) -> None:
     """As patches of one image are: rounded to 7 (bfloat16) or 10 bits, none is lost."""

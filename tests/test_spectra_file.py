@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.errors import InputError
@@ -24,7 +25,7 @@ from matrix_entropy.metrics import (
     write_metrics,
 )
 from matrix_entropy.spectra import spectrum
-from matrix_entropy.spectra_file import Spectra, compute_spectra, equal_lengths
+from matrix_entropy.spectra_file import EPSILON, Spectra, compute_spectra, equal_lengths
 
 LENGTHS = [1, 2, 30, 25, 40, 90]
 GROUPS = ["good", "bad", "good", "bad", "good", "bad"]
@@ -38,6 +39,10 @@ CONTROLS = [
 ]
 # Rows that are made long, by layer and text; the last one lies behind what equal length keeps.
 LONG_ROWS = {(1, 2): [0], (1, 3): [0, 1], (2, 5): [7, 40]}
+
+
+def test_rounding_is_that_of_the_types_of_torch() -> None:
+    assert {name: torch.finfo(getattr(torch, name)).eps for name in EPSILON} == EPSILON
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from matrix_entropy.published import published_values
 from matrix_entropy.tolerances import (
     ALLOWANCES,
+    ENTROPY,
     Tolerance,
     tolerance_of_curve,
     tolerance_of_table,
@@ -136,3 +137,10 @@ def test_every_allowance_says_why() -> None:
     assert all(why for _, why in ALLOWANCES.values())
     found = tolerance_of_table("3", "matrix_entropy", "openorca", "base", 0.5, 250, np.nan, ())
     assert found.reason.count(";") == 3, "rounding, float32, joined and sampling"
+
+
+def test_one_row_of_256_is_what_its_share_tells() -> None:
+    """The entropy of a share of 1 / 256, of the log d of widths from 1024 on."""
+    share = 1 / 256
+    nats = -share * np.log(share) - (1 - share) * np.log1p(-share)
+    assert nats / np.log(1024) <= ALLOWANCES["rows"][0][ENTROPY] <= 1.1 * nats / np.log(1024)
