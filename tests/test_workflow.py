@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -214,6 +215,16 @@ def test_every_library_file_a_rule_uses_is_among_its_inputs(root: Path, tmp_path
     plan = done.stdout[done.stdout.index(">dump_hidden_states<") :].split("label")[0]
     for module in ("hidden_states", "residual_stream", "state_files", "tokens", "models", "errors"):
         assert f"matrix_entropy/{module}.py" in plan
+
+
+def test_no_module_of_the_library_is_imported_in_a_way_that_is_not_seen(root: Path) -> None:
+    """The rules look for `from matrix_entropy` alone, and stop at what is not a file there."""
+    for path in (root / "workflow").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                assert not [name for name in node.names if "matrix_entropy" in name.name], path
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, path
 
 
 def test_every_script_brings_its_own_code(root: Path) -> None:

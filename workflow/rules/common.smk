@@ -161,7 +161,8 @@ def imports(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):
             package, _, inner = node.module.partition(".")
-            found |= {inner} if inner else {alias.name for alias in node.names}
+            named = {alias.name for alias in node.names if not alias.name.startswith("__")}
+            found |= {inner} if inner else named
     return found
 
 
@@ -174,11 +175,14 @@ def code(script):
 
 
 def code_of(*modules):
-    """Files of some modules of the library, with all that they import from it."""
+    """Files of some modules of the library, with all that they import from it.
+
+    What is imported and not found is an error: an edit of it would run nothing again.
+    """
     found, waiting = set(), {"__init__", *modules}
     while waiting:
         path = LIBRARY / f"{waiting.pop()}.py"
-        if path not in found and path.exists():
+        if path not in found:
             found.add(path)
             waiting |= imports(path)
     return local(sorted(map(str, found)))
