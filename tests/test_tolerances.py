@@ -31,7 +31,6 @@ def tolerance(**changed: Any) -> Tolerance:
         "published": 0.5,
         "texts": 10_000,
         "change": np.nan,
-        "substitutes": (),
     }
     return tolerance_of_table(**(number | changed))
 
@@ -57,15 +56,7 @@ def test_no_data_set_passes_for_another() -> None:
     gaps = [
         abs(a - b) for _, part in entropy.groupby("size") for a, b in combinations(part["value"], 2)
     ]
-    assert amount(dataset="wikipedia", substitutes={"wikipedia"}) < min(gaps) / 2
-
-
-def test_a_substitute_adds_a_tenth_of_the_spread_of_texts() -> None:
-    plain, other = (
-        amount(dataset="wikipedia", substitutes=names) for names in ((), ("wikipedia",))
-    )
-    assert other - plain == pytest.approx(0.0035)
-    assert amount(dataset="wikipedia", substitutes=("alpaca",)) == plain
+    assert amount(dataset="wikipedia") < min(gaps) / 2
 
 
 def test_a_row_more_or_less_moves_the_bound_by_what_is_allowed() -> None:
@@ -104,7 +95,7 @@ def test_what_is_made_of_two_entropies_has_both_errors() -> None:
 
 
 def test_a_perplexity_is_not_judged_and_that_is_said() -> None:
-    found = tolerance_of_table("8", "ppl", "dolly-15k", "", 10.0, 100, np.nan, ())
+    found = tolerance_of_table("8", "ppl", "dolly-15k", "", 10.0, 100, np.nan)
     assert np.isnan(found.amount)
     assert "does not define" in found.reason
 
@@ -120,12 +111,10 @@ def test_a_point_has_its_own_reading_error() -> None:
     [
         ({}, 0),
         ({"dataset": "wikipedia"}, 0),
-        ({"dataset": "wikipedia", "substitutes": {"wikipedia"}}, 1),
         ({"table": "2", "variant": "lora", "change": 0.02}, 1),
         ({"table": "1", "indicator": "accuracy"}, 1),
         ({"indicator": "loss"}, 1),
         ({"indicator": "loss", "dataset": "wikipedia"}, 2),
-        ({"indicator": "loss", "dataset": "wikipedia", "substitutes": {"wikipedia"}}, 4),
         ({"table": "2", "indicator": "loss", "variant": "base"}, 2),
     ],
 )
@@ -135,7 +124,7 @@ def test_what_is_assumed_is_called_assumed(number: dict[str, Any], assumed: int)
 
 def test_every_allowance_says_why() -> None:
     assert all(why for _, why in ALLOWANCES.values())
-    found = tolerance_of_table("3", "matrix_entropy", "openorca", "base", 0.5, 250, np.nan, ())
+    found = tolerance_of_table("3", "matrix_entropy", "openorca", "base", 0.5, 250, np.nan)
     assert found.reason.count(";") == 3, "rounding, float32, joined and sampling"
 
 

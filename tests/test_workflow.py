@@ -176,6 +176,20 @@ def test_the_readme_lists_every_figure_and_table_and_no_other(root: Path) -> Non
     assert sorted(named) == sorted({*real["figures"], *real["tables"]})
 
 
+def test_the_readme_names_every_entry_at_a_branch(root: Path) -> None:
+    said = re.search(r"branch `main` where we know .*", (root / "README.md").read_text())
+    assert said is not None
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    at = {
+        name: entry["revision"]
+        for name, entry in (config["models"] | config["datasets"]).items()
+        if "hub" in entry
+    }
+    branches = [name for name, revision in at.items() if not re.fullmatch("[0-9a-f]{40}", revision)]
+    assert re.findall(r"`(\w+)`[,.]", said[0]) == branches
+    assert {at[name] for name in branches} == {"main"}
+
+
 def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "config.yaml", tmp_path)
     workflow = (root / "workflow" / "Snakefile").read_text()

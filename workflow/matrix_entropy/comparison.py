@@ -81,7 +81,7 @@ def compare(
     entries, models, datasets : mapping
         ``figures:`` with ``tables:``, ``models:`` and ``datasets:`` of the configuration, by name.
         Of a model are read ``train``, ``family`` and ``size``; of a data set ``published``,
-        ``substitute_for``, ``bundled`` and ``generate``.
+        ``bundled`` and ``generate``.
     paths : iterable of path
         Files that may be there, ending as `counterparts` says; of those that are not, all numbers
         are "not built".
@@ -100,7 +100,6 @@ def compare(
     called = {
         name: entry.get("published", name.replace("_", "-")) for name, entry in datasets.items()
     }
-    substitutes = {called[name] for name, entry in datasets.items() if "substitute_for" in entry}
     parts = []
     for name, file in counterparts(entries).items():
         entry = entries[name]
@@ -116,13 +115,13 @@ def compare(
             stand_in = "train" in models[entry["model"]] or not OTHER_TEXTS.isdisjoint(texts)
             part = compare_layers(entry["model"], entry["dataset"], rebuilt, stand_in)
         elif kind == "scaling":
-            part = compare_scaling(entry, models, rebuilt, called, substitutes)
+            part = compare_scaling(entry, models, rebuilt, called)
         elif kind == "published_entropy":
             part = compare_fits(rebuilt)
         elif kind == "token_selection":
             part = compare_tokens(entry["model"], rebuilt)
         else:
-            part = compare_table(str(entry["table"]), rebuilt, substitutes)
+            part = compare_table(str(entry["table"]), rebuilt)
         if entry["paper"] != REAL_MODEL:
             part = part.assign(paper=entry["paper"])
         parts.append(part.assign(item=name))
@@ -178,7 +177,6 @@ def compare_scaling(
     models: Mapping[str, Entry],
     rebuilt: pd.DataFrame | None,
     called: Mapping[str, str],
-    substitutes: Collection[str],
 ) -> pd.DataFrame:
     """Figure 1 or 6 of Wei et al. 2024, whose numbers are those of Tables 8 and 9.
 
@@ -200,14 +198,13 @@ def compare_scaling(
         ours = None if table is None else table[table["family"] == family]
         number = TABLE_OF_FAMILY.get(family.lower())
         if number is not None:
-            parts.append(compare_table(number, ours, substitutes, sizes))
+            parts.append(compare_table(number, ours, sizes))
     return pd.concat(parts, ignore_index=True) if parts else _judged([], [])
 
 
 def compare_table(
     table: str,
     rebuilt: pd.DataFrame | None,
-    substitutes: Collection[str] = (),
     sizes: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """A table of Wei et al. 2024 against one of `matrix_entropy.model_tables`, in long form.
@@ -219,8 +216,6 @@ def compare_table(
     rebuilt : DataFrame or None
         ``family``, ``size``, ``parameters``, ``stand_in``, ``published_dataset``, ``indicator``,
         ``value``, ``texts`` and perhaps ``variant`` and ``position``.
-    substitutes : collection of str
-        Data sets, as the paper calls them, in whose place others stand.
     sizes : collection of str, optional
         Those that are compared; all by default.
     """
@@ -268,7 +263,6 @@ def compare_table(
                     row.published,
                     row.texts,
                     change,
-                    substitutes,
                 ),
             }
         )

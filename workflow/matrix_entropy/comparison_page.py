@@ -22,9 +22,9 @@ INTRODUCTION = f"""\
 
 Every number of the papers that is printed, or was read off a figure, beside the one that was
 rebuilt. A number passes if it differs by no more than its tolerance, which is the sum of what may
-separate the two: rounding of the printed digits, reading of a figure, samples drawn anew,
-substituted data. All of them are in [comparison.csv]({HOME}/results/comparison.csv), each with its
-reason, which says so where an amount is assumed.
+separate the two: rounding of the printed digits, reading of a figure, samples drawn anew. All of
+them are in [comparison.csv]({HOME}/results/comparison.csv), each with its reason, which says so
+where an amount is assumed.
 
 Of **stand-ins** no number is judged: they are other models. What is compared of them, and of all
 others too, is direction and shape: what rises or falls in the paper, and whether it does here. Of a

@@ -20,12 +20,13 @@ from matrix_entropy.json_text import parsed_json
 from matrix_entropy.records import Record
 from matrix_entropy.texts import select_texts
 
-# cc_sbu_align has captions only; what asks for them is one of these.
+# cc_sbu_align has captions only; MiniGPT-4 draws what asks for them from these, the very sentences,
+# since the text of a record is instruction and response.
 INSTRUCTIONS = (
-    "Describe what this picture shows.",
-    "What is there to see in this image, and where?",
-    "Tell me about this picture as fully as you can.",
-    "Give a detailed account of the image.",
+    "Describe this image in detail.",
+    "Take a look at this image and describe what you notice.",
+    "Please provide a detailed description of the picture.",
+    "Could you describe the contents of this image for me?",
 )
 SUFFIXES = (".jpg", ".png")  # of real images and of generated ones
 MISSING, UNREADABLE = "missing", "unreadable"

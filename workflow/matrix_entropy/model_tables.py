@@ -160,7 +160,6 @@ def source_table(origins: dict[str, Entry], datasets: dict[str, Entry]) -> pd.Da
                 "name": name,
                 "data set": entry.get("title", name),
                 "source": made_here if "grammar" in generate else origin["source"],
-                "in place of": entry.get("substitute_for", ""),
                 "revision": origin.get("revision", ""),
                 "licence": entry.get("licence") or origin.get("licence", ""),
                 "rows": origin.get("records", origin["texts"]),

@@ -7,7 +7,6 @@ rebuild gave: a number beyond its tolerance is a finding. Those that apply to a 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +36,6 @@ ALLOWANCES: dict[str, tuple[dict[str, float], str]] = {
     "sampling": (
         {kind: DEVIATIONS * np.sqrt(2) * spread for kind, spread in SPREAD_OF_TEXTS.items()},
         "sampling: three standard deviations between two samples of so many texts",
-    ),
-    # As if these differed as texts do.
-    "substitute": (
-        {kind: spread / 10 for kind, spread in SPREAD_OF_TEXTS.items()},
-        "substitute data: a tenth of the texts is assumed to be others",
     ),
     # Two rows more among N change log N by 2 / N: about 100 rows, and a log d of 7.6.
     "joined": (
@@ -73,7 +67,6 @@ ALLOWANCES: dict[str, tuple[dict[str, float], str]] = {
 OF_LOSSES = {
     "float32": "for losses assumed",
     "sampling": "losses of texts assumed to spread by half a nat",
-    "substitute": "losses of texts assumed to spread by half a nat",
     "joined": "each assumed to be 2.5 nats from the mean",
     "joined_short": "assumed to be three nats from the mean",
 }
@@ -120,7 +113,6 @@ def tolerance_of_table(
     published: float,
     texts: float,
     change: float,
-    substitutes: Collection[str],
 ) -> Tolerance:
     """Tolerance of a number of Wei et al. 2024.
 
@@ -134,8 +126,6 @@ def tolerance_of_table(
         How many the rebuilt number is a mean of; the paper's is taken to be one of as many.
     change : float
         Of a fine-tuned model, the published number less that of the model it was tuned from.
-    substitutes : collection of str
-        Data sets that stand in for others.
     """
     if indicator in UNDEFINED:
         return Tolerance(np.nan, NO_DEFINITION)
@@ -150,8 +140,6 @@ def tolerance_of_table(
         found += allowance(OPEN[table], kind)
     if dataset in DRAWN:
         found += allowance("sampling", kind, 1 / np.sqrt(texts))
-    if dataset in substitutes:
-        found += allowance("substitute", kind)
     if variant == "lora":
         found += allowance("recipe", scale=abs(change) / 2)
     return Tolerance(FACTORS.get(indicator, 1) * found.amount, found.reason)

@@ -474,8 +474,7 @@ def datasets_in(entry):
 
 def shown_datasets(entry):
     """Of the data sets in a figure or table, what labels and the published tables need."""
-    keys = ("title", "published", "panels", "union", "variants", "separator", "licence")
-    keys += ("substitute_for", "paired")
+    keys = ("title", "published", "panels", "union", "variants", "separator", "licence", "paired")
     return {name: only(DATASETS[name], *keys) for name in sorted(datasets_in(entry))}
 
 

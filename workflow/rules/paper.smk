@@ -52,7 +52,7 @@ rule compare_with_published:
         },
         datasets={
             name: only(
-                DATASETS[name], "title", "published", "substitute_for", "bundled", "generate"
+                DATASETS[name], "title", "published", "bundled", "generate"
             )
             for name in sorted(set().union(*map(datasets_in, COMPARED.values())))
         },
