@@ -56,12 +56,19 @@ onstart:
         stopping.with_its_jobs(workflow.scheduler.exit_gracefully)
 
 
+onerror:
+    # A run goes on without what needs a failed job, so that its message is far above.
+    if workflow.is_main_process and workflow.scheduler.failed:
+        logger.error(failed_jobs.told((job.name, job.log) for job in workflow.scheduler.failed))
+
+
 rule all:
     """Every figure, table and page of every paper."""
     default_target: True
     input:
         rules.liang2024.input,
         rules.wei2024.input,
+        rules.wei2024_multimodal.input,
         rules.tan2024.input,
         rules.real_model.input,
         rules.paper.input,

@@ -293,3 +293,6 @@ display(
 
 # %%
 show_table("wei_data_sets")
+
+# %%
+show_table("wei_image_data_sets")

@@ -301,7 +301,7 @@ class TestTyped:
     @pytest.fixture
     def folder(self, root: Path, tmp_path: Path) -> Path:
         config = yaml.safe_load((root / "config.yaml").read_text())
-        config["models"]["gpt2_small"] |= {"layers": 3, "width": 48}
+        config["models"]["gpt2_small"] |= {"layers": 3, "width": 48, "revision": "main"}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"targets": [FIGURE]}))
         return tmp_path

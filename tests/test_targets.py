@@ -12,6 +12,7 @@ import yaml
 from matrix_entropy import targets
 from matrix_entropy.configuration import checked
 from matrix_entropy.errors import InputError
+from matrix_entropy.prefetch import by_hand
 
 
 @pytest.fixture(scope="module", params=["config.yaml", "miniature/config.yaml"])
@@ -34,6 +35,16 @@ def test_papers_names_and_files(config: dict[str, Any]) -> None:
         for key, entry in (config["figures"] | config["tables"]).items()
         if entry.get("paper") == "tan2024"
     }
+
+
+def test_what_needs_images_is_apart(config: dict[str, Any]) -> None:
+    apart, rest = (config | {"targets": [name]} for name in ("wei2024_multimodal", "wei2024"))
+    names = ["wei_table5_mllm", "wei_table6_image_operations", "wei_image_data_sets"]
+    assert sorted(targets.chosen(apart)) == sorted(names)
+    assert not targets.chosen(rest).keys() & set(names)
+    assert by_hand(rest) == []
+    papers = [entry["paper"] for entry in (config["figures"] | config["tables"]).values()]
+    assert len(targets.chosen(apart) | targets.chosen(rest)) == papers.count("wei2024")
 
 
 def test_layers_of_any_model_and_data_set(config: dict[str, Any]) -> None:

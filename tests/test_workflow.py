@@ -59,6 +59,7 @@ WEI_TABLES = [
     "wei_table9_pythia",
     "wei_table10_prompts",
     "wei_data_sets",
+    "wei_image_data_sets",
 ]
 TAN_FIGURES = [
     "tan_fig1_entropy_power_law",
@@ -154,6 +155,7 @@ def test_target_rules_are_documented(root: Path) -> None:
         "all",
         "liang2024",
         "wei2024",
+        "wei2024_multimodal",
         "tan2024",
         "paper",
         "archive",
@@ -408,6 +410,17 @@ def test_kept_hidden_states_give_the_metrics(root: Path, workplace: Path) -> Non
     metrics = pd.read_parquet(workplace / "results/metrics/mine/texts.parquet")
     row = metrics[(metrics["id"] == "0") & (metrics["layer"] == "2")].iloc[0]
     assert row["matrix_entropy"] == pytest.approx(entropy_of(np.array(first)), abs=1e-12)
+
+
+def test_a_run_goes_on_without_what_failed_and_ends_with_a_list(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "config.yaml", tmp_path)
+    built, failed = "results/tables/wei_table10_prompts.csv", "results/prompts/cc_sbu_align.jsonl"
+    first = ("--prioritize", failed, "--cores", "1")
+    done = snakemake(root, built, failed, *first, "--directory", str(tmp_path))
+    assert done.returncode == 1
+    assert (tmp_path / built).is_file()
+    told = "read_image_texts: results/logs/read_image_texts/cc_sbu_align.log"
+    assert re.search(f"1 job failed, .*\n    {told}\n", done.stderr)
 
 
 BAD = {

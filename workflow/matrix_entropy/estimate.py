@@ -10,7 +10,7 @@ import pandas as pd
 from matrix_entropy.devices import Device
 from matrix_entropy.job_costs import WITH_PANDAS, Cost, memory_of
 from matrix_entropy.run_costs import costs_of
-from matrix_entropy.targets import chosen, needed_datasets, needed_models
+from matrix_entropy.targets import chosen, needed_datasets, needed_models, target_of
 from matrix_entropy.text_sizes import sources
 
 Entry = dict[str, Any]
@@ -21,19 +21,18 @@ EVERYTHING = "everything"
 
 
 def estimate(config: Entry, device: Device) -> pd.DataFrame:
-    """The cost of what ``targets:`` names, of each paper among it and of everything together.
+    """The cost of what ``targets:`` names, of each paper's target and of everything together.
 
-    Work that several targets share is counted in each of them, and once in a paper and in
+    Work that several targets share is counted in each of them, and once in a paper's target and in
     everything. Hours are those of all jobs one after another on one device.
 
     Returns
     -------
     DataFrame
-        One row per figure or table, paper, and ``everything``: ``target``, ``paper``, ``texts`` and
-        ``tokens`` (that models read, once for each model; those of windows are in the operations
-        alone), ``flops`` (of models),
-        ``spectra_flops``, ``weights``, ``kept`` and ``temporary`` (bytes on disk), ``jobs``,
-        ``hours``, ``device``, ``hidden_states``.
+        One row per figure or table, paper's target, and ``everything``: ``target``, ``paper``,
+        ``texts`` and ``tokens`` (that models read, once for each model; those of windows are in the
+        operations alone), ``flops`` (of models), ``spectra_flops``, ``weights``, ``kept`` and
+        ``temporary`` (bytes on disk), ``jobs``, ``hours``, ``device``, ``hidden_states``.
     """
     entries = chosen(config)
     jobs = {
@@ -42,10 +41,11 @@ def estimate(config: Entry, device: Device) -> pd.DataFrame:
         for name, entry in entries.items()
     }
     rows = [_row(name, entries[name].get("paper", ""), jobs[name]) for name in entries]
-    papers = dict.fromkeys(row["paper"] for row in rows if row["paper"])
-    for paper in papers:
-        of_paper = (jobs[name] for name in entries if entries[name].get("paper") == paper)
-        rows.append(_row(paper, paper, _together(of_paper)))
+    built_by = {name: target_of(entry, config) for name, entry in entries.items()}
+    for target in filter(None, dict.fromkeys(built_by.values())):
+        names = [name for name in entries if built_by[name] == target]
+        together = _together(jobs[name] for name in names)
+        rows.append(_row(target, entries[names[0]]["paper"], together))
     rows.append(_row(EVERYTHING, "", _together(jobs.values())))
     table = pd.DataFrame(rows)
     return table.assign(device=device.name, hidden_states=config["hidden_states"])

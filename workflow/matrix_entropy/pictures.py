@@ -15,7 +15,6 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 from matrix_entropy.files import write_json, writing_folder
-from matrix_entropy.image_records import INSTRUCTIONS
 from matrix_entropy.seeded_choices import pick, sample
 
 Colour = tuple[int, int, int]
@@ -55,6 +54,12 @@ OPENINGS = (
 SENTENCES = (
     "A {shape.size} {shape.name} is {shape.place}.",
     "There is a {shape.size} {shape.name} {shape.place}.",
+)
+QUESTIONS = (
+    "Describe what this picture shows.",
+    "What is there to see in this image, and where?",
+    "Tell me about this picture as fully as you can.",
+    "Give a detailed account of the image.",
 )
 CAPTIONS = (
     "The image shows a {sky} sky over {ground}, with",
@@ -212,7 +217,7 @@ def _cross(draw: ImageDraw.ImageDraw, box: Box, fill: Colour) -> None:
 def _llava_instruct(scene: Scene, rng: random.Random, index: int) -> Record:
     """An instruction and a response of several sentences."""
     name = f"{index:012d}"
-    instruction = pick(rng, INSTRUCTIONS)
+    instruction = pick(rng, QUESTIONS)
     marked = f"<image>\n{instruction}" if rng.random() < 0.5 else f"{instruction}\n<image>"
     opening, shown = pick(rng, OPENINGS), pick(rng, SENTENCES)
     number = NUMBERS[len(scene.shapes)]

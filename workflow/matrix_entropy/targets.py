@@ -8,17 +8,20 @@ from typing import Any
 
 from matrix_entropy import experiments
 from matrix_entropy.errors import InputError
+from matrix_entropy.shared_checks import has_images
 
 Entry = dict[str, Any]
 
+# Of a paper, the target of what needs images, which is apart: some have to be fetched by hand.
+WITH_IMAGES = {"wei2024": "wei2024_multimodal"}
 FILE = re.compile(r"(?:figures|results/tables)/(?P<name>\w+)\.\w+(?:\.\w+)?\Z")
 
 
 def chosen(config: Entry) -> dict[str, Entry]:
     """Entries of the figures and tables that ``targets:`` names, all without it, by name.
 
-    A target is the name of a paper (``wei2024``), of a figure or table, or one of their files as
-    they are given to Snakemake (``figures/fig10_gpt2_large_world.pdf``).
+    A target is that of a paper (``wei2024``), the name of a figure or table, or one of their files
+    as they are given to Snakemake (``figures/fig10_gpt2_large_world.pdf``).
 
     Raises
     ------
@@ -32,7 +35,9 @@ def chosen(config: Entry) -> dict[str, Entry]:
     for target in config["targets"]:
         file = FILE.match(target)
         name = file["name"] if file else target
-        of_paper = {key: entry for key, entry in entries.items() if entry.get("paper") == name}
+        of_paper = {
+            key: entry for key, entry in entries.items() if target_of(entry, config) == name
+        }
         if name in entries:
             found[name] = entries[name]
         elif of_paper:
@@ -40,6 +45,13 @@ def chosen(config: Entry) -> dict[str, Entry]:
         else:
             found[name] = _layers_of_any(name, config, target)
     return found
+
+
+def target_of(entry: Entry, config: Entry) -> str | None:
+    """The target that builds an entry with all others of its paper."""
+    paper = entry.get("paper")
+    images = any(has_images(config["datasets"][name]) for name in _read(entry, config))
+    return WITH_IMAGES.get(paper, paper) if paper and images else paper
 
 
 def _layers_of_any(name: str, config: Entry, target: str) -> Entry:
@@ -82,9 +94,14 @@ def _models(entry: Entry, config: Entry) -> Iterator[str]:
             yield generate["model"]
 
 
-def _datasets(entry: Entry, config: Entry) -> Iterator[str]:
+def _read(entry: Entry, config: Entry) -> list[str]:
+    """The data sets that an entry shows or its models are run over."""
     named = entry.get("datasets", [entry["dataset"]] if "dataset" in entry else [])
-    waiting = [*named, *(dataset for _, dataset in needed_runs(entry, config))]
+    return [*named, *(dataset for _, dataset in needed_runs(entry, config))]
+
+
+def _datasets(entry: Entry, config: Entry) -> Iterator[str]:
+    waiting = _read(entry, config)
     # What the models learn from is needed as well, where they are trained here.
     for model in experiments.models_of(entry):
         if "train" in config["models"][model]:

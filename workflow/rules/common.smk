@@ -31,6 +31,7 @@ from matrix_entropy import (
     entries,
     errata,
     experiments,
+    failed_jobs,
     gguf_files,
     input_paths,
     minigpt_v2_parts,
@@ -578,13 +579,13 @@ def downloads_of_targets(wildcards):
     ]
 
 
-def targets_of(paper):
-    """The PDFs of a paper's figures and the CSVs of its tables; other formats come with them."""
-    return [
-        *(f"figures/{name}.pdf" for name, entry in FIGURES.items() if entry.get("paper") == paper),
-        *(
-            f"results/tables/{name}.csv"
-            for name, entry in TABLES.items()
-            if entry.get("paper") == paper
-        ),
-    ]
+def targets_of(*built):
+    """The PDFs of figures and the CSVs of tables of some targets; other formats come with them."""
+    files = {f"figures/{name}.pdf": entry for name, entry in FIGURES.items()}
+    files |= {f"results/tables/{name}.csv": entry for name, entry in TABLES.items()}
+    return [file for file, entry in files.items() if targets.target_of(entry, config) in built]
+
+
+def files_of_paper(paper):
+    """The same of all targets of a paper, which one page shows."""
+    return targets_of(paper, targets.WITH_IMAGES.get(paper, paper))

@@ -7,7 +7,7 @@ installed that can print one.
 
 COUNTERPARTS = counterparts.counterparts(FIGURES | TABLES)
 COMPARED = {name: (FIGURES | TABLES)[name] for name in COUNTERPARTS}
-NOTEBOOKS = [paper for paper in PAPERS if targets_of(paper)]
+NOTEBOOKS = [paper for paper in PAPERS if files_of_paper(paper)]
 # The errata show figures of the papers, which a scale of a real model does not have.
 ERRATA = ["errata"] if set(errata.shown(ROOT / "paper/errata.md")) <= {*FIGURES, *TABLES} else []
 PAGES = ["index", *NOTEBOOKS, *ERRATA, "comparison"]
@@ -67,7 +67,7 @@ rule run_notebook:
     input:
         notebook=local(str(ROOT / "paper/{paper}.py")),
         comparison="results/comparison.csv",
-        built=lambda wildcards: targets_of(wildcards.paper),
+        built=lambda wildcards: files_of_paper(wildcards.paper),
         code=[*code("run_notebook"), *code_of("notebook", "readings")],
     output:
         "paper/build/{paper}.ipynb",
