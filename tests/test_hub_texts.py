@@ -368,6 +368,20 @@ class TestOnline:
         assert read(files=["ab/train-0.jsonl"]) == ["ab"]
         assert had() == ["README.md", "ab/train-0.jsonl"]
 
+    def test_of_wikipedia_one_language_and_the_authors_articles(
+        self, had: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in legacy-datasets/wikipedia: a script, a card of no help, Parquet by language."""
+        rows = [{"id": str(number), "text": f"page {number}"} for number in range(5)]
+        names = [f"data/20220301.en/train-0000{part}-of-00002.parquet" for part in range(2)]
+        files = {names[0]: parquet(*rows[:3]), names[1]: parquet(*rows[3:])}
+        others = {"README.md": CARD.encode(), "wikipedia.py": b"raise SystemExit('code ran')"}
+        others["data/20220301.fr/train-00000-of-00001.parquet"] = parquet({"text": "fr"})
+        monkeypatch.setattr(type(self), "FILES", files | others)
+        entry = {"files": ["data/20220301.en/train-*.parquet"], "sample": {"size": 3, "seed": 123}}
+        assert read(**entry) == [f"page {i}" for i in random.Random(123).sample(range(5), 3)]
+        assert had() == ["README.md", *names]
+
     def test_only_data_if_the_card_is_silent(
         self, had: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
