@@ -93,6 +93,24 @@ def test_a_configuration(folder: Path, changes: dict[str, Any], told: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"attention_types": [[["global", "local"], 10**9]]}, "`attention_types: 1000000000`"),
+        ({"num_hidden_layers": 10**9}, "`num_hidden_layers: 1000000000`, and no .* 10,000;"),
+        ({"num_labels": 10**400}, "`num_labels: 10{29}`"),
+        ({"vocab_size": 10**12}, "`vocab_size: 1000000000000`"),
+        ({"vocab_size": 10**8}, r"embed_tokens.weight \(100000000, 48\) \(`vocab_size: 10{8}`\)"),
+        ({"head_dim": 10**8}, "`head_dim: 100000000`"),
+        ({"mine": {"list": [0] * 100_001}}, "more than 100,000 values, below `list`"),
+        ({"mine": json.loads("[" * 100 + "]" * 100)}, "too deep a nesting, below `mine`"),
+    ],
+)
+def test_numbers_beyond_reason(folder: Path, changes: dict[str, Any], told: str) -> None:
+    edit(folder / "config.json", lambda config: config | changes)
+    assert re.search(rf"config\.json .*{told}", sentence(folder))
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         (lambda t: t | {"model": t["model"] | {"type": "BPE2"}}, "newer format than tokenizers"),

@@ -73,7 +73,7 @@ def _in_folder(path: Path) -> dict[str, int]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} ({error.strerror}); correct `path:`.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON file ({error}).") from None
     text = config.get("text_config") if isinstance(config, dict) else None
     stated = text if isinstance(text, dict) else config if isinstance(config, dict) else {}

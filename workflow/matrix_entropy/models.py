@@ -40,6 +40,7 @@ from matrix_entropy.model_files import (
     settings_sha256,
 )
 from matrix_entropy.placement import is_spread
+from matrix_entropy.stated_numbers import check_numbers, check_stored
 
 # Jobs have bars of their own.
 logging.disable_progress_bar()
@@ -225,6 +226,7 @@ def load_model(
     config = from_folder(AutoConfig, record)
     with explaining(f"model '{name}'", record["folder"]):
         check_sizes(f"model '{name}'", config, layers, width)
+        check_stored(f"model '{name}'", config, Path(record["folder"]))
     made_here = "untrained_seed" in record or "adapter" in record
     if "untrained_seed" in record:
         start = record.get("initializer_range")
@@ -329,7 +331,7 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
     ------
     InputError
         If the folder is gone, names another model, holds other files than the record says, or
-        cannot be loaded (`matrix_entropy.loading_errors`).
+        cannot be loaded (`matrix_entropy.loading_errors`), or states numbers beyond reason.
     """
     folder, name = record["folder"], record["model"]
     if not os.path.isdir(folder):
@@ -339,6 +341,7 @@ def from_folder(factory: Any, record: dict[str, Any], **options: Any) -> Any:
         )
     _refuse_adapter(name, Path(folder))
     check_recorded(record, weights=options.get("use_safetensors", False))
+    check_numbers(f"model '{name}'", Path(folder))
     with explaining(f"model '{name}'", folder):
         return factory.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options
