@@ -177,6 +177,35 @@ class TestInside:
                 with pytest.raises(InputError, match=r"index\.json in .* names .*, which is not a"):
                     use()
 
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("config.json", {"transformers_weights": "../other/model.safetensors"}),
+            ("config.json", {"transformers_weights": "sub/model.safetensors"}),
+            ("tokenizer_config.json", {"fast_tokenizer_files": ["../other/tokenizer.4.0.0.json"]}),
+        ],
+    )
+    def test_settings_that_lead_out(self, folder: Path, name: str, change: dict[str, Any]) -> None:
+        edit(folder / name, **change)
+        record = {"model": "mine", "folder": str(folder)}
+        for use in (lambda: recorded(folder), lambda: load(record)):
+            with pytest.raises(InputError, match=rf"{name} in .* names .*, which is not a file"):
+                use()
+
+    def test_settings_that_nothing_follows(self, folder: Path, tmp_path: Path) -> None:
+        """Many models' tokenizers name paths of the machine on which they were saved."""
+        expected = load_tokenizer(recorded(folder)).get_vocab()
+        train_tokenizer(["a sheep and a ship"] * 20, 280).save_pretrained(tmp_path / "other")
+        other = {
+            f"{kind}_file": str(tmp_path / "other" / file)
+            for kind, file in (
+                *(("tokenizer", "tokenizer.json"), ("vocab", "vocab.json")),
+                *(("merges", "merges.txt"), ("special_tokens_map", "tokenizer_config.json")),
+            )
+        }
+        edit(folder / "tokenizer_config.json", **other, name_or_path=str(tmp_path / "other"))
+        assert load_tokenizer(recorded(folder)).get_vocab() == expected
+
     @pytest.mark.parametrize("text", ["", "[]", '{"weight_map": []}', '{"weight_map": {"a": 1}}'])
     def test_an_index_that_is_damaged(self, folder: Path, text: str) -> None:
         (folder / "model.safetensors.index.json").write_text(text)

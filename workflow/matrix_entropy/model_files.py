@@ -18,6 +18,12 @@ HASHES = ("weights_sha256", "settings_sha256", "marks")
 WEIGHTS = "*.safetensors"
 # Beside the weights, what a model's numbers depend on.
 SETTINGS = ("*.json", "*.model", "*.jinja", "merges.txt", "vocab.txt")
+# Keys by which transformers reads other files than the usual ones. Those that other libraries leave
+# there (`vocab_file`, `name_or_path`, ...) it does not follow.
+FOLLOWED = {
+    "config.json": "transformers_weights",
+    "tokenizer_config.json": "fast_tokenizer_files",
+}
 
 
 def contents(folder: Path) -> dict[str, dict[str, str]]:
@@ -102,7 +108,7 @@ def known_hashes(folder: Path, record: dict[str, Any]) -> dict[str, str]:
 
 
 def check_inside(called: str, folder: Path) -> None:
-    """See that all that a folder's links and its weights' index name is inside the folder.
+    """See that all that a folder's links, its weights' index and its settings name is inside it.
 
     Links of the hub's cache, from a snapshot to the blobs of its repository, are inside.
 
@@ -128,8 +134,10 @@ def check_inside(called: str, folder: Path) -> None:
                 f"{where}, outside the folder; put the file itself there, since what stands "
                 "elsewhere is not the model's alone."
             )
-    for path in sorted(folder.glob("*.index.json")):
-        for file in _named_files(called, path):
+    named = {path: _named_files(called, path) for path in sorted(folder.glob("*.index.json"))}
+    named |= {folder / name: _listed(folder / name, key) for name, key in FOLLOWED.items()}
+    for path, files in named.items():
+        for file in files:
             if Path(file).name != file:
                 raise InputError(
                     f"{called}: {path.name} in {folder} names {file}, which is not a file of this "
@@ -141,7 +149,7 @@ def _named_files(called: str, index: Path) -> list[str]:
     """The files that an index of weights names; none if it is an index of something else."""
     try:
         content = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         content = None
     named = content.get("weight_map", {}) if isinstance(content, dict) else None
     if not isinstance(named, dict) or not all(isinstance(file, str) for file in named.values()):
@@ -150,6 +158,16 @@ def _named_files(called: str, index: Path) -> list[str]:
             "or save the model again."
         )
     return sorted(set(named.values()))
+
+
+def _listed(path: Path, key: str) -> list[str]:
+    """The files that a JSON file names at a key: one or a list; what is no name is not followed."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # none, or said where the model is loaded
+        return []
+    found = content.get(key) if isinstance(content, dict) else None
+    return [file for file in (found if isinstance(found, list) else [found]) if type(file) is str]
 
 
 def _differences(recorded: dict[str, str], found: dict[str, str]) -> list[str]:
