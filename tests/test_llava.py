@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,10 @@ def test_what_was_saved_is_loaded_in_the_stated_type(
     if layout == "preprocessor_config.json":  # where older checkpoints have it
         (tmp_path / "processor_config.json").unlink()
         small_llava.image_processor().save_pretrained(tmp_path)
+        weights = load_file(tmp_path / "model.safetensors")  # under the names of then
+        old = {re.sub("^vision_tower", r"\g<0>.vision_model", key): w for key, w in weights.items()}
+        assert {"language_model.model.norm.weight", "language_model.lm_head.weight"} < set(old)
+        save_file(old, tmp_path / "model.safetensors", {"format": "pt"})
     assert (tmp_path / layout).is_file()
     images = small_llava.pictures(2)
     expected = small_llava.llava()
