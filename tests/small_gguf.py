@@ -81,7 +81,8 @@ def write_gguf(
     architecture: str = "llama",
     left_out: Collection[str] = (),
     more: dict[str, np.ndarray] | None = None,
-    values: dict[str, str] | None = None,
+    values: dict[str, Any] | None = None,
+    way: str = "gpt-2",
 ) -> Any:
     """Write a small model to ``path``; the model as it was before it was quantised.
 
@@ -93,7 +94,9 @@ def write_gguf(
     left_out : collection of str
         Tensors of the file that are not written.
     more, values : dict, optional
-        Tensors and texts of the header that are written besides.
+        Tensors and values of the header that are written besides, or instead.
+    way : str
+        How the file says that texts are cut into words.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(TEXTS, 300)
@@ -111,7 +114,7 @@ def write_gguf(
     writer.add_vocab_size(len(tokenizer))
     for key, value in (values or {}).items():
         writer.add_string(key, value)
-    _add_tokenizer(writer, tokenizer)
+    _add_tokenizer(writer, tokenizer, way)
     for name, weight in (tensors_of(model) | (more or {})).items():
         if name not in left_out:
             kind = stored_as(name)
@@ -125,12 +128,12 @@ def write_gguf(
     return model
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any) -> None:
+def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, way: str) -> None:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     special = set(tokenizer.all_special_tokens)
     normal, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    writer.add_tokenizer_pre(way)
     writer.add_token_list([token for token, _ in vocabulary])
     writer.add_token_types([control if token in special else normal for token, _ in vocabulary])
     writer.add_token_merges(merges_of(tokenizer))

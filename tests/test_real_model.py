@@ -9,12 +9,17 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from gguf import GGUFReader
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
 from matrix_entropy.group_gaps import group_gaps
 from matrix_entropy.hidden_states import dump_hidden_states
@@ -82,6 +87,32 @@ def test_attention_goes_to_the_first_token(long_rows: pd.DataFrame) -> None:
 def test_it_is_the_real_model(scale: Path) -> None:
     weights = pd.read_csv(scale / "figures" / "smollm2_lasso_tokens.csv")
     assert not weights["stand_in"].any()
+
+
+DIGITS_AND_SPACES = [
+    "in 1984  and\n\n12\t\t3", " \n  1", "v1.2.3, ½ ² Ⅻ ٣٤", "don't I'LL '90s",
+    "a\r\n1 e\u0301 日本語123 😀 9", "<|im_start|>user\n1<|im_end|>  7<|endoftext|>", "", "  ",
+]  # fmt: skip
+
+
+def test_tokens_are_those_of_a_tokenizer_built_from_the_file(scale: Path, root: Path) -> None:
+    """As SmolLM2 publishes it: every digit apart, then GPT-2's words, then the file's merges."""
+    path = scale / "results" / "downloads" / f"{MODEL}.gguf"
+    if not path.exists():
+        pytest.skip(f"{path} has been taken away")
+    fields = GGUFReader(path).fields
+    tokens, kinds, merges = (
+        fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type", "merges")
+    )
+    vocabulary = {token: place for place, token in enumerate(tokens)}
+    wanted = Tokenizer(BPE(vocabulary, [tuple(pair.split(" ")) for pair in merges]))
+    wanted.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
+    wanted.add_special_tokens([t for t, kind in zip(tokens, kinds, strict=True) if kind == 3])
+    ours = load_tokenizer({"model": MODEL, "folder": str(path.parents[1] / "models" / MODEL)})
+    stories = (root / "data" / "stories").glob("*.json")
+    texts = [*DIGITS_AND_SPACES, *topics.values(), *(each.read_text() for each in stories)]
+    for text in texts:
+        assert ours(text, add_special_tokens=False)["input_ids"] == wanted.encode(text).ids, text
 
 
 def test_lasso_picks_the_printed_tokens_by_alpha(scale: Path) -> None:

@@ -6,7 +6,6 @@ they stop the conversion, as do those that are missing.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +19,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
 from transformers.integrations.gguf import is_gguf_arch_supported
 from transformers.integrations.gguf.gguf_conversion_mapping import GGUF_ARCHS
-from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 from transformers.modeling_gguf_pytorch_utils import (
     GGUF_SUPPORTED_ARCHITECTURES,
     TENSOR_PROCESSORS,
@@ -32,14 +30,13 @@ from transformers.utils.import_utils import is_gguf_available
 from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.gguf_files import Header, Tensor, local_gguf, read_header
+from matrix_entropy.gguf_tokenizers import check_way, cut_its_way
 from matrix_entropy.hub import snapshot
 from matrix_entropy.hub_hashes import stated
 from matrix_entropy.hub_models import needed_patterns
 from matrix_entropy.loaded_weights import REPORTING, check_weights, first_names
 from matrix_entropy.model_files import contents
 from matrix_entropy.models import load_tokenizer
-
-log = logging.getLogger("matrix_entropy")
 
 Entry = dict[str, Any]
 
@@ -49,8 +46,6 @@ SAME_ARCHITECTURE = {"qwen2moe", "qwen3moe", "gpt-oss", "minimax-m2", "t5encoder
 WHOLE = ("F32", "F16", "BF16", "F64", "I8", "I16", "I32", "I64")
 # Factors of rotary frequencies: the reader has no place for them, and ones change nothing.
 ROTARY_FACTORS = "rope_freqs.weight"
-# As GPT-2 splits texts, which is what the reader does where it does not know better.
-PLAIN_SPLITS = ("default", "gpt-2")
 
 
 def convert_gguf(name: str, model: dict[str, Any], downloaded: Path | None, folder: Path) -> Entry:
@@ -153,12 +148,7 @@ def _readable(name: str, path: Path) -> Header:
             "transformers leaves out where it reads GGUF; give a folder of the model with "
             "safetensors weights instead (`path:` or `hub:`)."
         )
-    split = header.values.get("tokenizer.ggml.pre")
-    if split and split not in (*GGUF_PRE_TOKENIZER_SPLITS, *PLAIN_SPLITS):
-        log.warning(
-            "%s: texts are cut into words as GPT-2 does it, since transformers does not know the "
-            "file's own way, '%s'.", name, split,
-        )  # fmt: skip
+    check_way(name, path, header.values)
     return header
 
 
@@ -220,6 +210,7 @@ def _convert(name: str, path: Path, header: Header, part: Path) -> None:
     check_weights(f"model '{name}' ({path})", model, report)
     _check_places(name, path, header, model, report)
     model.save_pretrained(part)
+    cut_its_way(tokenizer, header.values)
     tokenizer.save_pretrained(part)
     load_tokenizer({"model": name, "folder": str(part)})
 
