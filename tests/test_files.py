@@ -15,11 +15,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from matrix_entropy.console import job
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, read_jsonl, sha256, write_json, write_jsonl, writing
+from matrix_entropy.files import (
+    read_json,
+    read_jsonl,
+    sha256,
+    write_json,
+    write_jsonl,
+    writing,
+    writing_folder,
+)
 
 
 class Stop(BaseException):
@@ -50,6 +60,17 @@ def test_writing_replaces_only_at_the_end(target):
         assert temporary != target
         assert (target.read_text() if target.exists() else None) == before
     assert contents(target.parent) == {target.name: "newer"}
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_those_who_may_look_into_a_folder_may_read_its_weights(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with writing_folder(tmp_path / "model") as part:
+            save_file({"a": np.zeros(3)}, part / "model.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model/model.safetensors").stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.b.pdf", "plain", ".hidden"])

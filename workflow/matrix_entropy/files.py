@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,20 @@ def writing_folder(folder: Path) -> Iterator[Path]:
         part.mkdir(parents=True)
         try:
             yield part
+            _readable_as(part)
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _readable_as(folder: Path) -> None:
+    """Let those read a folder's files who may look into it: safetensors lets its owner alone."""
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with suppress(PermissionError):  # a file system that has modes of its own
+                path.chmod(mode)
 
 
 def part_of_folder(folder: Path) -> Path:
