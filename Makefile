@@ -44,6 +44,12 @@ architectures: .venv/installed ## compare every architecture with transformers (
 sweep: .venv/installed ## run the tests of numbers with other kernels, threads, order and load
 	python tests/sweep.py
 
+# On a disk with 35 GB free.
+FOLDER ?= rehearsal
+
+rehearsal: .venv/installed ## run full-size commands on random weights of the real sizes (FOLDER=)
+	PYTHONPATH=workflow python tests/rehearsal.py $(FOLDER)
+
 cluster-test: .venv/cluster ## run Liang's figures on a Slurm of two nodes that is made for it (root)
 	pytest -m slurm -s tests/cluster
 
@@ -83,4 +89,4 @@ clean: ## remove what the scales miniature and smollm2 built
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
 	touch $@
 
-.PHONY: help smollm2 smollm2-part miniature test architectures sweep cluster-test lint dry-run benchmark clean
+.PHONY: help smollm2 smollm2-part miniature test architectures sweep rehearsal cluster-test lint dry-run benchmark clean

@@ -2,34 +2,48 @@
 
 It answers what huggingface_hub asks for when HF_ENDPOINT points at it: what a repository is, the
 tree of a commit in pages, and files, whole or from a byte on. Large files (by their ending) are
-kept as on the hub: a redirect leads to their content, and their SHA-256 is stated. It counts what
-it is asked and what it sends.
+kept as on the hub: a redirect leads to their content, and their SHA-256 is stated. A file may also
+be one on disk, which is not held in memory. It counts what it is asked and what it sends.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import mmap
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from matrix_entropy.lock_file import COMMIT
 
 LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
 PAGE = 3  # entries of a tree in one answer
 TOKEN = "hf_right"
 
-Files = dict[str, bytes]
+Content = bytes | Path  # of a file in memory, and of one on disk, which then stays as it is
+Files = dict[str, Content]
 
 
 def commit_of(files: Files) -> str:
     """A commit that depends on the files."""
-    listed = b"".join(path.encode() + hashlib.sha1(files[path]).digest() for path in sorted(files))
-    return hashlib.sha1(listed).hexdigest()
+    listed = "".join(path + entry(path, files[path])["oid"] for path in sorted(files))
+    return hashlib.sha1(listed.encode()).hexdigest()
+
+
+def read(content: Content) -> memoryview:
+    """The bytes of a file; of one on disk, those that are looked at are read."""
+    if isinstance(content, bytes):
+        return memoryview(content)
+    with content.open("rb") as stream:
+        return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 @dataclass
@@ -45,12 +59,15 @@ class Repository:
 
     def commit(self, revision: str) -> str | None:
         """The commit of a branch or tag, or of a commit itself."""
-        commits = {commit_of(files): commit_of(files) for files in self.revisions.values()}
-        commits |= {name: commit_of(files) for name, files in self.revisions.items()}
-        return commits.get(revision)
+        named = {name: self._commit(name) for name in self.revisions}
+        return named.get(revision, revision if revision in named.values() else None)
 
     def files(self, commit: str) -> Files:
-        return next(files for files in self.revisions.values() if commit_of(files) == commit)
+        return next(self.revisions[name] for name in self.revisions if self._commit(name) == commit)
+
+    def _commit(self, name: str) -> str:
+        """A revision that is called as a commit is that commit, whatever its files are."""
+        return name if COMMIT.fullmatch(name) else commit_of(self.revisions[name])
 
 
 class Hub:
@@ -176,7 +193,7 @@ class Answer(BaseHTTPRequestHandler):
     ) -> None:
         """The bytes of a file, those that a Range asks for."""
         repository = self.hub.repositories[name]
-        whole = repository.instead.get(path, repository.files(commit)[path])
+        whole = read(repository.instead.get(path, repository.files(commit)[path]))
         body, status, headers = whole, 200, {"Accept-Ranges": "bytes"} | (headers or {})
         if "Range" in self.headers:
             self.hub.ranges.append(self.headers["Range"])
@@ -197,7 +214,7 @@ class Answer(BaseHTTPRequestHandler):
     def reply(
         self,
         status: int,
-        body: bytes,
+        body: bytes | memoryview,
         headers: dict[str, str] | None = None,
         length: int | None = None,
     ) -> None:
@@ -211,13 +228,14 @@ class Answer(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def entry(path: str, content: bytes) -> dict[str, Any]:
+@functools.cache  # hashes of large files take long
+def entry(path: str, content: Content) -> dict[str, Any]:
     """What a tree says of a file: git's hash, and the SHA-256 of a large one."""
-    git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    said: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": git}
-    if path.endswith(LARGE):
-        sha256 = hashlib.sha256(content).hexdigest()
-        pointer = hashlib.sha1(f"pointer to {sha256}".encode()).hexdigest()
-        said |= {"oid": pointer}
-        said["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 135}
-    return said
+    held = read(content)
+    said: dict[str, Any] = {"type": "file", "path": path, "size": len(held)}
+    if not path.endswith(LARGE):
+        return said | {"oid": hashlib.sha1(b"blob %d\0" % len(held) + held).hexdigest()}
+    sha256 = hashlib.sha256(held).hexdigest()
+    pointer = hashlib.sha1(f"pointer to {sha256}".encode()).hexdigest()
+    kept = {"oid": sha256, "size": len(held), "pointerSize": 135}
+    return said | {"oid": pointer, "lfs": kept}

@@ -101,6 +101,15 @@ class TestDownloads:
         assert fetched(folder.name) == folder
         assert server.asked == []
 
+    def test_a_file_on_disk_is_served_as_one_in_memory(
+        self, server: Hub, here: Repository, files: dict[str, bytes], tmp_path: Path
+    ) -> None:
+        (tmp_path / WEIGHTS).write_bytes(files[WEIGHTS])
+        server.publish(f"models/{GPT2}", files | {WEIGHTS: tmp_path / WEIGHTS})
+        here.dropped[WEIGHTS] = [200_000]
+        assert here.commit("main") == commit_of(dict(files))
+        assert (fetched() / WEIGHTS).read_bytes() == files[WEIGHTS]
+
     def test_revisions(self, server: Hub, here: Repository, files: dict[str, bytes]) -> None:
         other = files | {"config.json": files["config.json"] + b"\n"}
         server.publish(f"models/{GPT2}", other, "refs/pr/1")
