@@ -6,6 +6,7 @@ import errno
 import gc
 import hashlib
 import re
+import shutil
 import socket
 import threading
 import time
@@ -14,11 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from file_server import running_files
 from matrix_entropy import downloads
-from matrix_entropy.downloads import check_hash, download
+from matrix_entropy.downloads import check_hash, download, receive
 from matrix_entropy.errors import InputError
 
 CONTENT = "Ein Dachs – größer.\n".encode() * 5000
@@ -285,3 +288,47 @@ def test_check_hash(tmp_path):
     assert message.startswith("stories.json ")
     assert "0" * 64 in message
     assert DIGEST in message
+
+
+@pytest.mark.parametrize("instead", [None, CONTENT[::-1]], ids=["same file", "another file"])
+def test_gone_on_with(tmp_path, instead):
+    """What an earlier call has fetched is not asked for again, unless it is of another file."""
+    with running_files() as files:
+        files.files = {"big": CONTENT}
+        files.faults = {"big": [-50_000] * downloads.ATTEMPTS}
+        for _ in range(2):  # the second call begins where the first one ended
+            with pytest.raises(downloads.OutOfReach, match="broke off"):
+                receive(f"{files.address}/big", tmp_path / "big", attempts=1, go_on=True)
+        files.files["big"] = instead or CONTENT
+        files.faults.clear()
+        receive(f"{files.address}/big", tmp_path / "big", go_on=True)
+    assert files.ranges == ["bytes=50000-", "bytes=100000-"]
+    assert (tmp_path / "big").read_bytes() == files.files["big"]
+    assert [path.name for path in tmp_path.iterdir()] == ["big"]
+
+
+def test_whole_but_never_looked_at(tmp_path):
+    """A run that was killed between the last byte and the new name begins anew."""
+    with running_files() as files:
+        files.files = {"big": CONTENT}
+        (tmp_path / "big").write_bytes(CONTENT)
+        (tmp_path / "big.etag").write_text(f'"{DIGEST}"')
+        receive(f"{files.address}/big", tmp_path / "big", go_on=True)
+    assert (tmp_path / "big").read_bytes() == CONTENT
+    assert files.asked == {"big": 2}
+
+
+def test_no_room_for_what_is_announced(server, tmp_path, monkeypatch):
+    """Nothing of it is written."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(OSError, match="No space left"):
+        download(address(server, "/good"), DIGEST, tmp_path / "stories")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_md5(tmp_path):
+    """Where that is all that is published."""
+    (tmp_path / "copy").write_bytes(CONTENT)
+    check_hash(tmp_path / "copy", hashlib.md5(CONTENT).hexdigest(), "stories.json", "md5")
+    with pytest.raises(InputError, match=r"has md5 .* into `md5:` after"):
+        check_hash(tmp_path / "copy", "0" * 32, "stories.json", "md5")

@@ -29,19 +29,41 @@ def writing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     with naming_a_full_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        begun = f".{path.stem}.part-{socket.gethostname()}-"
-        for left in path.parent.glob(f"{escape(begun)}[0-9]*{escape(path.suffix)}"):
-            process = left.name.removeprefix(begun).removesuffix(path.suffix)
-            if process.isdigit() and not _lives(int(process)):
-                left.unlink(missing_ok=True)
-        # The suffix stays, since NumPy and matplotlib choose the format by it.
-        temporary = path.with_name(f"{begun}{os.getpid()}{path.suffix}")
+        temporary = _temporary_beside(path)
         try:
             yield temporary
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def working_beside(folder: Path) -> Iterator[Path]:
+    """A folder beside another, of this process alone, for files that are moved when they are whole.
+
+    It goes when the block ends; that of a process that was killed goes with the next one here.
+    """
+    part = _temporary_beside(folder)
+    part.mkdir(exist_ok=True)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    """A path of this process beside another one; what dead processes left there is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    begun = f".{path.stem}.part-{socket.gethostname()}-"
+    for left in path.parent.glob(f"{escape(begun)}[0-9]*{escape(path.suffix)}"):
+        process = left.name.removeprefix(begun).removesuffix(path.suffix)
+        if process.isdigit() and not _lives(int(process)):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+    # The suffix stays, since NumPy and matplotlib choose the format by it.
+    return path.with_name(f"{begun}{os.getpid()}{path.suffix}")
 
 
 def _lives(process: int) -> bool:
