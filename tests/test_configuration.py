@@ -104,6 +104,13 @@ datasets:
     files: [detail_23k.json]
     record: llava_instruct
     images: coco/train2017
+  zipped:
+    zip:
+      url: https://example.org/captions.zip
+      md5: d5fa38be915c8a2aee7ebf3a9c56a95c
+      records: captions/records.json
+      images: captions/image
+    record: cc_sbu_align
   in_pairs:
     path: /data/pairs.json
     panels: {Long: [good, bad]}
@@ -163,6 +170,7 @@ PLACES = {
         "hub": "models.gpt2_small",
         "revision": "models.gpt2_small",
         "convert_weights": "models.gpt2_small",
+        "gated": "models.gpt2_small",
         "train": "models.gpt2_large",
         "minigpt_v2": "models.my_minigpt",
         "gguf": "models.gpt2_small",
@@ -188,8 +196,10 @@ PLACES = {
         "sentences": "datasets.spoken",
         "python_documentation": "datasets.manual",
         **dict.fromkeys(["images", "missing_images", "fetch_from"], "datasets.captions"),
-        "instruction_seed": "datasets.captions",
+        **dict.fromkeys(["instruction_seed", "images_url"], "datasets.captions"),
+        **dict.fromkeys(["zip", "md5"], "datasets.zipped"),
     },
+    "zip": {"": "datasets.zipped.zip"},
     "generate": {
         "": "datasets.written.generate",
         "grammar": "datasets.training_stories.generate",
@@ -1658,8 +1668,9 @@ def test_keys_in_vain_are_checked_for_at_every_source():
         "variants": {"of": "first_texts", "changes": {"a": {}}},
     }
     mine |= {"generate": {"grammar": "stories", "count": 1}, "sentences": {"contexts": {"a": "b"}}}
-    mine |= {"python_documentation": {}}
+    mine |= {"python_documentation": {}, "zip": BASE["datasets"]["zipped"]["zip"]}
     needed = {"url": {"sha256": "0" * 64}, "hub": {"split": "train"}}
+    needed["zip"] = {"record": "cc_sbu_align"}
     assert set(mine) == set(sources)
     refused = set()
     for source in sources:

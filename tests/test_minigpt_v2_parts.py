@@ -6,12 +6,14 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from file_server import running_files
 from matrix_entropy.errors import InputError
-from matrix_entropy.minigpt_v2_parts import find_parts, marks
+from matrix_entropy.minigpt_v2_parts import fetch_part, find_parts, marks
 
 CHECKPOINT, EVA = b"what they trained", b"what they started from"
 
@@ -93,6 +95,32 @@ def test_marks_are_those_of_the_files_else_recorded_else_nothing(parts: dict[str
         parts["checkpoint"]: both[parts["checkpoint"]],
         "other.pth": None,
     }
+
+
+def test_a_part_is_fetched_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its name when it is whole and looks like weights."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    content, file = b"PK" + bytes(range(256)) * 400, tmp_path / "downloads" / "eva.pth"
+    with running_files() as server:
+        url = f"{server.address}/eva.pth"
+        server.files, server.faults = {"eva.pth": content}, {"eva.pth": [-70_000, -5, -5]}
+        with pytest.raises(InputError, match=r"could not be fetched .broke off .* run again"):
+            fetch_part(url, file, "mine")
+        assert not file.exists()
+        fetch_part(url, file, "mine")
+        assert server.ranges[-1] == "bytes=70010-"
+        assert file.read_bytes() == content
+        server.files["eva.pth"] = b"<html>"
+        with pytest.raises(InputError, match=r"no weights of torch .their first bytes: b'<h'"):
+            fetch_part(url, file, "mine")
+        del server.files["eva.pth"]
+        with pytest.raises(InputError, match="HTTP Error 404"):
+            fetch_part(url, file, "mine")
+    assert file.read_bytes() == content
+    assert list(file.parent.iterdir()) == [file]
+    assert marks({"checkpoint": "c.pth", "vision_encoder": url}, {}) == {"c.pth": None}
 
 
 def test_torch_is_not_needed() -> None:

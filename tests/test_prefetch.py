@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from commands import snakemake
 from matrix_entropy import prefetch
 from matrix_entropy.configuration import checked
 from matrix_entropy.errors import InputError
+from matrix_entropy.fetched_by_hand import by_hand
 from matrix_entropy.files import write_json
 from matrix_entropy.hub_hashes import Stated
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
+from matrix_entropy.image_prefetch import fetch_images, images_to_come
+from matrix_entropy.text_sizes import image_bytes
 
 COMMIT = "0" * 40
 
@@ -60,12 +64,19 @@ def test_what_is_fetched_by_hand_is_listed_with_addresses(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = prefetch.by_hand(config)
-    assert len(lines) == 3
-    assert all("http" in line for line in lines)
-    (tmp_path / "fetched/coco/train2017").mkdir(parents=True)
-    assert not any("coco" in line for line in prefetch.by_hand(config))
-    assert prefetch.by_hand(config | {"targets": ["liang2024"]}) == []
+    checkpoint, llama = by_hand(config)
+    assert "minigpt_v2/checkpoint_stage3.pth (from https://drive.google.com/" in checkpoint
+    assert "huggingface.co/meta-llama/Llama-2-7b-chat-hf" in llama
+    assert all("without it there is no wei_table5_mllm" in line for line in (checkpoint, llama))
+    assert by_hand(config | {"targets": ["liang2024"]}) == []
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    assert by_hand(config) == [checkpoint]
+    # Of what was made of it, nobody has to keep the file.
+    write_json("results/models/minigpt_v2_7b.made_of.json", {})
+    assert by_hand(config) == []
+    mine = {"record": "cc_sbu_align", "path": "cap.json", "images": "image", "fetch_from": "a.org"}
+    (line,) = by_hand(config | {"datasets": config["datasets"] | {"cc_sbu_align": mine}})
+    assert line.startswith("data set 'cc_sbu_align' needs cap.json and image (from a.org); without")
 
 
 def test_pickles_are_wanted_only_where_nothing_else_is() -> None:
@@ -119,8 +130,36 @@ def test_models_of_another_commit_are_named(
 
 
 def test_a_disk_that_is_too_small(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has only"):
-        prefetch._check_room(10**18)
+    """What comes into several folders of a disk has to fit together."""
+    half = 0.6 * shutil.disk_usage(tmp_path).free
+    prefetch.check_room({tmp_path / "cache": half})
+    with pytest.raises(InputError, match=r"into \S+cache and \S+images, but .* has only"):
+        prefetch.check_room({tmp_path / "cache": half, tmp_path / "images": half})
+
+
+def test_room_for_images_that_are_fetched(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "fetched/coco/train2017"
+    assert images_to_come(config) == {"detail_23k": (folder, pytest.approx(4e9, rel=0.1))}
+    folder.mkdir(parents=True)
+    for number in range(10):
+        (folder / f"{number}.jpg").touch()
+    there = image_bytes("detail_23k", config) - images_to_come(config)["detail_23k"][1]
+    assert there == pytest.approx(10 * 170_000)
+    assert image_bytes("cc_sbu_align", config) == pytest.approx(2 * 29.2e6, rel=0.1)
+
+
+def test_images_that_are_not_to_be_had_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All else is fetched before the end says so."""
+    mine = {"path": "talks.json", "record": "llava_instruct", "images": "images"}
+    mine |= {"images_url": "http://127.0.0.1:9"}
+    fetched = {"datasets": {"mine": mine, "mine_too": mine}}
+    assert fetch_images(fetched, ["mine", "mine_too"]) == 2
+    assert caplog.text.count("there is no such file") == 2
 
 
 def test_without_a_hub_there_is_nothing_to_download(root: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 from matrix_entropy import targets
 from matrix_entropy.configuration import checked
 from matrix_entropy.errors import InputError
-from matrix_entropy.prefetch import by_hand
+from matrix_entropy.fetched_by_hand import by_hand
 
 
 @pytest.fixture(scope="module", params=["config.yaml", "miniature/config.yaml"])

@@ -208,13 +208,29 @@ DATASETS: dict[str, tuple[dict[str, Any], list[str]]] = {
     **{
         f"{key} without images": (
             {f"datasets.my_texts.{key}": value},
-            ["'datasets.my_texts'", f"`{key}:`", "only with `images:`; remove it."],
+            ["'datasets.my_texts'", f"`{key}:`", "only with ", "`images:`; remove it."],
         )
-        for key, value in {"missing_images": "leave_out", "fetch_from": "a friend"}.items()
+        for key, value in {
+            "missing_images": "leave_out",
+            "fetch_from": "a friend",
+            "images_url": "https://example.org",
+        }.items()
     },
     "missing images among pictures": (
         {"datasets.drawn_pictures.missing_images": "leave_out"},
-        ["'datasets.drawn_pictures'", "`missing_images:`", "only with `images:`; remove it."],
+        ["'datasets.drawn_pictures'", "`missing_images:`", "or `images:`; remove it."],
+    ),
+    "zip without a hash": (
+        {"datasets.zipped.zip.md5": REMOVED},
+        ["'datasets.zipped'", "needs in `zip:` a hash", "`sha256:` or `md5:`."],
+    ),
+    "zip beside a folder": (
+        {"datasets.zipped.images": "coco"},
+        ["'datasets.zipped'", "`images:` beside `zip:`", "remove the former."],
+    ),
+    "zip of texts": (
+        {"datasets.zipped.record": REMOVED},
+        ["'datasets.zipped'", "`zip:`, but its records", f"set {EITHER_RECORD}, or remove it."],
     ),
     "seed of no instructions": (
         {"datasets.my_texts.instruction_seed": 1},

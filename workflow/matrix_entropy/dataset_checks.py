@@ -37,6 +37,8 @@ def dataset_contradictions(
     yield from _images(where, dataset, root["$defs"]["dataset"])
     if "hub" in dataset and "split" not in dataset and not has_images(dataset):
         yield where, "has a `hub:` without `split:`; add it, often `split: train`."
+    if not {"sha256", "md5"} & set(dataset.get("zip", ["md5"])):
+        yield where, "needs in `zip:` a hash that the file must have, `sha256:` or `md5:`."
     if "url" in dataset and "sha256" not in dataset:
         yield where, "has a `url:` without `sha256:`; add the hash that the file must have."
     # What a default fills in is no choice.
@@ -97,12 +99,13 @@ def _images(
         if kind is not None and kind not in records and given(key, dataset, schema):
             yield where, f"has `{key}:`, which its `record: {kind}` does not use; remove it."
     if not has_images(dataset):
-        if "images" in dataset:
-            yield (
-                where,
-                f"has `images:`, but its records are not about any; set {of_images('record')}, "
-                "or remove it.",
-            )
+        for key in ("images", "zip", "md5"):
+            if key in dataset:
+                yield (
+                    where,
+                    f"has `{key}:`, but its records are not about images; set "
+                    f"{of_images('record')}, or remove it.",
+                )
         return
     if "generate" in dataset and grammar not in IMAGE_RECORDS:
         yield (
@@ -112,7 +115,9 @@ def _images(
         )
     if "generate" in dataset and "images" in dataset:
         yield where, "has `images:`, but draws its own pictures; remove it."
-    if "generate" not in dataset and "images" not in dataset:
+    if "zip" in dataset and "images" in dataset:
+        yield where, "has `images:` beside `zip:`, which has its own `images:`; remove the former."
+    if not {"generate", "zip", "images"} & set(dataset):
         yield (
             where,
             f"has `record: {kind}` without `images:`; add it, the folder that the images lie in.",

@@ -16,6 +16,7 @@ from matrix_entropy.conversations import Turn, joined, string_of, turns_of
 from matrix_entropy.downloads import check_hash
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
+from matrix_entropy.image_downloads import fetch_images
 from matrix_entropy.json_text import parsed_json
 from matrix_entropy.records import Record
 from matrix_entropy.texts import select_texts
@@ -66,7 +67,8 @@ def read_image_texts(
         - ``separator``: a line break if none is given.
         - ``sample``, ``skip_empty``: see `matrix_entropy.texts.select_texts`.
         - ``missing_images``: ``stop``, which is the default, or ``leave_out``.
-        - ``sha256``: of the records file.
+        - ``sha256``, ``md5``: of the records file.
+        - ``images_url``: the address that images which are not there are fetched from by name.
         - ``fetch_from``: where the images are to be had, for the message that they are not there.
     records_file, image_folder : Path
         The folder is the one that the records' file names start from.
@@ -88,49 +90,23 @@ def read_image_texts(
     ------
     InputError
         If the file or the folder is missing, the file has another hash or other content; if a
-        record has no response, or its image is missing or unreadable, and is not to be left out; if
-        an image is named by a path that may lead out of the folder; if there are fewer texts than
-        the sample takes, or none.
+        record has no response, or its image is missing or unreadable, or cannot be fetched, and is
+        not to be left out; if an image is named by a path that may lead out of the folder; if there
+        are fewer texts than the sample takes, or none.
     """
-    to_be_had = f" To be had from: {dataset['fetch_from']}." if "fetch_from" in dataset else ""
-    if not records_file.is_file():
-        raise InputError(
-            f"{name}: there is no such file ({records_file.absolute()}); correct the data set's "
-            f"path, or put the file there.{to_be_had}"
-        )
-    if not image_folder.is_dir():
-        raise InputError(
-            f"{name}: there is no folder of images {image_folder.absolute()}; correct `images:`, "
-            f"or put the images there.{to_be_had}"
-        )
-    if "sha256" in dataset:
-        check_hash(records_file, dataset["sha256"], name)
-    images, said = [], []
-    for number, record in enumerate(_records(records_file, dataset["record"], name)):
-        image, turns = _image_and_turns(record, number, dataset, image_folder, name)
-        images.append(image)
-        said.append({"response": joined(turns, dataset.get("separator", "\n"))})
-    if said and not any(record["response"] for record in said):
-        raise InputError(
-            f"{name} holds no response (a turn from 'gpt', or a caption) in any of its {len(said)} "
-            "records; check that it is the right file."
-        )
-    skip_empty = dataset.get("skip_empty", False)
-    texts, counts = select_texts(said, {"field": "response", "skip_empty": skip_empty}, name)
-    texts = [text | {"image": images[int(text["id"])]} for text in texts]
+    texts, counts = _texts(dataset, records_file, image_folder, name)
+    _fetch(dataset, texts, image_folder, name)
     faults: dict[str, str] = {}
-    if dataset.get("missing_images", "stop") == "leave_out":
+    if _leaves_out(dataset):
         faults = _faults(texts)
         texts = _without(faults, texts, image_folder, name)
         texts = _sampled(texts, dataset, name)
-    else:
-        texts = _sampled(texts, dataset, name)
-        if found := _faults(texts):
-            raise InputError(
-                f"{name}: {_told(found, texts, image_folder)} in {image_folder.absolute()}; put "
-                "whole ones there, with 8 bits a channel, or set `missing_images: leave_out` in "
-                f"the data set to go on without these records.{to_be_had}"
-            )
+    elif found := _faults(texts):
+        raise InputError(
+            f"{name}: {_told(found, texts, image_folder)} in {image_folder.absolute()}; put "
+            "whole ones there, with 8 bits a channel, or set `missing_images: leave_out` in "
+            f"the data set to go on without these records.{_to_be_had(dataset)}"
+        )
     # An image may be that of many records.
     hash_of = {image: sha256(image) for image in dict.fromkeys(text["image"] for text in texts)}
     texts = [text | {"image_sha256": hash_of[text["image"]]} for text in texts]
@@ -144,6 +120,69 @@ def read_image_texts(
         "texts": len(texts),
         "images_sha256": hashlib.sha256(hashes.encode()).hexdigest(),
     }
+
+
+def fetch_images_of(
+    dataset: dict[str, Any], records_file: Path, image_folder: Path, name: str
+) -> None:
+    """Fetch the images that `read_image_texts` would, with the same parameters and errors."""
+    _fetch(dataset, _texts(dataset, records_file, image_folder, name)[0], image_folder, name)
+
+
+def _fetch(
+    dataset: dict[str, Any], texts: list[dict[str, str]], image_folder: Path, name: str
+) -> None:
+    """Fetch the images of texts that are not there, if the data set has an address for them."""
+    if "images_url" in dataset:
+        names = [text["image"].removeprefix(f"{image_folder}/") for text in texts if text["image"]]
+        fetch_images(dataset["images_url"], names, image_folder, name, _leaves_out(dataset))
+
+
+def _to_be_had(dataset: dict[str, Any]) -> str:
+    """Where images come from, as the end of a message."""
+    if "images_url" in dataset:
+        return f" Those that you delete are fetched again from {dataset['images_url']}."
+    return f" To be had from: {dataset['fetch_from']}." if "fetch_from" in dataset else ""
+
+
+def _leaves_out(dataset: dict[str, Any]) -> bool:
+    return bool(dataset.get("missing_images", "stop") == "leave_out")
+
+
+def _texts(
+    dataset: dict[str, Any], records_file: Path, image_folder: Path, name: str
+) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """Texts with the paths of their images, and how many records were left out for want of one.
+
+    They are those of the sample; of which images are missing it depends where these are left out.
+    """
+    if not records_file.is_file():
+        raise InputError(
+            f"{name}: there is no such file ({records_file.absolute()}); correct the data set's "
+            f"path, or put the file there.{_to_be_had(dataset)}"
+        )
+    if not image_folder.is_dir() and "images_url" not in dataset:
+        raise InputError(
+            f"{name}: there is no folder of images {image_folder.absolute()}; correct `images:`, "
+            f"or put the images there.{_to_be_had(dataset)}"
+        )
+    for kind in ("sha256", "md5"):
+        if kind in dataset:
+            check_hash(records_file, dataset[kind], name, kind)
+    images, said = [], []
+    for number, record in enumerate(_records(records_file, dataset["record"], name)):
+        image, turns = _image_and_turns(record, number, dataset, image_folder, name)
+        images.append(image)
+        said.append({"response": joined(turns, dataset.get("separator", "\n"))})
+    if said and not any(record["response"] for record in said):
+        raise InputError(
+            f"{name} holds no response (a turn from 'gpt', or a caption) in any of its {len(said)} "
+            "records; check that it is the right file."
+        )
+    skip_empty = dataset.get("skip_empty", False)
+    texts, counts = select_texts(said, {"field": "response", "skip_empty": skip_empty}, name)
+    texts = [text | {"image": images[int(text["id"])]} for text in texts]
+    return (texts if _leaves_out(dataset) else _sampled(texts, dataset, name)), counts
 
 
 def open_image(path: str | Path, sha256: str | None = None) -> Image.Image:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.minigpt_v2_parts import is_address
 
 
 def check_places(repository: Path, folder: Path) -> None:
@@ -74,7 +75,7 @@ def _paths(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if "path" in model and "gguf" in model:
             yield f"models.{name}.gguf", str(Path(model["path"], model["gguf"]))
         for key in ("checkpoint", "vision_encoder"):
-            if "minigpt_v2" in model:
+            if "minigpt_v2" in model and not is_address(model["minigpt_v2"][key]):
                 yield f"models.{name}.minigpt_v2.{key}", model["minigpt_v2"][key]
     for name, dataset in config["datasets"].items():
         for key in ("path", "images"):

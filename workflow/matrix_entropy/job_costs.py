@@ -11,7 +11,7 @@ from matrix_entropy.cost import BYTES, TRAINING, Transformer, Work
 from matrix_entropy.devices import Device
 from matrix_entropy.gguf_files import is_gguf, local_gguf
 from matrix_entropy.targets import needed_datasets, needed_models
-from matrix_entropy.text_sizes import uncut
+from matrix_entropy.text_sizes import image_bytes, uncut
 
 Entry = dict[str, Any]
 
@@ -28,6 +28,7 @@ HELD_OUT, EVALUATIONS = 64, 10
 # Where the configuration does not say it: GPT-2's vocabulary (those of Cerebras-GPT, Pythia and OPT
 # are about as large), and Llama's for vision-language models.
 VOCABULARY, LLAMA_VOCABULARY = 50_257, 32_000
+VISION_ENCODER_BYTES = 2e9  # eva_vit_g.pth
 # Families whose weights are published in 16 bits; the others' are in 32.
 IN_16_BITS = ("Pythia", "OPT", "LLaVA-1.5", "MiniGPT-v2")
 
@@ -110,7 +111,9 @@ def preparation(entry: Entry, config: Entry, device: Device) -> dict[str, Cost]:
         generate = config["datasets"][name].get("generate", {})
         writer = config["models"].get(generate.get("model"))
         found[f"texts {name}"] = (
-            _written(generate, writer, device) if writer else Cost("texts", start_up=WITH_PANDAS)
+            _written(generate, writer, device)
+            if writer
+            else Cost("texts", start_up=WITH_PANDAS, kept=image_bytes(name, config))
         )
     return found
 
@@ -125,8 +128,10 @@ def _model(name: str, config: Entry, device: Device) -> Cost:
         stored = stored_bytes(model)
         if not (model.get("convert_weights", False) or "minigpt_v2" in model):
             return Cost("resolve_model", weights=stored, start_up=WITH_TORCH)
+        # A MiniGPT-v2 is put together from another model of the configuration and this file.
+        fetched = VISION_ENCODER_BYTES if "minigpt_v2" in model else stored
         seconds = 2 * stored / device.disk
-        return Cost("convert_model", weights=2 * stored, start_up=WITH_TORCH, work=seconds)
+        return Cost("convert_model", weights=fetched + stored, start_up=WITH_TORCH, work=seconds)
     rule, lessons = (
         ("train_multimodal_stand_in", _picture_lessons)
         if "vision" in model

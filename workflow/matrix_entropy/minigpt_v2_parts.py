@@ -1,14 +1,53 @@
-"""The files that a MiniGPT-v2 is made of: whether they are there, and by what they are known."""
+"""The files that a MiniGPT-v2 is made of: fetched or there, and by what they are known."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from matrix_entropy.downloads import NotFetched, receive
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256
+from matrix_entropy.files import naming_a_full_disk, sha256
 
 FILES = ("checkpoint", "vision_encoder")
+# What torch.save writes: a zip, or, before 2020, a pickle.
+BEGINS = (b"PK", b"\x80")
+
+
+def is_address(part: str) -> bool:
+    """Whether a part is to be fetched, and is no path."""
+    return part.startswith(("https://", "http://"))
+
+
+def fetch_part(url: str, destination: Path, name: str) -> None:
+    """Fetch a file of weights, and go on with what an earlier call has fetched of it.
+
+    Raises
+    ------
+    InputError
+        If the address does not give all of it, or something else.
+    """
+    part = destination.with_name(f".{destination.name}.part")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with naming_a_full_disk(destination):
+            receive(url, part, go_on=True)
+    except NotFetched as error:
+        raise InputError(
+            f"model '{name}': {url} could not be fetched ({error}); run again, what has come "
+            "already is kept; or put the file there yourself and write its path in the place of "
+            "its address."
+        ) from None
+    with open(part, "rb") as stream:
+        begins = stream.read(2)
+    if not begins.startswith(BEGINS):
+        part.unlink()
+        raise InputError(
+            f"model '{name}': what {url} gives are no weights of torch (their first bytes: "
+            f"{begins!r}); correct the address."
+        )
+    os.replace(part, destination)
 
 
 def find_parts(parts: dict[str, str], name: str) -> dict[str, dict[str, Any]]:
@@ -54,9 +93,10 @@ def marks(
 
     They tell a changed file from the one that was read, without reading it. Of a file that is not
     there they are those that `find_parts` has ``recorded``, so that it may be removed once the
-    model is made; None if nothing is recorded.
+    model is made; None if nothing is recorded. Fetched files are for Snakemake to look after.
     """
-    found: dict[str, list[int] | None] = dict.fromkeys(parts[key] for key in FILES)
+    named = (parts[key] for key in FILES)
+    found: dict[str, list[int] | None] = dict.fromkeys(n for n in named if not is_address(n))
     for path in found:
         if Path(path).is_file():
             found[path] = _mark(path)

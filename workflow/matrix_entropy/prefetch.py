@@ -23,6 +23,7 @@ from huggingface_hub.utils import filter_repo_objects
 from matrix_entropy import experiments, targets
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
+from matrix_entropy.fetched_by_hand import by_hand
 from matrix_entropy.files import read_json
 from matrix_entropy.hub import CALLED, OutOfReach, snapshot
 from matrix_entropy.hub_hashes import Stated, measure, stated
@@ -30,8 +31,8 @@ from matrix_entropy.hub_models import CONFIG
 from matrix_entropy.hub_models import needed_patterns as model_patterns
 from matrix_entropy.hub_texts import CARD
 from matrix_entropy.hub_texts import needed_patterns as text_patterns
+from matrix_entropy.image_prefetch import fetch_images, images_to_come
 from matrix_entropy.lock_file import LOCK, Kind, write_lock
-from matrix_entropy.minigpt_v2_parts import FILES as MINIGPT_V2_FILES
 from matrix_entropy.shared_checks import has_images
 
 log = logging.getLogger("matrix_entropy")
@@ -206,14 +207,8 @@ def fetch(repositories: list[Repository]) -> int:
     """Fetch what is missing, compare it with the hub's hashes, and hold it in the lock file.
 
     Says of each repository that cannot be had why, and returns their number.
-
-    Raises
-    ------
-    InputError
-        If there is not enough room for it.
     """
     to_come = sum(sum(repository.missing().values()) for repository in repositories)
-    _check_room(to_come)
     started, failed = time.monotonic(), 0
     with _watched(repositories, to_come):
         for repository in repositories:
@@ -240,16 +235,32 @@ def _held(repository: Repository) -> list[str]:
     return sorted(path for path in repository.files if path not in (CARD, ".gitattributes"))
 
 
-def _check_room(to_come: int) -> None:
-    cache = Path(constants.HF_HUB_CACHE).absolute()
-    existing = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
-    free = shutil.disk_usage(existing).free
-    if to_come > free:
-        raise InputError(
-            f"{size_of(to_come)} are to come, but the disk of the hub's cache ({cache}) has only "
-            f"{size_of(free)} left; free space, set HF_HUB_CACHE to a larger disk, or fetch less, "
-            'as with `--config "targets=[wei2024]"`.'
-        )
+def check_room(to_come: dict[Path, float]) -> None:
+    """See that what is to come into each folder has room on its disk.
+
+    Raises
+    ------
+    InputError
+        If it has not.
+    """
+    disks: dict[int, list[Path]] = {}
+    for folder in to_come:
+        disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+    for folders in disks.values():
+        size = sum(to_come[folder] for folder in folders)
+        free = shutil.disk_usage(_existing(folders[0])).free
+        if size > free:
+            raise InputError(
+                f"{size_of(size)} are to come into {' and '.join(map(str, folders))}, but the disk "
+                f"there has only {size_of(free)} left; free space, set HF_HUB_CACHE (or `images:` "
+                "of the data set) to a larger disk, or fetch less, as with `--config "
+                '"targets=[wei2024]"`.'
+            )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
 @contextmanager
@@ -285,27 +296,6 @@ def _bytes_in(folders: set[Path]) -> int:
     return total
 
 
-def by_hand(config: dict[str, Any]) -> list[str]:
-    """What nobody but the user can fetch for the targets and is not there: paths and addresses."""
-    entries = list(targets.chosen(config).values())
-    found = []
-    for name in _all(entries, targets.needed_models, config):
-        parts = config["models"][name].get("minigpt_v2", {})
-        found += _not_there(f"model '{name}'", parts, MINIGPT_V2_FILES)
-    for name in _all(entries, targets.needed_datasets, config):
-        dataset = config["datasets"][name]
-        if has_images(dataset):
-            found += _not_there(f"data set '{name}'", dataset, ("path", "images"))
-    return found
-
-
-def _not_there(called: str, entry: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
-    missing = [entry[key] for key in keys if key in entry and not Path(entry[key]).exists()]
-    if not missing:
-        return []
-    return [f"{called}: {', '.join(missing)}, from {entry.get('fetch_from', 'an unknown address')}"]
-
-
 def other_commits(config: dict[str, Any], repositories: list[Repository]) -> list[str]:
     """Models that were resolved at another commit than the lock file's, with what to do."""
     commits = {repository.key: repository.folder.name for repository in repositories}
@@ -333,18 +323,26 @@ def prefetch(config: dict[str, Any]) -> None:
     repositories, refused = planned(needs(config))
     for sentence in refused:
         log.error("error: %s", sentence)
+    cache, images = Path(constants.HF_HUB_CACHE).absolute(), images_to_come(config)
     to_come = announce(repositories)
     if to_come:
-        log.info("to come: %s, into %s", size_of(to_come), constants.HF_HUB_CACHE)
-    else:
+        log.info("to come: %s, into %s", size_of(to_come), cache)
+    for name, (folder, size) in images.items():
+        if size:
+            log.info(
+                "images of data set '%s' to come: about %s, into %s", name, size_of(size), folder
+            )
+    if not to_come and not any(size for _, size in images.values()):
         log.info("nothing to download")
-    failed = len(refused) + fetch(repositories)
+    check_room({cache: to_come} | dict(images.values()))
+    failed = len(refused) + fetch(repositories) + fetch_images(config, images)
     for line in by_hand(config):
         log.warning("to be fetched by hand: %s", line)
     for line in other_commits(config, repositories):
         log.warning("%s", line)
     if failed:
+        kinds = "repositories and folders of images" if images else "repositories"
         raise InputError(
-            f"{failed} of {len(repositories) + len(refused)} repositories could not be had, for "
-            "the reasons above; all others are there. See to these and run again."
+            f"{failed} of {len(repositories) + len(refused) + len(images)} {kinds} could not be "
+            "had, for the reasons above; all others are there. See to these and run again."
         )

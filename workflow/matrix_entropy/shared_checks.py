@@ -10,10 +10,10 @@ from matrix_entropy.yaml_examples import example
 # Kinds of records that are about an image; the grammars of the same names draw pictures.
 IMAGE_RECORDS = ("llava_instruct", "cc_sbu_align")
 # Keys that say something only beside one of others, which is not there by itself.
-READ = ("bundled", "url", "path", "hub", "grammar")
+READ = ("bundled", "url", "zip", "path", "hub", "grammar")
 BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
     "model": {
-        **dict.fromkeys(("revision", "convert_weights"), ("hub",)),
+        **dict.fromkeys(("revision", "convert_weights", "gated"), ("hub",)),
         "gguf": ("hub", "path"),
         "initializer_range": ("hub", "path", "package"),
         **dict.fromkeys(("connector", "language_model"), ("vision",)),
@@ -28,7 +28,8 @@ BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
         "separator": ("fields", "record"),
         "task": ("path", "hub", "grammar"),
         "images": READ,
-        **dict.fromkeys(("missing_images", "fetch_from"), ("images",)),
+        "missing_images": ("zip", "images"),
+        **dict.fromkeys(("images_url", "fetch_from"), ("images",)),
         "instruction_seed": ("record",),
         "paired": ("panels",),
     },

@@ -152,12 +152,29 @@ def _of_its_own(name: str, dataset: Entry) -> tuple[Texts, str]:
     source = _file(dataset)
     if source is not None:
         return _of_file(source, json.dumps(dataset)), COUNTED
-    row = next(row for row in _table()["rows"] if _fits(row["where"], dataset))
+    row = _row(dataset)
     stated = dataset.get("generate", {}).get("count", row.get("texts"))
     sample = dataset.get("sample", {})
     limits = [sample[key] for key in ("first", "size") if key in sample]
     count = min([stated * row.get("share", 1), *limits])
     return lognormal(count, row["characters"], row["spread"]), row["source"]
+
+
+def image_bytes(name: str, config: Entry, present: int = 0) -> float:
+    """About how many bytes of images are fetched for a data set of which some are present."""
+    dataset = config["datasets"][name]
+    if not {"images_url", "zip"} & set(dataset):
+        return 0.0
+    # A zip stays beside what is unpacked from it.
+    copies = 2 if "zip" in dataset else 1
+    missing = max(0.0, texts_of(name, config).texts - present)
+    return float(copies * missing * _row(dataset)["image"])
+
+
+def _row(dataset: Entry) -> Entry:
+    """The row of the table for a data set, the last one if no other fits."""
+    row: Entry = next(row for row in _table()["rows"] if _fits(row["where"], dataset))
+    return row
 
 
 def _file(dataset: Entry) -> Path | None:

@@ -32,6 +32,7 @@ from matrix_entropy import (
     errata,
     experiments,
     failed_jobs,
+    fetched_by_hand,
     gguf_files,
     input_paths,
     minigpt_v2_parts,
@@ -308,6 +309,14 @@ def dataset_source(wildcards):
     return [dataset["path"]] if Path(dataset["path"]).is_file() else []
 
 
+def image_source(wildcards):
+    """The same of records about images: what was unpacked, or none if the job asks the hub."""
+    dataset = DATASETS[wildcards.dataset]
+    if "zip" in dataset:
+        return f"results/pictures/{wildcards.dataset}"
+    return [] if "hub" in dataset else dataset_source(wildcards)
+
+
 def files_of_model(wildcards):
     """What the files of a local model folder are known by, so that others are noticed."""
     folder = MODELS[wildcards.model].get("path")
@@ -484,15 +493,45 @@ def metrics_of_figure(wildcards):
     return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
 
 
+def told_by_hand(wildcards):
+    """No file: says at the start of a run, or of a dry one, what a job waits for its user to fetch."""
+    if workflow.is_main_process:
+        of_model = hasattr(wildcards, "model")
+        _tell_by_hand(of_model, wildcards.model if of_model else wildcards.dataset)
+    return []
+
+
+@functools.cache  # Snakemake asks several times
+def _tell_by_hand(of_model, name):
+    of = fetched_by_hand.of_model if of_model else fetched_by_hand.of_dataset
+    if sentence := of(name, config):
+        logger.warning(f"To be fetched by hand: {sentence}")
+
+
 def pictures_of(wildcards):
-    """The folder of generated pictures; a user's own images are not looked through beforehand."""
-    return [f"results/pictures/{wildcards.dataset}"] if wildcards.dataset in DRAWN else []
+    """The folder of generated or unpacked pictures; others are not looked through beforehand."""
+    dataset = DATASETS[wildcards.dataset]
+    return [f"results/pictures/{wildcards.dataset}"] if {"generate", "zip"} & set(dataset) else []
 
 
 def vision_sizes(wildcards):
     """A vision encoder's sizes; what it is called is for tables and figures."""
     keys = ("layers", "width", "image_size", "patch", "image_tokens")
     return only(MODELS[wildcards.model]["vision"], *keys)
+
+
+def parts_of(wildcards):
+    """Paths of the two files of a MiniGPT-v2, of which one may be fetched."""
+    parts = only(MODELS[wildcards.model]["minigpt_v2"], *minigpt_v2_parts.FILES)
+    fetched = fetched_vision_encoder(wildcards)
+    return parts | ({"vision_encoder": fetched[0]} if fetched else {})
+
+
+def fetched_vision_encoder(wildcards):
+    """Where the vision encoder of a MiniGPT-v2 is fetched to, if it has an address."""
+    part = MODELS[wildcards.model]["minigpt_v2"]["vision_encoder"]
+    fetched = f"results/downloads/{wildcards.model}.vision_encoder.pth"
+    return [fetched] if minigpt_v2_parts.is_address(part) else []
 
 
 def part_marks(wildcards):
@@ -574,8 +613,19 @@ def downloads_of_targets(wildcards):
     texts = {name for entry in entries for name in targets.needed_datasets(entry, config)}
     models = {name for entry in entries for name in targets.needed_models(entry, config)}
     return [
-        *(f"results/downloads/{name}" for name in sorted(texts) if "url" in DATASETS[name]),
+        *(
+            f"results/downloads/{name}"
+            for name in sorted(texts)
+            if {"url", "zip"} & set(DATASETS[name])
+        ),
         *(f"results/downloads/{name}.gguf" for name in sorted(models) if "package" in MODELS[name]),
+        *(
+            f"results/downloads/{name}.vision_encoder.pth"
+            for name in sorted(models)
+            if minigpt_v2_parts.is_address(
+                MODELS[name].get("minigpt_v2", {}).get("vision_encoder", "")
+            )
+        ),
     ]
 
 

@@ -24,6 +24,7 @@ CONVERTED = {name: model for name, model in FOUND.items() if model.get("convert_
 rule resolve_model:
     """Find a model on disk, in the hub's cache or on the hub, and record what was found."""
     input:
+        told=told_by_hand,
         code=code("resolve_model"),
     output:
         "results/models/{model}.json",

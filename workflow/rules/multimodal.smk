@@ -5,6 +5,11 @@ texts, MiniGPT-v2 out of its parts, stand-ins; for every operation on the images
 results/spectra/{model}/{dataset}.{operation}.{position}.npz, kept for good.
 """
 
+
+localrules:
+    fetch_vision_encoder,
+
+
 # Keys of a data set that say how records about images become texts.
 OF_RECORDS = (
     "record",
@@ -41,12 +46,35 @@ rule write_pictures:
         "../scripts/write_pictures.py"
 
 
-rule read_image_texts:
-    """Texts about images: of a local, downloaded or hub file, and a folder of images."""
+rule unpack_images:
+    """Records and images out of a zip."""
     input:
-        source=lambda wildcards: (
-            [] if "hub" in DATASETS[wildcards.dataset] else dataset_source(wildcards)
-        ),
+        archive="results/downloads/{dataset}",
+        code=code("unpack_images"),
+    output:
+        directory("results/pictures/{dataset}"),
+    log:
+        "results/logs/unpack_images/{dataset}.log",
+    wildcard_constraints:
+        dataset=names(OF_IMAGES, "zip"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 60),
+    params:
+        zip=lambda wildcards: DATASETS[wildcards.dataset]["zip"],
+    message:
+        "Unpacking {wildcards.dataset}"
+    script:
+        "../scripts/unpack_images.py"
+
+
+rule read_image_texts:
+    """Texts about images: of a local, downloaded or hub file; images that are missing are fetched."""
+    input:
+        source=image_source,
+        told=told_by_hand,
         code=code("read_image_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
@@ -64,7 +92,8 @@ rule read_image_texts:
     params:
         dataset=lambda wildcards: only(
             DATASETS[wildcards.dataset],
-            *("bundled", "url", "path", "sha256", "hub", "revision", "files", "licence"),
+            *("bundled", "url", "path", "sha256", "md5", "hub", "revision", "files", "licence"),
+            "zip",
             *("images", *OF_RECORDS),
         ),
     message:
@@ -73,9 +102,34 @@ rule read_image_texts:
         "../scripts/read_image_texts.py"
 
 
+rule fetch_vision_encoder:
+    """Fetch the weights that a MiniGPT-v2 starts from; no source states their hash."""
+    input:
+        code=code("fetch_vision_encoder"),
+    output:
+        "results/downloads/{model}.vision_encoder.pth",
+    log:
+        "results/logs/fetch_vision_encoder/{model}.log",
+    wildcard_constraints:
+        model=names(MODELS, "minigpt_v2"),
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        **needs(1000, 240),
+    params:
+        url=lambda wildcards: MODELS[wildcards.model]["minigpt_v2"]["vision_encoder"],
+    message:
+        "Fetching the vision encoder of {wildcards.model}"
+    script:
+        "../scripts/fetch_vision_encoder.py"
+
+
 rule find_minigpt_v2_parts:
     """Look for the files that a MiniGPT-v2 is made of, and record their hashes."""
     input:
+        fetched=fetched_vision_encoder,
+        told=told_by_hand,
         code=code("find_minigpt_v2_parts"),
     output:
         "results/models/{model}.made_of.json",
@@ -89,9 +143,7 @@ rule find_minigpt_v2_parts:
     resources:
         **needs(1000, 60),
     params:
-        parts=lambda wildcards: only(
-            MODELS[wildcards.model]["minigpt_v2"], "checkpoint", "vision_encoder"
-        ),
+        parts=parts_of,
         marks=part_marks,
     message:
         "Looking for the parts of {wildcards.model}"
@@ -102,6 +154,7 @@ rule find_minigpt_v2_parts:
 rule convert_minigpt_v2:
     """MiniGPT-v2 out of the authors' pickles and Llama-2-chat, once, as safetensors."""
     input:
+        fetched=fetched_vision_encoder,
         parts="results/models/{model}.made_of.json",
         language=lambda wildcards: (
             f"results/models/{MODELS[wildcards.model]['minigpt_v2']['language_model']}.json"
@@ -121,9 +174,7 @@ rule convert_minigpt_v2:
     resources:
         **needs(lambda wildcards, input: 8000 + 4 * weights(wildcards.model) / 2**20, 120),
     params:
-        parts=lambda wildcards: only(
-            MODELS[wildcards.model]["minigpt_v2"], "checkpoint", "vision_encoder"
-        ),
+        parts=parts_of,
         vision=vision_sizes,
     message:
         "Putting together {wildcards.model}"

@@ -18,14 +18,14 @@ rule download_texts:
     log:
         "results/logs/download_texts/{dataset}.log",
     wildcard_constraints:
-        dataset=names(DATASETS, "url"),
+        dataset=names(DATASETS, "url", "zip"),
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
         **needs(1000, 240),
     params:
-        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "url", "sha256"),
+        dataset=lambda wildcards: only(DATASETS[wildcards.dataset], "url", "sha256", "zip"),
     message:
         "Downloading {wildcards.dataset}"
     script:

@@ -1,7 +1,7 @@
 """Wei et al. 2024.
 
 Needs: the entries of `figures:` and `tables:` with `paper: wei2024`. Makes: nothing but two targets, of
-which the second needs images, some of them fetched by hand.
+which the second needs images, and a file and a licence that no program can fetch.
 """
 
 

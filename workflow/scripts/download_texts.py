@@ -7,4 +7,6 @@ from matrix_entropy.downloads import download
 
 with job(snakemake.log[0]):
     dataset = snakemake.params.dataset
-    download(dataset["url"], dataset["sha256"], snakemake.output[0])
+    source = dataset.get("zip", dataset)
+    kind = "sha256" if "sha256" in source else "md5"
+    download(source["url"], source[kind], snakemake.output[0], kind)

@@ -1,0 +1,80 @@
+"""What nobody but the user can fetch, known without a network: files, folders, a permission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matrix_entropy import targets
+from matrix_entropy.minigpt_v2_parts import FILES, is_address
+from matrix_entropy.shared_checks import has_images
+
+Entry = dict[str, Any]
+
+MOST_LISTED = 4
+
+
+def by_hand(config: Entry) -> list[str]:
+    """A sentence for every model and data set for which the targets of a configuration wait."""
+    entries = targets.chosen(config).values()
+    models = dict.fromkeys(n for entry in entries for n in targets.needed_models(entry, config))
+    sets = dict.fromkeys(n for entry in entries for n in targets.needed_datasets(entry, config))
+    found = [*(of_model(name, config) for name in models)]
+    found += [*(of_dataset(name, config) for name in sets)]
+    return [sentence for sentence in found if sentence]
+
+
+def of_model(name: str, config: Entry) -> str:
+    """What a model lacks: files that it is made of, or its owner's leave; else nothing."""
+    model = config["models"][name]
+    if any(Path("results/models", f"{name}{end}.json").exists() for end in ("", ".made_of")):
+        return ""
+    parts = model.get("minigpt_v2", {})
+    missing = _missing(parts, [key for key in FILES if not is_address(parts.get(key, ""))])
+    if model.get("gated") and not _may_be_let_in(model["hub"]):
+        missing = (
+            f"the leave of its owner (ask at https://huggingface.co/{model['hub']}) and your token "
+            "in the environment variable HF_TOKEN"
+        )
+    return _sentence(f"model '{name}'", missing, name, config, targets.needed_models)
+
+
+def of_dataset(name: str, config: Entry) -> str:
+    """What a data set about images lacks; else nothing."""
+    dataset = config["datasets"][name]
+    if not has_images(dataset) or Path(f"results/prompts/{name}.jsonl").exists():
+        return ""
+    missing = _missing(dataset, ["path"] if "images_url" in dataset else ["path", "images"])
+    return _sentence(f"data set '{name}'", missing, name, config, targets.needed_datasets)
+
+
+def _missing(entry: Entry, keys: list[str]) -> str:
+    """Paths that an entry names and that are not there, with the address to get them from."""
+    missing = [entry[key] for key in keys if key in entry and not Path(entry[key]).exists()]
+    source = entry.get("fetch_from", "an address that `fetch_from:` does not name")
+    return f"{' and '.join(missing)} (from {source})" if missing else ""
+
+
+def _may_be_let_in(hub: str) -> bool:
+    """Whether there is a token, or the model is in the cache; its owner may still say no."""
+    from huggingface_hub import constants, get_token  # which takes its time, for most runs in vain
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=hub, repo_type="model"))
+    return bool(get_token()) or (folder / "snapshots").is_dir()
+
+
+def _sentence(
+    called: str,
+    missing: str,
+    name: str,
+    config: Entry,
+    needed: Callable[[Entry, Entry], list[str]],
+) -> str:
+    """Who lacks what, and which figures and tables wait for it."""
+    entries = config["figures"] | config["tables"]
+    waiting = [target for target, entry in entries.items() if name in needed(entry, config)]
+    more = f" and {len(waiting) - MOST_LISTED} more" if len(waiting) > MOST_LISTED else ""
+    what = f"{', '.join(waiting[:MOST_LISTED])}{more}"
+    return f"{called} needs {missing}; without it there is no {what}." if missing else ""
