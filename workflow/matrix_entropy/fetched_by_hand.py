@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,12 @@ def _missing(entry: Entry, keys: list[str]) -> str:
 
 def _may_be_let_in(hub: str) -> bool:
     """Whether there is a token, or the model is in the cache; its owner may still say no."""
-    from huggingface_hub import constants, get_token  # which takes its time, for most runs in vain
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=hub, repo_type="model"))
-    return bool(get_token()) or (folder / "snapshots").is_dir()
+    # Where the hub's library looks; to import it would take a dry run a second.
+    cache = Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.getenv("HF_HOME") or cache / "huggingface")
+    login = Path(os.getenv("HF_TOKEN_PATH") or home / "token")
+    folder = Path(os.getenv("HF_HUB_CACHE") or home / "hub", f"models--{hub.replace('/', '--')}")
+    return bool(os.getenv("HF_TOKEN")) or login.is_file() or (folder / "snapshots").is_dir()
 
 
 def _sentence(
