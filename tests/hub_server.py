@@ -22,6 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 from matrix_entropy.lock_file import COMMIT
 
 LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
@@ -79,6 +82,10 @@ class Hub:
         self.asked: list[str] = []  # method and path
         self.ranges: list[str] = []
         self.sent: Counter[str] = Counter()  # bytes, by a file's path in its repository
+        # Statuses with which the next questions are refused; until it is set, no answer is sent.
+        self.refused: list[int] = []
+        self.answering = threading.Event()
+        self.answering.set()
 
     def publish(self, name: str, files: Files, revision: str = "main") -> Repository:
         """Put files at a revision of a repository, which may be new; the branch moves to them."""
@@ -91,6 +98,16 @@ class Hub:
         self.asked.clear()
         self.ranges.clear()
         self.sent.clear()
+
+
+def ask_it(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process ask that hub, with an empty cache in a folder, and work there."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
 
 
 @contextmanager
@@ -128,6 +145,9 @@ class Answer(BaseHTTPRequestHandler):
         self.hub.asked.append(f"{self.command} /{path}")
         if not path:
             return self.reply(200, b"a hub")
+        self.hub.answering.wait()
+        if self.hub.refused:
+            return self.refuse(self.hub.refused.pop(0), "", "Too much to do")
         parts = path.split("/")
         if parts[0] == "content":
             return self.content("/".join(parts[1:4]), parts[4], "/".join(parts[5:]))
@@ -152,7 +172,7 @@ class Answer(BaseHTTPRequestHandler):
             return self.refuse(404, "RevisionNotFound", "Invalid rev id")
         files = repository.files(commit)
         if rest[:1] != ["tree"]:
-            siblings = [{"rfilename": path} for path in sorted(files)]
+            siblings = [sibling(path, files[path], "blobs" in query) for path in sorted(files)]
             kept = {"id": name.partition("/")[2], "sha": commit, "siblings": siblings}
             kept |= {"private": False, "gated": "manual" if repository.gated else False}
             return self.reply(200, json.dumps(kept | {"tags": [], "downloads": 0}).encode())
@@ -226,6 +246,15 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
+
+
+def sibling(path: str, content: Content, with_size: bool) -> dict[str, Any]:
+    """What a repository says of a file, all of it if it is asked for."""
+    if not with_size:
+        return {"rfilename": path}
+    said = entry(path, content)
+    large = {"lfs": {"sha256": said["lfs"]["oid"], **said["lfs"]}} if "lfs" in said else {}
+    return {"rfilename": path, "size": said["size"], "blobId": said["oid"], **large}
 
 
 @functools.cache  # hashes of large files take long

@@ -18,7 +18,7 @@ from huggingface_hub import constants
 import hub_server
 import random_models
 from commands import check_refusal, snakemake_for
-from hub_server import Hub, Repository, commit_of, running_hub
+from hub_server import Hub, Repository, ask_it, commit_of, running_hub
 from matrix_entropy import hub_hashes, lock_file
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_json, sha256
@@ -62,12 +62,7 @@ def server(files: dict[str, bytes]) -> Iterator[Hub]:
 @pytest.fixture
 def here(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """The model's repository; this process asks that hub, with an empty cache."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", server.address)
-    template = f"{server.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    ask_it(server, tmp_path, monkeypatch)
     return server.repositories[f"models/{GPT2}"]
 
 

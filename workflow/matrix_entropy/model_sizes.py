@@ -41,7 +41,7 @@ def _with_sizes(name: str, model: Entry) -> Entry:
         return model
     path = gguf_files.local_gguf(model)
     try:
-        found = _in_gguf(path) if gguf_files.is_gguf(model) else _in_folder(path / "config.json")
+        found = _in_gguf(path) if gguf_files.is_gguf(model) else sizes_in_folder(path)
     except InputError as error:
         if missing:
             raise InputError(
@@ -67,8 +67,15 @@ def _in_gguf(path: Path) -> dict[str, int]:
     return dict(zip(NAMES, gguf_files.sizes(path), strict=True))
 
 
-def _in_folder(path: Path) -> dict[str, int]:
-    """Sizes that a config.json states, of the language model if there is more in it."""
+def sizes_in_folder(folder: Path) -> dict[str, int]:
+    """Sizes that a folder's config.json states, of the language model if there is more in it.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is no JSON.
+    """
+    path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

