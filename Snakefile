@@ -22,6 +22,7 @@ else:
 
     include: "workflow/rules/texts.smk"
     include: "workflow/rules/models.smk"
+    include: "workflow/rules/preflight.smk"
     include: "workflow/rules/prefetch.smk"
     include: "workflow/rules/hidden_states.smk"
     include: "workflow/rules/spectra.smk"

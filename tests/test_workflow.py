@@ -160,6 +160,7 @@ def test_target_rules_are_documented(root: Path) -> None:
         "paper",
         "archive",
         "prefetch",
+        "preflight",
     }
     assert rules["liang2024"].startswith("Liang 2024: Figures 1 to 10")
 
