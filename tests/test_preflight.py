@@ -280,7 +280,7 @@ def test_an_address_that_has_gone(
             "needs 2.7 GB of memory in float32 (1.2 times",
         ),
         ([2 * 10**9] * 2, 10**12, {"device_map": "single"}, "has less (GPUs: 2, 2.0 GB)"),
-        ([8 * 10**9], 10**6, {}, "(hub: 146 B, results: "),
+        ([8 * 10**9], 10**6, {}, "(hub: 146 B, Arrow: 100 B, results: "),
     ],
 )
 def test_a_machine_that_is_too_small(
