@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from commands import snakemake
 from matrix_entropy import targets
 from matrix_entropy.configuration import checked
 from matrix_entropy.errors import InputError
@@ -51,6 +52,18 @@ def test_layers_of_any_model_and_data_set(config: dict[str, Any]) -> None:
     chosen = targets.chosen(config | {"targets": ["figures/layers_gpt2_small_child_matched.pdf"]})
     (entry,) = chosen.values()
     assert targets.needed_runs(entry, config) == [("gpt2_small", "child_matched")]
+
+
+def test_blocks_that_are_not_extracted_are_told_before_a_model_runs(
+    config: dict[str, Any], root: Path
+) -> None:
+    target = "figures/layers_cerebras_1_3b_dolly_15k.pdf"
+    told = "needs those of model 'cerebras_1_3b', whose `extract:` has none; write `extract: all`"
+    with pytest.raises(InputError, match=re.escape(told)):
+        targets.chosen(config | {"targets": [target]})
+    done = snakemake(root, "-n", target)
+    assert done.returncode != 0
+    assert told in done.stderr + done.stdout
 
 
 def test_an_unknown_target_is_named(config: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from matrix_entropy import experiments
+from matrix_entropy.entries import layers_of
 from matrix_entropy.errors import InputError
 from matrix_entropy.shared_checks import has_images
 
@@ -59,12 +60,29 @@ def _layers_of_any(name: str, config: Entry, target: str) -> Entry:
     for model in config["models"]:
         dataset = name.removeprefix(f"layers_{model}_")
         if name != dataset and dataset in config["datasets"]:
+            check_blocks(model, config["models"][model])
             return {"kind": "layers", "model": model, "dataset": dataset}
     raise InputError(
         f"`targets:` names '{target}', which is no paper, figure or table of the configuration; "
         "write names or files as you would give them to snakemake, as in "
         "`targets: [wei2024, figures/fig10_gpt2_large_world.pdf]`."
     )
+
+
+def check_blocks(name: str, model: Entry) -> None:
+    """See that a figure across the blocks of a model can be drawn, before the model runs for it.
+
+    Raises
+    ------
+    InputError
+        If its ``extract:`` holds no block.
+    """
+    if set(layers_of(model)) <= {0, "final"}:
+        raise InputError(
+            f"a figure across blocks needs those of model '{name}', whose `extract:` has none; "
+            "write `extract: all` there or, for a model of config.yaml, into a copy of its entry "
+            "under another name."
+        )
 
 
 def needed_runs(entry: Entry, config: Entry) -> list[tuple[str, str]]:

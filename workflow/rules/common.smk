@@ -493,6 +493,15 @@ def metrics_of_figure(wildcards):
     return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
 
 
+def metrics_of_blocks(wildcards):
+    """The metrics for a figure across blocks, which is refused before the model runs for nothing."""
+    try:
+        targets.check_blocks(wildcards.model, MODELS[wildcards.model])
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return f"results/metrics/{wildcards.model}/{wildcards.dataset}.parquet"
+
+
 def told_by_hand(wildcards):
     """No file: says at the start of a run, or of a dry one, what a job waits for its user to fetch."""
     if workflow.is_main_process:

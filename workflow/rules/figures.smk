@@ -47,7 +47,7 @@ rule plot_figure:
 rule plot_layers:
     """The same figure for any model and data set of the configuration."""
     input:
-        metrics="results/metrics/{model}/{dataset}.parquet",
+        metrics=metrics_of_blocks,
         code=code("plot_layers"),
     output:
         multiext("figures/layers_{model}_{dataset}", ".pdf", ".png", ".csv"),
