@@ -81,7 +81,7 @@ REHEARSALS = {
         ("benchmarks",),
     ),
     "shards": Rehearsal(
-        ["figures/layers_in_shards_dolly_15k.pdf"],
+        ["figures/layers_in_shards_dolly_long.pdf"],
         {"in_shards": real_size_models.CEREBRAS_IN_SHARDS},
         ("dolly",),
     ),
@@ -152,7 +152,7 @@ def changed_configuration(hub: Hub, rehearsal: Rehearsal) -> dict[str, Any]:
         entry = yaml.safe_load(MADE.read_text())["datasets"]["world"]
         changes["datasets"] = {"world": entry | {"url": url, "sha256": sha256(path)}}
     if "in_shards" in rehearsal.models:
-        place = {"hub": "rehearsal/in-shards", "convert_weights": True, "extract": ["final"]}
+        place = {"hub": "rehearsal/in-shards", "convert_weights": True}
         changes["models"] = {"in_shards": place | {"layers": 24, "width": 2048}}
     return changes
 
