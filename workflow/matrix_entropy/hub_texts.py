@@ -16,12 +16,14 @@ import datasets
 from datasets.data_files import sanitize_patterns
 from datasets.exceptions import DatasetsError
 from datasets.packaged_modules.csv.csv import Csv
+from datasets.packaged_modules.parquet.parquet import Parquet
 from huggingface_hub import get_cached_repo_tree, metadata_load
 from huggingface_hub.errors import CachedRepoTreeNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.hub import page, snapshot
+from matrix_entropy.parquet_records import ParquetRecords
 from matrix_entropy.records import Record
 from matrix_entropy.text_files import FORMATS, format_of, records_of
 from matrix_entropy.texts import select_texts
@@ -44,8 +46,9 @@ def read_hub_dataset(
     set's card names for the ``subset`` and ``split``; else, where the card names none, all in the
     folder called as the subset, or all of the data set, out of which `datasets` finds the split.
 
-    They are turned into a memory-mapped table in `datasets`' own cache, so that a sample touches
-    only its records; CSV is read as a file of one's own is. No code of the data set is run.
+    Of Parquet only the groups of drawn rows are read, and CSV is read as one's own file is; other
+    formats are turned into a memory-mapped table in `datasets`' own cache. No code of the data set
+    is run.
 
     Parameters
     ----------
@@ -265,9 +268,13 @@ def _records(
     split = dataset["split"]
     try:
         found = datasets.load_dataset_builder(builder, data_files=files)
+        known = found.config.data_files
+        if isinstance(found, Parquet):
+            # Without the copy in `datasets`' cache, which for Wikipedia has 20 GB.
+            _check_split(dataset, known, where)
+            return ParquetRecords([str(path) for path in known[split]], _columns(dataset))
         if isinstance(found, Csv):
             # By ours, since pandas makes numbers and missing values of names that look like them.
-            known = found.config.data_files
             _check_split(dataset, known, where)
             fields = [dataset.get("field", "text")]
             return [
@@ -276,13 +283,21 @@ def _records(
                 for record in records_of(Path(path), "csv", fields, f"{where}, {Path(path).name}")
             ]
         loaded = datasets.load_dataset(builder, data_files=files)
-    except (DatasetsError, ValueError, FileNotFoundError) as error:
+    except (DatasetsError, ValueError, OSError) as error:  # Arrow's are of the latter two
         raise InputError(
             f"{where} cannot be read ({first_line(error.__cause__ or error)}); name the files to "
             "read with `files:`."
         ) from None
     _check_split(dataset, loaded, where)
     return loaded[split]
+
+
+def _columns(dataset: dict[str, Any]) -> list[str]:
+    """The columns that texts are made of; none where a rule for whole records says it."""
+    if "record" in dataset:
+        return []
+    fields = dataset.get("fields", [dataset.get("field", "text")])
+    return [*fields, *([dataset["group_field"]] if "group_field" in dataset else [])]
 
 
 def _check_split(dataset: dict[str, Any], splits: Iterable[str], where: str) -> None:
@@ -294,6 +309,6 @@ def _check_split(dataset: dict[str, Any], splits: Iterable[str], where: str) -> 
 
 
 def _listed(names: Iterable[str]) -> str:
-    names = list(names)
+    names = list(map(str, names))
     more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
     return ", ".join(names[:MOST_LISTED]) + more

@@ -97,7 +97,9 @@ def select_texts(
         texts = [texts[i] for i in _sample(len(texts), sample, name)]
     else:
         drawn = _sample(len(records), sample, name)
-        texts, empty, _ = _texts(((i, records[i]) for i in drawn), dataset, name)
+        # In the order of the source, which large ones are read in, and then as drawn.
+        found = {i: records[i] for i in sorted(drawn)}
+        texts, empty, _ = _texts(((i, found[i]) for i in drawn), dataset, name)
     counts = {"records": len(records), "skipped_empty": len(empty), "texts": len(texts)}
     return texts, counts
 
