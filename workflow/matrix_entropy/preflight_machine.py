@@ -23,9 +23,9 @@ from matrix_entropy.placement import needed_bytes
 from matrix_entropy.prefetch import Repository, all_needed, nearest_folder, size_of
 from matrix_entropy.preflight_rows import Row
 
-# How many times larger a table is than its file. Of Wikipedia it is known by its card (11.69 GB of
-# Parquet become 20.28 GB); of gzipped files it is assumed. CSV is read without one.
-ARROW = {".parquet": 1.75, ".gz": 3.0, ".csv": 0.0}
+# How many times larger a table is than its file; of gzipped files it is assumed. Parquet and CSV
+# are read without one.
+ARROW = {".parquet": 0.0, ".gz": 3.0, ".csv": 0.0}
 
 Config: TypeAlias = dict[str, Any]
 
