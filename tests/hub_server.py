@@ -15,7 +15,7 @@ import mmap
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -245,7 +245,8 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body)
+            with suppress(BrokenPipeError):  # who asked has not waited
+                self.wfile.write(body)
 
 
 def sibling(path: str, content: Content, with_size: bool) -> dict[str, Any]:

@@ -133,6 +133,24 @@ def test_one_process_where_a_gpu_is_seen(
     assert options["device_map"] == device_map
 
 
+@pytest.mark.parametrize(
+    ("shown", "found"), [(None, [80, 40]), ("1", [40]), ("GPU-b, 0", [40, 80]), ("", [])]
+)
+def test_memories_of_the_gpus_that_a_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str | None, found: list[int]
+) -> None:
+    (tmp_path / "memory.total").write_text("0, 80\n1, 40\n")
+    (tmp_path / "uuid").write_text("0, GPU-a\n1, GPU-b\n")
+    answer = f'#!/bin/sh\ncat "{tmp_path}/${{1#*,}}"\n'  # what is behind index, in the question
+    (tmp_path / "nvidia-smi").write_text(answer)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert gpus.memories() == [memory * 2**20 for memory in found]
+
+
 def test_without_any_a_job_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -352,8 +352,12 @@ class TestTheWayThere:
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        assert sum("nothing of it is in the cache" in each for each in told(config, caplog)) == 2
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         fetch(["*"], [hub_texts.CARD])
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        caplog.clear()
         server.forget()
         sentence, verdict = told(config, caplog)
         assert "data/train.jsonl (100 B) are not in the cache" in sentence

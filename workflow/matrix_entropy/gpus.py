@@ -98,9 +98,11 @@ def take(gpus: int, count: int | None = None, folder: Path | None = None) -> Non
 
 def memories() -> list[int]:
     """Bytes of memory of every GPU that this process may use, as the driver says."""
-    stated = _told("memory.total")
+    stated = {index: said for index, said in _told("memory.total").items() if said.isdigit()}
     shown = visible(len(stated))
-    return [int(stated[name]) * 2**20 for name in shown if stated.get(name, "").isdigit()]
+    # A GPU may be named by its number or by what tells it from others.
+    stated |= {name: stated[index] for index, name in _cards().items() if index in stated}
+    return [int(stated[name]) * 2**20 for name in shown if name in stated]
 
 
 def _cards() -> dict[str, str]:

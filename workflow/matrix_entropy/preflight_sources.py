@@ -30,6 +30,7 @@ from matrix_entropy.lock_file import Kind
 from matrix_entropy.minigpt_v2_parts import is_address
 from matrix_entropy.packages import find_wheel
 from matrix_entropy.prefetch import (
+    MOST_LISTED,
     Key,
     Need,
     Repository,
@@ -94,7 +95,12 @@ def _of_hub(
     for repository in repositories:
         missing = repository.missing()
         if constants.HF_HUB_OFFLINE and missing:
-            refused.setdefault(repository.key, _not_in_cache(repository, missing))
+            listed = list(missing)[:MOST_LISTED]
+            more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
+            lacks = f"{', '.join(listed)}{more} ({size_of(sum(missing.values()))}) are not"
+            refused.setdefault(
+                repository.key, _not_in_cache(repository.key, repository.name, lacks)
+            )
     for need in found:
         if need.use == "model" and need.key not in refused:
             seen = asked[need.key].result()
@@ -116,9 +122,12 @@ def _asked(need: Need, scratch: Path) -> Seen:
 
     A run would go on with that as well.
     """
-    if constants.HF_HUB_OFFLINE:
-        return in_cache(need)
     kind, hub, revision = need.key
+    if constants.HF_HUB_OFFLINE:
+        try:
+            return in_cache(need)
+        except OutOfReach:
+            raise InputError(_not_in_cache(need.key, need.name, "nothing of it is")) from None
     try:
         return look(kind, need.name, hub, revision, SMALL[kind], scratch)
     except OutOfReach:
@@ -132,12 +141,11 @@ def _asked(need: Need, scratch: Path) -> Seen:
         raise
 
 
-def _not_in_cache(repository: Repository, missing: dict[str, int]) -> str:
-    kind, hub, revision = repository.key
+def _not_in_cache(key: Key, name: str, lacks: str) -> str:
+    kind, hub, revision = key
     return (
-        f"{CALLED[kind]} '{repository.name}' ({hub}, revision {revision}): {', '.join(missing)} "
-        f"({size_of(sum(missing.values()))}) are not in the cache ({constants.HF_HUB_CACHE}), and "
-        "HF_HUB_OFFLINE forbids to fetch them; run `snakemake prefetch` without it."
+        f"{CALLED[kind]} '{name}' ({hub}, revision {revision}): {lacks} in the cache "
+        f"({constants.HF_HUB_CACHE}); run `snakemake prefetch` without HF_HUB_OFFLINE."
     )
 
 
@@ -190,7 +198,8 @@ def _to_come(row: Row, place: Path, address: Callable[[], str | None]) -> Row:
         return replace(row, bytes=0.0, state=HERE)
     try:
         url = address()
-        size = size_at(url, f"{row.kind} '{row.name}'") if url else 0
+        kind = CALLED["dataset"] if row.kind == IMAGES else row.kind
+        size = size_at(url, f"{kind} '{row.name}'") if url else 0
     except InputError as error:
         return replace(row, wrong=str(error))
     return replace(row, bytes=size, state=TO_COME)
