@@ -30,6 +30,7 @@ from matrix_entropy.lock_file import COMMIT
 LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
 PAGE = 3  # entries of a tree in one answer
 TOKEN = "hf_right"
+WRONG_TOKEN = "Invalid credentials in Authorization header"  # as the hub says it
 
 Content = bytes | Path  # of a file in memory, and of one on disk, which then stays as it is
 Files = dict[str, Content]
@@ -147,7 +148,8 @@ class Answer(BaseHTTPRequestHandler):
             return self.reply(200, b"a hub")
         self.hub.answering.wait()
         if self.hub.refused:
-            return self.refuse(self.hub.refused.pop(0), "", "Too much to do")
+            status = self.hub.refused.pop(0)
+            return self.refuse(status, "", WRONG_TOKEN if status == 401 else "Too much to do")
         parts = path.split("/")
         if parts[0] == "content":
             return self.content("/".join(parts[1:4]), parts[4], "/".join(parts[5:]))

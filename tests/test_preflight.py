@@ -30,6 +30,7 @@ from matrix_entropy.configuration import checked
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import read_csv
 from matrix_entropy.hub import OutOfReach, snapshot
+from matrix_entropy.hub_models import check_model
 from matrix_entropy.preflight import preflight
 
 GPT2, DOLLY = "models/openai-community/gpt2", "datasets/databricks/databricks-dolly-15k"
@@ -333,6 +334,13 @@ class TestTheWayThere:
             server.answering.set()
         assert not Path("results").exists()
 
+    def test_a_token_that_the_hub_does_not_know(
+        self, server: Hub, config: Config, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server.refused = [401] * 9
+        (sentence,) = told(config, caplog)
+        assert "does not accept the token in the environment variable HF_TOKEN" in sentence
+
     @pytest.mark.parametrize(("refused", "said"), [(1, "all 4 things"), (9, "status 503 alone")])
     def test_a_hub_that_has_too_much_to_do(
         self,
@@ -388,3 +396,29 @@ def test_typed(root: Path, server: Hub, config: Config, tmp_path: Path) -> None:
     server.repositories[GPT2].gated = True
     failed = snakemake_for(root, tmp_path, "preflight", hub=server.address)
     check_refusal(failed, tmp_path, "hub", ["is gated: ask for access", "1 of 4 things"])
+
+
+SIZES = {"num_hidden_layers": 2, "hidden_size": 4}
+SHARDS = {"weight_map": {"a": "pytorch_model-1.bin", "b": "pytorch_model-2.bin"}}
+TWO_FILES = ["vocab.json", "merges.txt"]
+TEXT_CONFIG = {"text_config": {"vocab_size": 32064}, "hidden_size": 1}
+
+
+@pytest.mark.parametrize(
+    ("config_json", "files"),
+    [
+        (SIZES, ["model.safetensors", "pytorch_model.bin", "tokenizer.json"]),
+        (SIZES, ["pytorch_model.bin", *TWO_FILES]),
+        (SIZES, ["pytorch_model.bin.index.json", *SHARDS["weight_map"].values(), *TWO_FILES]),
+        ({"num_layers": 2, "hidden_size": 4}, ["pytorch_model.bin", "tokenizer.json"]),
+        (TEXT_CONFIG, ["model.safetensors", "tokenizer.model", "preprocessor_config.json"]),
+    ],
+)
+def test_layouts_of_the_papers_models(
+    tmp_path: Path, config_json: dict[str, Any], files: list[str]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config_json))
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(SHARDS))
+    entry = {"hub": "a/b", "convert_weights": True, "layers": 2, "width": 4}
+    vision = {"vision": {}} if "preprocessor_config.json" in files else {}
+    check_model("mine", entry | vision, ["config.json", *files], tmp_path)

@@ -36,7 +36,7 @@ CALLED: dict[Kind, str] = {"model": "model", "dataset": "data set"}
 
 
 class OutOfReach(InputError):
-    """The hub does not answer, and the cache does not hold what is asked for."""
+    """The hub answers none of our questions, and the cache does not hold what is asked for."""
 
 
 class Asked(NamedTuple):
@@ -171,7 +171,7 @@ def refusals(kind: Kind, hub: str, where: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         if error.response.status_code != 401:
             raise
-        raise InputError(
+        raise OutOfReach(  # whatever is asked for, also what anybody may read
             f"{where}: the hub does not accept the token in the environment variable HF_TOKEN "
             f"(or in your login); make another at {constants.ENDPOINT}/settings/tokens."
         ) from None
