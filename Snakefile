@@ -53,6 +53,10 @@ onstart:
     # Jobs on this machine need not import their libraries each, and Ctrl-C ends them and the run.
     if workflow.is_main_process and workflow.local_exec:
         workers.begin()
+        # As many jobs with a GPU at a time as this machine has, unless `--resources gpu=` says it.
+        if gpus.seen() and "gpu" not in workflow.scheduler.resources:
+            workflow.scheduler.global_resources["gpu"] = gpus.seen()
+            workflow.scheduler.resources["gpu"] = gpus.seen()
         shell.prefix(f"{stopping.UNHEARD}set -euo pipefail; ")
         stopping.with_its_jobs(workflow.scheduler.exit_gracefully)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +16,7 @@ import pytest
 import torch
 
 import random_models
+from commands import snakemake
 from matrix_entropy import gpus, launch
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json
@@ -119,7 +123,7 @@ def test_one_process_where_a_gpu_is_seen(
     """Two on one card would not find each other; `processes` is for the CPU."""
     write_json(folder / "record.json", {"model": "m", "folder": str(folder)})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(launch, "NVIDIA", str(folder))
+    monkeypatch.setattr(gpus, "NVIDIA", str(folder))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     card = SimpleNamespace(total_memory=memory)
@@ -149,6 +153,84 @@ def test_memories_of_the_gpus_that_a_process_may_use(
     if shown is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
     assert gpus.memories() == [memory * 2**20 for memory in found]
+
+
+# A driver that shows two cards, on a machine that has perhaps none.
+SMI = """#!/bin/sh
+case $1 in
+  *memory.total) printf '0, 81559\\n1, 81559\\n' ;;
+  *driver_version) printf '0, 535.54\\n1, 535.54\\n' ;;
+esac
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "driver"
+    folder.mkdir()
+    (folder / "nvidia-smi").write_text(SMI)
+    (folder / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "NVIDIA", str(folder))
+    gpus.seen.cache_clear()
+    yield folder
+    gpus.seen.cache_clear()
+
+
+@pytest.mark.parametrize(("shown", "count"), [(None, 2), ("1", 1), ("", 0)])
+def test_gpus_are_counted_without_torch(
+    driver: Path, shown: str | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert gpus.seen() == count
+
+
+@pytest.mark.parametrize(
+    ("cuda", "shown", "told"),
+    [
+        ("13.0", "0", "built for CUDA 13.0, and the driver is 535.54: update the driver"),
+        (None, "0", "torch is built without CUDA"),
+        ("13.0", "", ""),
+        ("13.0", "-1", ""),
+    ],
+)
+def test_a_card_that_torch_cannot_use_is_said(
+    cuda: str | None,
+    shown: str,
+    told: str,
+    driver: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    gpus.take(0)
+    assert (told in caplog.text) if told else not caplog.text
+
+
+def test_a_model_takes_a_gpu_where_there_are_some(
+    driver: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the plan says it; a small one takes none, and the user's word is above both."""
+    (driver / "sitecustomize.py").write_text(
+        f"from matrix_entropy import gpus\ngpus.NVIDIA = {str(driver)!r}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{driver}:{root / 'workflow'}")
+
+    def planned(*more: str) -> list[str]:
+        figures = ("fig10_gpt2_large_world", "fig06_tinystories_3m_world")
+        files = [f"figures/{figure}.pdf" for figure in figures]
+        done = snakemake(root, "-n", "-p", *files, "--directory", str(driver), *more)
+        return re.findall(r"--model results/models/(\w+)\.json .* --gpus (\d)", done.stdout)
+
+    shutil.copy(root / "config.yaml", driver)
+    assert sorted(planned()) == [("gpt2_large", "1"), ("tinystories_3m", "0")]
+    assert ("gpt2_large", "2") in planned("--set-resources", "dump_hidden_states:gpu=2")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert ("gpt2_large", "0") in planned()
 
 
 def test_without_any_a_job_goes_on(

@@ -7,6 +7,7 @@ each takes a lock per GPU, which the system frees when the job ends, however it 
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import os
 import subprocess
@@ -18,6 +19,9 @@ from typing import IO
 from matrix_entropy.errors import InputError
 
 log = logging.getLogger("matrix_entropy")
+
+# There where a driver is.
+NVIDIA = "/dev/nvidiactl"
 
 # Open for as long as the process lives: closing a file gives its lock back.
 _held: list[IO[str]] = []
@@ -36,6 +40,33 @@ def visible(count: int) -> list[str]:
     stated = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = stated.split(",") if stated is not None else map(str, range(count))
     return [name.strip() for name in names if name.strip()][:count]
+
+
+@functools.cache
+def seen() -> int:
+    """How many GPUs jobs on this machine may use, as the driver says; torch is not imported."""
+    return len(memories()) if Path(NVIDIA).exists() else 0
+
+
+def unusable(driver: dict[str, str], cuda: str | None) -> str:
+    """Why torch sees none of the GPUs that the driver shows; nothing if none is shown or meant.
+
+    ``driver`` has the driver's version for every GPU, ``cuda`` the version that torch is built for.
+
+    Examples
+    --------
+    >>> unusable({}, "13.0")
+    ''
+    """
+    if not visible(len(driver)) or os.environ.get("CUDA_VISIBLE_DEVICES") == "-1":
+        return ""
+    if cuda is None:
+        return "torch is built without CUDA; install one that is built with it"
+    version = next(iter(driver.values()))
+    return (
+        f"torch is built for CUDA {cuda}, and the driver is {version}: update the driver, or "
+        "install a torch that is built for an older CUDA"
+    )
 
 
 def take(gpus: int, count: int | None = None, folder: Path | None = None) -> None:
@@ -60,8 +91,13 @@ def take(gpus: int, count: int | None = None, folder: Path | None = None) -> Non
     if count is None:
         import torch  # only where there may be a device to ask
 
-        count = torch.cuda.device_count()
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     names = visible(count)
+    if not names and Path(NVIDIA).exists():
+        import torch
+
+        if why := unusable(_told("driver_version"), torch.version.cuda):
+            log.warning("this machine has a GPU that the job cannot use: %s", why)
     if not gpus:
         if names:
             os.environ["CUDA_VISIBLE_DEVICES"] = names[0]

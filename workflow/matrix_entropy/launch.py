@@ -18,9 +18,6 @@ from matrix_entropy.intermediates import read_origin, read_record, read_texts
 from matrix_entropy.placement import is_spread, shared_out
 from matrix_entropy.provenance import described, versions
 
-# There where a driver is.
-NVIDIA = "/dev/nvidiactl"
-
 # Of the entries of model and data set, what hidden states depend on.
 RECORDED = (
     "bos", "center_features", "dtype", "layers", "width", "extract", "batch_texts", "streams",
@@ -76,10 +73,10 @@ def in_processes(arguments: argparse.Namespace) -> None:
         arguments.processes = int(os.environ["LOCAL_WORLD_SIZE"])
         return
     memory = None
-    if arguments.gpus or Path(NVIDIA).exists():
+    if arguments.gpus or Path(gpus.NVIDIA).exists():
         import torch  # only where there may be a device to ask
 
-        gpus.take(arguments.gpus, torch.cuda.device_count())
+        gpus.take(arguments.gpus)
         if torch.cuda.is_available():
             memory = torch.cuda.get_device_properties(0).total_memory
             # The one that it sees without having been given any is for one process.

@@ -34,6 +34,7 @@ from matrix_entropy import (
     failed_jobs,
     fetched_by_hand,
     gguf_files,
+    gpus,
     input_paths,
     minigpt_v2_parts,
     model_files,
@@ -216,11 +217,20 @@ def model_threads(wildcards):
     return 1 if in_blocks(wildcards.model) < SMALL_MODEL else 8
 
 
-def needs(memory, minutes):
-    """Resources of a job: MiB of memory and minutes, more on every attempt; no GPU but by request.
+def model_gpus(wildcards):
+    """One GPU where this machine runs the jobs and has some, so that a model has a card to itself.
 
-    ``memory`` is a number or a function of wildcards and input. A GPU is for the person who starts a
-    run to give: ``--set-resources RULE:gpu=1``.
+    Small models share the first that they see: their jobs would wait for each other in vain.
+    """
+    here = workflow.local_exec and not workflow.remote_exec
+    return min(1, gpus.seen()) if here and in_blocks(wildcards.model) >= SMALL_MODEL else 0
+
+
+def needs(memory, minutes, gpu=0):
+    """Resources of a job: MiB of memory and minutes, more on every attempt, and GPUs.
+
+    ``memory`` is a number or a function of wildcards and input, ``gpu`` one of wildcards; the person
+    who starts a run may give more or none: ``--set-resources RULE:gpu=4``.
     """
 
     def mem_mb(wildcards, input, attempt):
@@ -229,7 +239,7 @@ def needs(memory, minutes):
     def runtime(wildcards, attempt):
         return attempt * minutes
 
-    return {"mem_mb": mem_mb, "runtime": runtime, "gpu": 0}
+    return {"mem_mb": mem_mb, "runtime": runtime, "gpu": gpu}
 
 
 def memory_of_input(wildcards, input):

@@ -34,8 +34,8 @@ rule dump_hidden_states:
     threads: model_threads
     # What a machine decides and no result depends on: --set-resources dump_hidden_states:gpu=4
     resources:
-        **needs(memory_of_model, 240),
-        # GPUs: one process each, or one for all (device_map); with 0, one GPU if it is seen.
+        **needs(memory_of_model, 240, model_gpus),
+        # GPUs: one process each, or one for all (device_map); with 0, the first that is seen, shared.
         gpu_mb=0,  # memory of one, by which `device_map: fit` decides; 0: what it says
         processes=1,  # on the CPU
         device_map=device_map,

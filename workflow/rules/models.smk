@@ -212,7 +212,7 @@ rule train_lora:
     threads: model_threads
     resources:
         # Activations are kept for the way back.
-        **needs(lambda wildcards, input: 2 * memory_of_model(wildcards, input), 720),
+        **needs(lambda wildcards, input: 2 * memory_of_model(wildcards, input), 720, model_gpus),
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], "lora", "layers", "width"),
     message:
@@ -240,7 +240,7 @@ rule evaluate_benchmarks:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        **needs(memory_of_model, 240),
+        **needs(memory_of_model, 240, model_gpus),
         answers=8,  # scored at a time
         device_map=device_map,
     params:

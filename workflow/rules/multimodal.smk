@@ -236,7 +236,7 @@ rule measure_images:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        **needs(memory_of_model, 720),
+        **needs(memory_of_model, 720, model_gpus),
         images=8,  # run at a time; no result depends on it
         device_map=device_map,
     params:

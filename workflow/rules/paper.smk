@@ -51,9 +51,7 @@ rule compare_with_published:
             for name in sorted({m for e in COMPARED.values() for m in experiments.models_of(e)})
         },
         datasets={
-            name: only(
-                DATASETS[name], "title", "published", "bundled", "generate"
-            )
+            name: only(DATASETS[name], "title", "published", "bundled", "generate")
             for name in sorted(set().union(*map(datasets_in, COMPARED.values())))
         },
     message:

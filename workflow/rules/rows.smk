@@ -23,7 +23,7 @@ rule measure_rows:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        **needs(memory_of_model, 120),
+        **needs(memory_of_model, 120, model_gpus),
         device_map=device_map,
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *RUN_BY),

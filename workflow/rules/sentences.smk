@@ -23,7 +23,7 @@ rule read_sentences:
         "../../envs/model.yaml"
     threads: model_threads
     resources:
-        **needs(memory_of_model, 60),
+        **needs(memory_of_model, 60, model_gpus),
         device_map=device_map,
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *RUN_BY),

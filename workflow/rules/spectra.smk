@@ -22,7 +22,7 @@ use rule dump_hidden_states as stream_spectra with:
     wildcard_constraints:
         model=models_of_spectra(streamed=True),
     resources:
-        **needs(memory_of_stream, 240),
+        **needs(memory_of_stream, 240, model_gpus),
         gpu_mb=0,
         processes=1,
         device_map=device_map,
