@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2LMHeadModel
 
 import random_models
+from matrix_entropy import lora
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256
 from matrix_entropy.grammar import stories
@@ -312,3 +314,79 @@ class TestTraining:
         with pytest.raises(InputError, match="none of the 1 texts of 'stories' has two tokens"):
             train_lora("t", base, OPTIONS, [{"text": "a"}], tmp_path / "adapter")
         assert not (tmp_path / "adapter").exists()
+
+
+class TestMemoryRunsOut:
+    """Injected, as a card says it and as the CPU does, on more texts than ``fitting``."""
+
+    @staticmethod
+    def short_of_memory(
+        monkeypatch: pytest.MonkeyPatch, fitting: int, error: Exception | None = None
+    ) -> list[int]:
+        """How many texts have been read at a time."""
+        forward, sizes = GPT2LMHeadModel.forward, []
+
+        def narrow(self: Any, input_ids: torch.Tensor, **inputs: Any) -> Any:
+            if len(input_ids) > fitting:
+                raise error or torch.OutOfMemoryError(
+                    "CUDA out of memory. Tried to allocate 2 GiB."
+                )
+            sizes.append(len(input_ids))
+            return forward(self, input_ids=input_ids, **inputs)
+
+        monkeypatch.setattr(GPT2LMHeadModel, "forward", narrow)
+        return sizes
+
+    def trained(self, base: dict[str, Any], folder: Path, **options: Any) -> dict[str, Any]:
+        texts = [*TEXTS[:7], {"text": "A fox sang."}]  # of several lengths in every step
+        options = OPTIONS | {"dropout": 0.0, "epochs": 2, "batch": 8, "max_tokens": 40} | options
+        record = train_lora("tuned", base, options, texts, folder)
+        curve = pd.read_csv(folder / "loss.csv")
+        return {"loss": torch.tensor(curve["loss"]), "tokens": list(curve["tokens"])} | {
+            "weights": load_file(folder / "adapter_model.safetensors"), "record": record
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("fitting", [5, 1])
+    @pytest.mark.parametrize(
+        "error", [None, RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+    )
+    def test_a_step_in_parts_is_the_same_step(
+        self, fitting, error, base, tmp_path, monkeypatch, caplog
+    ):
+        settings = json.loads((Path(base["folder"]) / "config.json").read_text())
+        without = settings | dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0)
+        shutil.copytree(base["folder"], tmp_path / "base")
+        (tmp_path / "base" / "config.json").write_text(json.dumps(without))
+        base = resolve_path("base", "small/model", tmp_path / "base") | {"id": "small/model"}
+        whole = self.trained(base, tmp_path / "whole")
+        sizes = self.short_of_memory(monkeypatch, fitting, error)
+        parts = self.trained(base, tmp_path / "parts")
+        assert sizes == [{5: 4, 1: 1}[fitting]] * len(sizes)
+        assert f"continuing with {sizes[0]} texts at a time" in caplog.text
+        assert parts["tokens"] == whole["tokens"]
+        torch.testing.assert_close(parts["loss"], whole["loss"], rtol=1e-5, atol=0)
+        for name, weight in whole["weights"].items():
+            assert (parts["weights"][name] - weight).norm() < 1e-5 * weight.norm()
+
+    def test_not_even_one_text(self, base, tmp_path, monkeypatch):
+        self.short_of_memory(monkeypatch, 0)
+        with pytest.raises(
+            InputError, match=r"a single text of 40 tokens; lower `max_tokens:` of the"
+        ):
+            self.trained(base, tmp_path / "adapter")
+        assert not (tmp_path / "adapter").exists()
+
+    def test_not_even_the_weights(self, base, tmp_path, monkeypatch):
+        def full(*_: Any) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+        monkeypatch.setattr(lora.Accelerator, "prepare", full)
+        with pytest.raises(
+            InputError, match=r"weights, in float32, do not fit.*CUDA_VISIBLE_DEVICES="
+        ):
+            self.trained(base, tmp_path / "adapter")
+
+    def test_another_error_is_no_lack_of_memory(self, base, tmp_path, monkeypatch):
+        self.short_of_memory(monkeypatch, 0, RuntimeError("shapes differ"))
+        with pytest.raises(RuntimeError, match="shapes differ"):
+            self.trained(base, tmp_path / "adapter")

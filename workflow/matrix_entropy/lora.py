@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
@@ -39,6 +41,7 @@ CHOICES = (
     "dataset", "rank", "alpha", "dropout", "targets", "epochs", "learning_rate", "batch",
     "max_tokens", "seed",
 )  # fmt: skip
+ELSEWHERE = "on a larger GPU, or on the CPU (`CUDA_VISIBLE_DEVICES=` before the command)"
 NOT_PREDICTED = -100  # the label that transformers leaves out of the loss
 
 
@@ -58,6 +61,9 @@ def train_lora(
     fine-tuning. AdamW without weight decay; the gradient's norm is held to at most 1; the learning
     rate rises linearly over the first 3 % of the steps and falls to zero along a cosine. On the
     CPU the same seed gives the same adapter, byte for byte.
+
+    Where memory runs out, a step takes half as many of its texts at a time, down to one, and adds
+    up their gradients: the same step, but for what dropout draws.
 
     Parameters
     ----------
@@ -81,8 +87,8 @@ def train_lora(
     Raises
     ------
     InputError
-        See `load_model`; or if a target is no linear module of the model, or no text has a token
-        to predict.
+        See `load_model`; or if a target is no linear module of the model, if no text has a token
+        to predict, or if memory runs out even for a single text.
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
     model = load_model(base, options["layers"], options["width"], "float32")
@@ -197,7 +203,13 @@ def _train(
     warm_up = max(1, round(WARM_UP * steps))
     trained = [each for each in model.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(trained, options["learning_rate"], weight_decay=0.0)
-    model, optimiser, batches = accelerator.prepare(model, optimiser, batches)
+    with _out_of_memory() as ran_out:
+        model, optimiser, batches = accelerator.prepare(model, optimiser, batches)
+    if ran_out:
+        raise InputError(
+            f"model '{name}': its weights, in float32, do not fit into the GPU's memory; train "
+            f"{ELSEWHERE}."
+        )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
         lambda step: (
@@ -209,20 +221,71 @@ def _train(
     model.train()
     curve: list[dict[str, float]] = []
     bar = progress(steps, "step", name)
+    size = options["batch"]
     for epoch in range(1, options["epochs"] + 1):
         for batch in batches:
-            loss = model(**batch, use_cache=False).loss
-            optimiser.zero_grad()
-            accelerator.backward(loss)
+            while True:
+                optimiser.zero_grad()
+                with _out_of_memory() as ran_out:
+                    loss, tokens = _gradients(model, batch, size, accelerator)
+                if not ran_out:
+                    break
+                size = _halved(name, size, batch)
             accelerator.clip_grad_norm_(trained, LARGEST_GRADIENT)
             optimiser.step()
             schedule.step()
             bar.update()
-            tokens = int((batch["labels"][:, 1:] != NOT_PREDICTED).sum())
-            curve.append({"epoch": epoch, "tokens": tokens, "loss": loss.item()})
+            curve.append({"epoch": epoch, "tokens": tokens, "loss": loss})
     bar.close()
     model.eval()
     return curve
+
+
+def _gradients(
+    model: nn.Module, batch: dict[str, torch.Tensor], size: int, accelerator: Accelerator
+) -> tuple[float, int]:
+    """Loss of a batch and its predicted tokens; the gradients come from so many texts at a time.
+
+    All stay as long as the longest: some models choose their rotary frequencies by that.
+    """
+    predicted = (batch["labels"][:, 1:] != NOT_PREDICTED).sum(1)
+    tokens = int(predicted.sum())
+    total = 0.0
+    for first in range(0, len(predicted), size):
+        some = {key: value[first : first + size] for key, value in batch.items()}
+        share = int(predicted[first : first + size].sum()) / tokens
+        loss = model(**some, use_cache=False).loss * share
+        accelerator.backward(loss)
+        total += loss.item()
+    return total, tokens
+
+
+@contextmanager
+def _out_of_memory() -> Iterator[list[str]]:
+    """Go on behind the block where memory ran out in it, and say so; what it held is freed."""
+    ran_out: list[str] = []
+    try:
+        yield ran_out
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        ran_out.append(str(error))
+    if ran_out:
+        clear_device_cache(garbage_collection=True)
+
+
+def _halved(name: str, size: int, batch: dict[str, torch.Tensor]) -> int:
+    """Texts at a time for which memory may be enough."""
+    if size == 1:
+        raise InputError(
+            f"model '{name}': memory runs out even for a single text of "
+            f"{batch['input_ids'].shape[1]} tokens; lower `max_tokens:` of the table's `lora:`, or "
+            f"train {ELSEWHERE}."
+        )
+    log.warning(
+        "out of memory: continuing with %d texts at a time, whose gradients are added up", size // 2
+    )
+    return size // 2
 
 
 def _padded(texts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
