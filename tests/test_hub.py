@@ -146,6 +146,10 @@ class TestRefusals:
     def test_no_such_repository(self, here: Repository) -> None:
         assert "no such model" in refused(hub="openai-community/gpt3")
 
+    def test_an_answer_that_no_hub_gives(self, server: Hub, here: Repository) -> None:
+        server.refused = [200]
+        assert "could not be downloaded (Expecting value" in refused()
+
     def test_no_such_revision(self, here: Repository) -> None:
         assert "no such revision; correct `revision:`" in refused("v9")
 

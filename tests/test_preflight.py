@@ -326,12 +326,14 @@ class TestTheWayThere:
         self, server: Hub, config: Config, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(hub_questions, "TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr(preflight_sources, "QUESTIONS_AT_A_TIME", 1)
         server.answering.clear()
         try:
             with pytest.raises(OutOfReach, match="does not answer"):
                 preflight(config, Path("results/preflight.csv"), jobs_run_here=True)
         finally:
             server.answering.set()
+        assert sum("/api/" in question for question in server.asked) == hub_questions.ATTEMPTS
         assert not Path("results").exists()
 
     def test_a_token_that_the_hub_does_not_know(
@@ -341,16 +343,25 @@ class TestTheWayThere:
         (sentence,) = told(config, caplog)
         assert "does not accept the token in the environment variable HF_TOKEN" in sentence
 
-    @pytest.mark.parametrize(("refused", "said"), [(1, "all 4 things"), (9, "status 503 alone")])
-    def test_a_hub_that_has_too_much_to_do(
+    @pytest.mark.parametrize(
+        ("refused", "said"),
+        [
+            ([503], "all 4 things"),
+            ([503] * 9, "answers with status 503 alone"),
+            ([403] * 9, "the hub answers '403 Forbidden: Too much to do'"),
+            ([404] * 9, "does not answer as a hub does (Client error '404 Not Found'"),
+            ([200] * 9, "does not answer as a hub does (Expecting value"),
+        ],
+    )
+    def test_other_answers(
         self,
         server: Hub,
         config: Config,
         caplog: pytest.LogCaptureFixture,
-        refused: int,
+        refused: list[int],
         said: str,
     ) -> None:
-        server.refused = [503] * refused
+        server.refused = refused
         assert said in told(config, caplog)[0]
 
     def test_offline_it_says_what_the_cache_holds(

@@ -140,7 +140,7 @@ def _downloaded(
             f"`snakemake prefetch` (or `hf download {hub}{options} --revision {revision}`), copy "
             f"the cache and {LOCK} here and set HF_HUB_CACHE to it and HF_HUB_OFFLINE=1."
         ) from None
-    except (OSError, HTTPError) as error:
+    except (OSError, HTTPError, ValueError) as error:  # the last where no hub has answered
         raise InputError(
             f"{where} could not be downloaded ({first_line(error)}); run again, files that "
             "are whole are kept."

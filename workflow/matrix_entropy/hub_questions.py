@@ -20,7 +20,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from matrix_entropy.errors import InputError, first_line
-from matrix_entropy.hub import OutOfReach, asked_for, refusals
+from matrix_entropy.hub import Asked, OutOfReach, asked_for, refusals
 from matrix_entropy.hub_hashes import Stated
 from matrix_entropy.lock_file import Kind
 
@@ -61,22 +61,35 @@ def look(
         If the hub does not answer.
     """
     asked = asked_for(kind, name, hub, revision)
-    with refusals(kind, hub, asked.where):
-        info = _answered(asked.where, partial(_told, kind, hub, asked.revision))
-        files = {
-            file.rfilename: Stated(file.lfs.size, "sha256", file.lfs.sha256)
-            if file.lfs
-            else Stated(file.size or 0, "git_blob", file.blob_id or "")
-            for file in info.siblings or []
-        }
-        folder = Path(tempfile.mkdtemp(dir=scratch))
-        wanted = [path for path in small if path in files]
-        for path in wanted or (list(files)[:1] if info.gated else []):
-            url = hf_hub_url(hub, path, repo_type=kind, revision=asked.revision)
-            # Whether a gated file may be read is said in answer to the question for it.
-            method = "GET" if path in wanted else "HEAD"
-            answer = _answered(asked.where, partial(_sent, method, url))
-            (folder / Path(path).name).write_bytes(answer.content)
+    try:
+        with refusals(kind, hub, asked.where):
+            return _seen(kind, hub, asked, small, Path(tempfile.mkdtemp(dir=scratch)))
+    # A portal or a proxy may answer in the place of the hub, which says what it does not find.
+    except (OSError, HTTPError, ValueError, LookupError, TypeError) as error:
+        said = first_line(error)
+        if isinstance(error, HfHubHTTPError) and error.response.status_code != 404:
+            raise InputError(f"{asked.where}: the hub answers '{said}'.") from None
+        raise OutOfReach(
+            f"{asked.where}: {constants.ENDPOINT} does not answer as a hub does ({said}); look at "
+            "what lies on the way there (a proxy, a login page), or correct HF_ENDPOINT."
+        ) from None
+
+
+def _seen(kind: Kind, hub: str, asked: Asked, small: tuple[str, ...], folder: Path) -> Seen:
+    info = _answered(asked.where, partial(_told, kind, hub, asked.revision))
+    files = {
+        file.rfilename: Stated(file.lfs.size, "sha256", file.lfs.sha256)
+        if file.lfs
+        else Stated(file.size or 0, "git_blob", file.blob_id or "")
+        for file in info.siblings or []
+    }
+    wanted = [path for path in small if path in files]
+    for path in wanted or (list(files)[:1] if info.gated else []):
+        url = hf_hub_url(hub, path, repo_type=kind, revision=asked.revision)
+        # Whether a gated file may be read is said in answer to the question for it.
+        method = "GET" if path in wanted else "HEAD"
+        answer = _answered(asked.where, partial(_sent, method, url))
+        (folder / Path(path).name).write_bytes(answer.content)
     place = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub, repo_type=kind)
     return Seen(place / "snapshots" / str(info.sha), files, folder)
 
@@ -118,7 +131,5 @@ def _answered(where: str, ask: Callable[[], T]) -> T:
                     f"({first_line(error)}); try again later, or see what the cache holds with "
                     "HF_HUB_OFFLINE=1."
                 ) from None
-        except HTTPError as error:
-            raise InputError(f"{where}: the hub's answer is none ({first_line(error)}).") from None
         time.sleep(PAUSE_SECONDS)
     raise AssertionError  # every last attempt ends above

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeAlias
 
 from huggingface_hub import constants
@@ -88,9 +89,10 @@ def _of_hub(
     found: list[Need], workers: ThreadPoolExecutor, scratch: Path
 ) -> tuple[list[Row], list[Repository]]:
     asked: dict[Key, Future[Seen]] = {}
+    away = Event()
     for need in found:
         if need.key not in asked:
-            asked[need.key] = workers.submit(_asked, need, scratch)
+            asked[need.key] = workers.submit(_asked, need, scratch, away)
     repositories, refused = planned(found, lambda need: asked[need.key].result())
     for repository in repositories:
         missing = repository.missing()
@@ -117,11 +119,13 @@ def _of_hub(
     ]
 
 
-def _asked(need: Need, scratch: Path) -> Seen:
+def _asked(need: Need, scratch: Path, away: Event) -> Seen:
     """What the hub says of a need's repository; if it refuses, what the cache has, if that is all.
 
-    A run would go on with that as well.
+    A run would go on with that as well. A hub that is known to be away is not asked again.
     """
+    if away.is_set():
+        raise OutOfReach(constants.ENDPOINT)
     kind, hub, revision = need.key
     if constants.HF_HUB_OFFLINE:
         try:
@@ -131,6 +135,7 @@ def _asked(need: Need, scratch: Path) -> Seen:
     try:
         return look(kind, need.name, hub, revision, SMALL[kind], scratch)
     except OutOfReach:
+        away.set()
         raise
     except InputError:
         with suppress(InputError):
