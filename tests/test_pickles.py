@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -32,6 +33,25 @@ class TestPickles:
         found = read_pickle(tmp_path / "w.pth")
         assert list(found) == list(weights)
         assert all(torch.equal(found[key], weights[key]) for key in weights)
+
+    def test_larger_than_the_memory(self, tmp_path: Path) -> None:
+        """A file of holes, which take no room on disk; where the system counts, it is refused."""
+        path = tmp_path / "w.bin"
+        memory = psutil.virtual_memory().total + psutil.swap_memory().total
+        weights = {str(i): torch.empty(2**28) for i in range(memory // 2**30 + 1)}
+        with torch.serialization.skip_data():
+            torch.save(weights, path)
+        del weights
+        if path.stat().st_blocks * 512 > 2**20:
+            pytest.skip("this file system has no holes")
+        before = torch.UntypedStorage.from_file
+        found = read_pickle(path)
+        assert torch.UntypedStorage.from_file is before
+        assert path.stat().st_size > memory
+        last = list(found.values())[-1]
+        last[0] = 1  # in memory alone
+        assert last[:2].tolist() == [1, 0]
+        assert list(read_pickle(path).values())[-1][0] == 0
 
     @pytest.mark.parametrize("newer", [True, False])
     def test_code_is_refused_and_not_run(self, tmp_path: Path, newer: bool) -> None:

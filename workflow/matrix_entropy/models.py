@@ -39,6 +39,7 @@ from matrix_entropy.model_files import (
     marks,
     settings_sha256,
 )
+from matrix_entropy.pickles import larger_than_memory
 from matrix_entropy.placement import is_spread
 from matrix_entropy.stated_numbers import check_numbers, check_stored
 
@@ -145,14 +146,15 @@ def _convert(name: str, folder: Path, converted: Path) -> None:
             f"model '{name}' has weights neither in *.safetensors nor in {PICKLED} ({folder}); "
             "name a revision that has."
         )
-    model, report = from_folder(
-        AutoModelForCausalLM,
-        {"model": name, "folder": str(folder)},
-        dtype="auto",
-        use_safetensors=False,
-        weights_only=True,
-        **REPORTING,
-    )
+    with larger_than_memory():
+        model, report = from_folder(
+            AutoModelForCausalLM,
+            {"model": name, "folder": str(folder)},
+            dtype="auto",
+            use_safetensors=False,
+            weights_only=True,
+            **REPORTING,
+        )
     check_weights(f"model '{name}'", model, report, decoder_of(model))
     # An output matrix that the pickle lacks is missing from the copy as well.
     weights = {k: w for k, w in model.state_dict().items() if k not in report["missing_keys"]}
