@@ -112,8 +112,9 @@ def write_gguf(
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_rope_freq_base(10_000.0)
     writer.add_vocab_size(len(tokenizer))
+    adding = {str: writer.add_string, int: writer.add_uint32, float: writer.add_float32}
     for key, value in (values or {}).items():
-        writer.add_string(key, value)
+        adding.get(type(value), writer.add_array)(key, value)
     _add_tokenizer(writer, tokenizer, way)
     for name, weight in (tensors_of(model) | (more or {})).items():
         if name not in left_out:

@@ -30,6 +30,7 @@ from transformers.utils.import_utils import is_gguf_available
 from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import sha256, writing_folder
 from matrix_entropy.gguf_files import Header, Tensor, local_gguf, read_header
+from matrix_entropy.gguf_settings import lost_settings
 from matrix_entropy.gguf_tokenizers import check_way, cut_its_way
 from matrix_entropy.hub import snapshot
 from matrix_entropy.hub_hashes import stated
@@ -209,6 +210,12 @@ def _convert(name: str, path: Path, header: Header, part: Path) -> None:
     model, report = read
     check_weights(f"model '{name}' ({path})", model, report)
     _check_places(name, path, header, model, report)
+    if lost := lost_settings(header.values, model.config):
+        raise InputError(
+            f"model '{name}': {path} has settings that transformers leaves out where it reads GGUF "
+            f"({'; '.join(lost)}), so that the numbers would be those of another model; give a "
+            "folder of the model with safetensors weights instead (`path:` or `hub:`)."
+        )
     model.save_pretrained(part)
     cut_its_way(tokenizer, header.values)
     tokenizer.save_pretrained(part)

@@ -1,0 +1,74 @@
+"""Settings of a GGUF file that its model would run without are named, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import CONFIG_MAPPING
+
+from matrix_entropy.errors import InputError
+from matrix_entropy.gguf_models import convert_gguf
+from matrix_entropy.gguf_settings import lost_settings
+from small_gguf import HEADS, WIDTH, write_gguf
+
+WINDOW, SOFTCAP = "attention.sliding_window", "final_logit_softcapping"
+ROTARY, EPSILON = "rope.dimension_count", "attention.layer_norm_epsilon"
+# Of a class with its usual values: an architecture of files, what one states, whether that is lost.
+CASES: list[tuple[str, str, dict[str, Any], bool]] = [
+    ("phi3", "phi3", {WINDOW: 2047}, True),
+    ("phi3", "phi3", {ROTARY: 72}, True),
+    ("phi3", "phi3", {ROTARY: 96, WINDOW: 0}, False),
+    ("gemma2", "gemma2", {WINDOW: 4096, SOFTCAP: 30.0, "attn_logit_softcapping": 50.0}, False),
+    ("gemma2", "gemma2", {SOFTCAP: 15.0}, True),
+    ("gemma3", "gemma3_text", {"rope.freq_base": 1e6, "rope.freq_base_swa": 1e4}, False),
+    ("gemma3", "gemma3_text", {WINDOW: 512}, True),
+    ("starcoder2", "starcoder2", {"rope.freq_base": 1e4}, False),
+    ("starcoder2", "starcoder2", {"rope.freq_base": 1e5}, True),
+    ("stablelm", "stablelm", {ROTARY: 20}, False),
+    ("stablelm", "stablelm", {ROTARY: 80}, True),
+    ("falcon", "falcon", {EPSILON: 1e-5, "attention.head_count_kv": 1}, False),
+    ("falcon", "falcon", {EPSILON: 1e-6}, True),
+    ("qwen3", "qwen3", {"attention.key_length": 128, "context_length": 7}, False),
+    ("qwen3", "qwen3", {"attention.key_length": 64}, True),
+    ("mamba", "mamba", {"ssm.conv_kernel": 4, "attention.head_count": 0}, False),
+    ("mamba", "mamba", {"ssm.conv_kernel": 3}, True),
+    ("lfm2", "lfm2", {"attention.head_count_kv": [0, 8, 0]}, False),
+    ("lfm2", "lfm2", {"attention.head_count_kv": [0, 8, 4]}, True),
+    ("olmoe", "olmoe", {"expert_used_count": 8, "expert_weights_scale": 1.0}, False),
+    ("olmoe", "olmoe", {"attention.clamp_kqv": 8.0}, True),
+    ("cohere", "cohere", {"logit_scale": 0.0625}, False),
+    ("llama", "llama", {"logit_scale": 2.0}, True),
+    ("llama", "llama", {"rope.scaling.factor": 4.0}, True),
+    ("llama", "llama", {"rope.scaling.factor": 1.0, "rope.scaling.finetuned": True}, False),
+    ("llama", "llama", {"attention.causal": False}, True),
+    ("llama", "llama", {"tensor_data_layout": "reference"}, False),
+]
+
+
+@pytest.mark.parametrize(("kind", "model_type", "stated", "lost"), CASES)
+def test_what_a_model_would_run_without(
+    kind: str, model_type: str, stated: dict[str, Any], lost: bool
+) -> None:
+    config = CONFIG_MAPPING[model_type]()
+    values = {f"{kind}.{name}": value for name, value in stated.items()}
+    found = lost_settings({"general.architecture": kind} | values, config)
+    assert bool(found) is lost
+    assert all(one.startswith(tuple(values)) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "has"),
+    [
+        (WINDOW, 8, "no such setting"),
+        ("attention.key_length", 2 * WIDTH // HEADS, f"{WIDTH // HEADS}"),
+        ("logit_scale", 0.5, "no such setting"),
+    ],
+)
+def test_a_file_is_refused(tmp_path: Path, setting: str, value: Any, has: str) -> None:
+    write_gguf(tmp_path / "m.gguf", values={f"llama.{setting}": value})
+    lost = rf"\(llama\.{setting} is {value}, the model has {has}\)"
+    with pytest.raises(InputError, match=f"settings that transformers leaves out .*{lost}"):
+        convert_gguf("m", {"path": str(tmp_path / "m.gguf")}, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

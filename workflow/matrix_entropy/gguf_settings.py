@@ -1,0 +1,148 @@
+"""Settings of a GGUF file against those of the model that transformers made of it.
+
+transformers reads the settings that it has a place for and leaves the others out without a word, so
+that a model may run with another window, another frequency or another scale than it was trained
+with. Here every setting of the file is looked for in the model's configuration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
+
+# Where configurations of transformers hold a setting, by its name in the file.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "block_count": ("num_hidden_layers",),
+    "embedding_length": ("hidden_size",),
+    "feed_forward_length": ("intermediate_size", "ffn_hidden_size", "n_inner"),
+    "attention.head_count": ("num_attention_heads",),
+    "attention.head_count_kv": ("num_key_value_heads", "num_kv_heads"),
+    "attention.key_length": ("head_dim",),
+    "attention.value_length": ("v_head_dim", "head_dim"),
+    "attention.sliding_window": ("sliding_window",),
+    "attention.clamp_kqv": ("clip_qkv",),
+    "attention.scale": ("attention_multiplier", "scaling"),
+    "attn_logit_softcapping": ("attn_logit_softcapping",),
+    "final_logit_softcapping": ("final_logit_softcapping",),
+    "logit_scale": ("logit_scale", "logits_scaling"),
+    "residual_scale": ("residual_multiplier",),
+    "embedding_scale": ("embedding_multiplier",),
+    "rope.freq_base": ("rope_theta",),
+    "rope.freq_base_swa": ("rope_local_base_freq",),
+    "expert_count": ("num_local_experts", "num_experts", "n_routed_experts"),
+    "expert_used_count": ("num_experts_per_tok",),
+    "expert_feed_forward_length": ("moe_intermediate_size",),
+    "expert_shared_feed_forward_length": ("shared_expert_intermediate_size",),
+    "expert_weights_scale": ("routed_scaling_factor",),
+    "expert_weights_norm": ("norm_topk_prob",),
+    "use_parallel_residual": ("use_parallel_residual",),
+}
+EPSILONS = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps")
+# What changes nothing in a model that does not have the setting at all.
+NEUTRAL: dict[str, Any] = {
+    "attention.causal": True,
+    "rope.scaling.type": "none",
+    "rope.scaling.factor": 1.0,
+    "logit_scale": 1.0,
+    "residual_scale": 1.0,
+    "embedding_scale": 1.0,
+    "expert_weights_scale": 1.0,
+    "expert_count": 0,
+    "expert_used_count": 0,
+    "attention.sliding_window": 0,
+    # Of models without attention.
+    "feed_forward_length": 0,
+    "attention.head_count": 0,
+    "attention.head_count_kv": 0,
+}
+# Settings whose name has one of these change what a model computes.
+WEIGHTY = ("attention", "attn", "rope", "scale", "softcap", "expert", "window", "norm", "ssm")
+# But these say how the file was made, or what its settings mean for longer texts.
+HARMLESS = ("rope.scaling.finetuned", "rope.scaling.original_context_length")
+
+
+def lost_settings(values: dict[str, Any], config: Any) -> list[str]:
+    """Settings of a file that its model would run without, each with what the model has instead.
+
+    Parameters
+    ----------
+    values : dict
+        Of the file's header.
+    config : PretrainedConfig
+        What transformers made of them.
+    """
+    kind = values["general.architecture"]
+    settings = {
+        key.removeprefix(f"{kind}."): value
+        for key, value in values.items()
+        if key.startswith(f"{kind}.")
+    }
+    lost = []
+    for name, value in settings.items():
+        if name in HARMLESS or (name in NEUTRAL and _equal(NEUTRAL[name], value)):
+            continue
+        held = list(_held(name, kind, config))
+        known = name in FIELDS or any(word in name for word in WEIGHTY)
+        if any(_equal(one, value) for one in held) or not known:
+            continue
+        instead = f"the model has {held[0]}" if held else "the model has no such setting"
+        lost.append(f"{kind}.{name} is {value}, {instead}")
+    return lost
+
+
+def _held(name: str, kind: str, config: Any) -> Iterator[Any]:
+    """What a configuration holds of a setting of the file, under any of the names it may have."""
+    places: dict[str, Any] = dict(GGUF_CONFIG_MAPPING).get(kind, {})  # type: ignore[assignment]
+    stated = places.get(name)
+    fields = (*FIELDS.get(name, ()), *((stated,) if stated else ()))
+    if name.endswith("epsilon"):
+        fields = (*fields, *EPSILONS)
+    yield from (
+        getattr(config, field) for field in fields if getattr(config, field, None) is not None
+    )
+    rotary = _rotary(config)
+    if name.startswith("rope.freq_base"):
+        yield from (one["rope_theta"] for one in rotary if "rope_theta" in one)
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads:
+        return
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    if name in ("attention.key_length", "attention.value_length"):
+        yield width
+    elif name == "attention.scale":
+        yield 1 / math.sqrt(width)
+    elif name.startswith("rope.dimension_count"):
+        shares = [one["partial_rotary_factor"] for one in rotary if "partial_rotary_factor" in one]
+        shares += [getattr(config, "partial_rotary_factor", None) or 1.0] if not shares else []
+        yield from (int(width * share) for share in shares)
+        yield from filter(None, [getattr(config, "rotary_dim", None)])
+    elif name == "attention.head_count_kv":
+        yield 1 if getattr(config, "multi_query", False) else heads
+    elif name == "feed_forward_length":
+        yield 4 * config.hidden_size
+
+
+def _rotary(config: Any) -> list[dict[str, Any]]:
+    """The rotary settings, of which some models have one for every kind of layer."""
+    found = getattr(config, "rope_parameters", None) or {}
+    kinds = [one for one in found.values() if isinstance(one, dict)]
+    return kinds or [found]
+
+
+def _equal(ours: Any, theirs: Any) -> bool:
+    """Equal but for float32, in which the file has it.
+
+    A list has a value for every block, and zeros for blocks that have nothing of the kind.
+    """
+    if isinstance(theirs, list | tuple):
+        if isinstance(ours, list | tuple):
+            return len(ours) == len(theirs) and all(map(_equal, ours, theirs))
+        return all(_equal(ours, one) for one in theirs if one)
+    if isinstance(ours, bool | str) or isinstance(theirs, bool | str):
+        return bool(ours == theirs)
+    if isinstance(ours, int | float) and isinstance(theirs, int | float):
+        return math.isclose(ours, theirs, rel_tol=1e-6)
+    return False
