@@ -240,7 +240,7 @@ def test_final_and_embeddings_are_no_blocks(
     gaps: tuple[pd.DataFrame, pd.DataFrame], child: pd.DataFrame, tmp_path: Path
 ) -> None:
     others = child["layer"].isin(["0", "final"])
-    moved = child.assign(**{VALUE: child[VALUE].where(~others, 9.0)})
+    moved = child.assign(**{VALUE: child[VALUE].where(~others, 0.9)})
     means, _ = group_gaps([written(tmp_path, moved, "child")], MODELS, DATASETS)
     expected = gaps[0][gaps[0]["dataset"] == "child"].reset_index(drop=True)
     pd.testing.assert_frame_equal(means, expected)
@@ -332,6 +332,9 @@ def test_models_have_a_column_where_there_are_several(child: pd.DataFrame, tmp_p
     figure = draw_group_gaps(means, blocks, *group_gap_captions("Gaps", means))
     check_layout(figure)
     assert "GPT-2 Large, Condensed stories" in words(figure)
+    # Of two models of one title each has its own numbers.
+    twins = means.assign(model_title="GPT-2")
+    assert gap_rows(twins).drop(columns="model").equals(table.drop(columns="model"))
 
 
 def test_the_table_survives_markdown_and_latex(

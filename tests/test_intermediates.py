@@ -16,6 +16,7 @@ from matrix_entropy.files import write_json, write_jsonl
 from matrix_entropy.intermediates import (
     check_made_of,
     check_place,
+    read_accuracies,
     read_origin,
     read_record,
     read_texts,
@@ -162,6 +163,36 @@ def test_damaged_records_and_origins(
     with pytest.raises(InputError, match=r"mine\.json is damaged") as error:
         read(path)
     refusal(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, None),
+        ({"dataset": {"name": "others"}}, "is of mine on others, not of mine on texts"),
+        ({"accuracies": {"piqa": {"accuracy": 1.7}}}, "an accuracy is no share of one"),
+        ({"accuracies": {"piqa": {}}}, "an accuracy is no share of one"),
+        ({"accuracies": {"piqa": {"accuracy": float("nan")}}}, "an accuracy is no share of one"),
+        ({"model": None}, "does not say what it is of"),
+    ],
+)
+def test_accuracies(tmp_path: Path, change: dict[str, Any], told: str | None) -> None:
+    path = tmp_path / "results" / "accuracy" / "mine" / "texts.json"
+    accuracies = {"piqa": {"accuracy": 0.6}}
+    of = {"model": {"model": "mine"}, "dataset": {"name": "texts"}}
+    write_json(path, of | {"accuracies": accuracies} | change)
+    if told is None:
+        assert read_accuracies(path) == accuracies
+    else:
+        with pytest.raises(InputError, match=f"{told}.*delete it and run again"):
+            read_accuracies(path)
+
+
+def test_a_record_of_another_model(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "models" / "other.json"
+    write_json(path, {"model": "mine", "folder": "mine"})
+    with pytest.raises(InputError, match=r"other\.json says that it is of mine, not of other"):
+        read_record(path)
 
 
 def test_texts_that_broke_off(tmp_path: Path) -> None:

@@ -263,7 +263,9 @@ def test_variants_that_look_like_numbers(tmp_path: Path) -> None:
     """A summary keeps them as they are, and layers with them."""
     from matrix_entropy.metrics import read_summary
 
-    rows = [{"view": "all_rows", "group": g, "layer": "1", "depth": 0} for g in ("01", "10")]
+    rows = [
+        {"view": "all_rows", "group": g, "layer": "1", "matrix_entropy": 1.0} for g in ("01", "10")
+    ]
     write_csv(tmp_path / "x.summary.csv", pd.DataFrame(rows))
     found = read_summary(tmp_path / "x.summary.csv")
     assert found["group"].tolist() == ["01", "10"]

@@ -23,6 +23,7 @@ from matrix_entropy.metrics import (
     read_summary,
     summary_table,
     write_metrics,
+    write_summary,
 )
 from matrix_entropy.spectra import spectrum
 from matrix_entropy.spectra_file import EPSILON, Spectra, compute_spectra, equal_lengths
@@ -234,6 +235,54 @@ def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path, name: str) -> N
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match=r"states is damaged .* delete it and run again"):
         compute_spectra(tmp_path / "states", LAYERS, [], None)
+
+
+def of_place(folder: Path, spectra: Spectra) -> tuple[Path, Path]:
+    """Metrics and summary at the place of a model's data set."""
+    place = folder / "results" / "metrics" / "small"
+    place.mkdir(parents=True)
+    told = spectra.provenance | {"model": {"model": "small"}, "dataset": {"name": "texts"}}
+    write_metrics(place / "texts.parquet", metrics_table(spectra), told)
+    write_summary(place / "texts.summary.csv", summary_table(spectra), told)
+    return place / "texts.parquet", place / "texts.summary.csv"
+
+
+def test_a_summary_says_what_it_is_of(spectra: Spectra, tmp_path: Path) -> None:
+    _, summary = of_place(tmp_path, spectra)
+    expected = summary_table(spectra)
+    pd.testing.assert_frame_equal(
+        read_summary(summary)[["matrix_entropy"]], expected[["matrix_entropy"]]
+    )
+    other = summary.with_name("others.summary.csv")
+    shutil.copy(summary, other)
+    with pytest.raises(InputError, match="is of small on texts, not of small on others; delete it"):
+        read_summary(other)
+    whole = summary.read_text()
+    lines = whole.splitlines(keepends=True)
+    first, *rest = lines[1].split(",")
+    for wrong in (
+        whole[:-40],
+        whole[:-8],
+        whole + lines[-1],
+        lines[0],
+        whole.replace(",".join([first, *rest]), ",".join([first, "", *rest[1:]])),
+        whole.replace("matrix_entropy", "entropy", 1),
+    ):
+        summary.write_text(wrong)
+        with pytest.raises(InputError, match=r"texts\.summary\.csv .*; delete it and run again"):
+            read_summary(summary)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_an_entropy_that_cannot_be_is_refused(
+    spectra: Spectra, tmp_path: Path, value: float
+) -> None:
+    metrics, _ = of_place(tmp_path, spectra)
+    table, told = read_metrics(metrics)
+    table.loc[3, "matrix_entropy_normalised"] = value
+    write_metrics(metrics, table, told)
+    with pytest.raises(InputError, match="negative or above that of its width"):
+        read_metrics(metrics)
 
 
 def test_damaged_tables_are_named(spectra: Spectra, tmp_path: Path) -> None:

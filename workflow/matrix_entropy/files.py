@@ -14,6 +14,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from matrix_entropy.errors import InputError
+
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
@@ -174,13 +176,16 @@ def read_csv(path: str | Path, *names: str) -> Any:
     """A DataFrame from a CSV file that `write_csv` wrote, in which `NAMES` are text as written.
 
     A reader that guesses would take the groups "01" and "NA" for a number and a missing value.
-    Further ``names`` are columns that are text in this file.
+    Further ``names`` are columns that are text in this file. `InputError` if it is damaged.
     """
     import pandas  # of which most that write files have no need
 
-    return pandas.read_csv(
-        path, dtype=dict.fromkeys((*NAMES, *names), str), keep_default_na=False, na_values=[""]
-    )
+    try:
+        return pandas.read_csv(
+            path, dtype=dict.fromkeys((*NAMES, *names), str), keep_default_na=False, na_values=[""]
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
 
 
 def write_csv(path: str | Path, frame: Any) -> None:

@@ -219,9 +219,9 @@ def _without_length(means: pd.DataFrame) -> pd.DataFrame:
 def gap_rows(means: pd.DataFrame) -> pd.DataFrame:
     """The means as a table to read, in words: rows per panel, a column per treatment."""
     rows = []
-    for keys, part in means.groupby(["model_title", "panel", "gap"], sort=False):
-        model, panel, gap = keys
-        head = {"model": model, "texts": f"{panel}: {gap}" if panel else gap}
+    for (_, panel, gap), part in means.groupby(["model", "panel", "gap"], sort=False):
+        title = part["model_title"].iloc[0]  # which two models may share
+        head = {"model": title, "texts": f"{panel}: {gap}" if panel else gap}
         for what, cell in CELLS.items():
             words = {row["treatment"]: cell(row) for row in part.to_dict("records")}
             rows.append({**head, "": what, **words})

@@ -15,7 +15,10 @@ from matrix_entropy.files import read_json, read_jsonl
 from matrix_entropy.provenance import described
 
 # Folders of results/ whose files are in a folder of their model and named after their data set.
-BY_MODEL = ("hidden_states", "spectra", "information_gain", "sentences", "metrics")
+BY_MODEL = (
+    *("hidden_states", "spectra", "information_gain", "sentences", "rows", "metrics"),
+    "accuracy",
+)
 OF_A_TEXT = ("id", "group", "text")
 
 
@@ -83,8 +86,15 @@ def check_made_of(
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """The record of a model; `InputError` if it is damaged or none."""
-    return _object(path, "model", "folder")
+    """The record of a model; `InputError` if it is damaged, none, or that of another model."""
+    found = _object(path, "model", "folder")
+    place = Path(path)
+    if place.parent.parts[-2:] == ("results", "models") and found["model"] != place.stem:
+        raise InputError(
+            f"{path} says that it is of {found['model']}, not of {place.stem}; delete it and run "
+            "again."
+        )
+    return found
 
 
 def read_origin(path: str | Path) -> dict[str, Any]:
@@ -92,20 +102,36 @@ def read_origin(path: str | Path) -> dict[str, Any]:
     return _object(path, "source", "texts")
 
 
-def read_texts(prompts: str | Path, origin: str | Path) -> list[dict[str, Any]]:
+def read_texts(prompts: str | Path, origin: str | Path | None = None) -> list[dict[str, Any]]:
     """The texts of a data set; `InputError` if they are damaged, or not as many as were written."""
     try:
         texts: list[dict[str, Any]] = read_jsonl(prompts)
         whole = all(isinstance(text[key], str) for text in texts for key in OF_A_TEXT)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{prompts} is damaged ({error}); delete it and run again.") from None
-    written = read_origin(origin)["texts"]
+    written = len(texts) if origin is None else read_origin(origin)["texts"]
     if not whole or len(texts) != written:
         raise InputError(
             f"{prompts} is damaged ({len(texts)} texts, {written} were written); delete it and run "
             "again."
         )
     return texts
+
+
+def read_accuracies(path: str | Path) -> dict[str, Any]:
+    """What a model answers right, by benchmark; `InputError` if damaged, or of another model."""
+    found = _object(path, "model", "dataset", "accuracies")
+    check_place(path, found)
+    try:
+        shares = {name: float(each["accuracy"]) for name, each in found["accuracies"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        shares = {"": -1.0}
+    if not all(0 <= share <= 1 for share in shares.values()):
+        raise InputError(
+            f"{path} is damaged (an accuracy is no share of one); delete it and run again."
+        )
+    accuracies: dict[str, Any] = found["accuracies"]
+    return accuracies
 
 
 def _object(path: str | Path, *keys: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,17 @@ from numpy.typing import NDArray
 
 from matrix_entropy.entropy import dataset_normalisations, entropy_bound, normalised
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_csv, writing
+from matrix_entropy.files import read_csv, write_csv, writing
 from matrix_entropy.intermediates import check_place
 from matrix_entropy.spectra_file import ALL_ROWS, Spectra
 
 PROVENANCE_KEY = b"matrix_entropy"
+# What every row of a table has, and the columns of shares in it, which are from 0 to 1.
+OF_TEXTS = ("id", "group", "layer")
+OF_SUMMARY = ("view", "group", "layer")
+OF = ("model", "dataset")  # what a summary says that it is of
+SHARES = ("matrix_entropy_normalised", "entropy_a", "entropy_b", "entropy_c")
+ROUNDING = 1e-9
 
 
 def entropies(spectra: Spectra) -> NDArray[np.float64]:
@@ -183,14 +189,37 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = pq.read_table(path)
         provenance = json.loads(table.schema.metadata[PROVENANCE_KEY])
         check_place(path, provenance)
-        return table.to_pandas(), provenance
+        return _sound(table.to_pandas(), OF_TEXTS), provenance
+
+
+def write_summary(path: str | Path, summary: pd.DataFrame, provenance: dict[str, Any]) -> None:
+    """Write a table that `summary_table` made as CSV, with the model and data set it is of."""
+    model, dataset = provenance["model"]["model"], provenance["dataset"]["name"]
+    write_csv(path, summary.assign(model=model, dataset=dataset))
 
 
 def read_summary(path: str | Path) -> pd.DataFrame:
-    """A table that `summary_table` made, from its CSV; `InputError` if it is damaged."""
+    """A table that `write_summary` wrote; `InputError` if it is damaged, or another's."""
     with _named(path):
-        summary: pd.DataFrame = read_csv(path, "layer")
-        return summary
+        table = read_csv(path, "layer")
+        # They stand last: a row that is cut off lacks them.
+        told = [name for name in OF if name in table]
+        table = _sound(table, (*OF_SUMMARY, *told))
+        if "matrix_entropy" not in table:
+            raise ValueError("it has no matrix entropy")
+    for model, dataset in table[[*OF]].drop_duplicates().to_numpy() if told else []:
+        check_place(path, {"model": {"model": model}, "dataset": {"name": dataset}})
+    return table.drop(columns=told)
+
+
+def _sound(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The table; `ValueError` if a row is there twice or has an entropy that cannot be."""
+    if table.empty or table[list(keys)].isna().any(axis=None) or table.duplicated(keys).any():
+        raise ValueError(f"it has not one row for each {', '.join(keys)}")
+    shares = table[[name for name in SHARES if name in table]].to_numpy(float)
+    if (shares < -ROUNDING).any() or (shares > 1 + ROUNDING).any():
+        raise ValueError("an entropy is negative or above that of its width")
+    return table
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from matrix_entropy.files import read_json
+from matrix_entropy.intermediates import read_accuracies
 from matrix_entropy.published import with_published
 from matrix_entropy.tables import Layout
 
@@ -59,7 +59,7 @@ def indicator_table(
 
 
 def _accuracy(values: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
-    found = {path.split("/")[-2]: read_json(path)["accuracies"] for path in paths}
+    found = {path.split("/")[-2]: read_accuracies(path) for path in paths}
     rows = values[[*KEYS, "dataset_title", "variant", "texts"]].copy()
     rows["indicator"] = "accuracy"
     rows["value"] = [

@@ -123,7 +123,8 @@ def width_note(values: pd.DataFrame) -> str:
     ``values`` as in `multimodal_table`.
     """
     widths = []
-    for title, run in values.groupby("model_title", sort=False):
+    for _, run in values.groupby("model", sort=False):
+        title = run["model_title"].iloc[0]
         width = run.drop_duplicates("position").set_index("position")["width"]
         vision, language = (int(width[name]) for name in POSITIONS[:2])
         widths.append(f"{vision} and {language} for {title}")

@@ -3,13 +3,13 @@
 from matrix_entropy import start  # noqa: F401  # isort: skip
 
 from matrix_entropy.console import job
-from matrix_entropy.files import write_csv
 from matrix_entropy.intermediates import check_made_of
 from matrix_entropy.metrics import (
     joined_layers,
     metrics_table,
     summary_table,
     write_metrics,
+    write_summary,
 )
 from matrix_entropy.provenance import common_provenance
 from matrix_entropy.spectra_file import Spectra
@@ -27,6 +27,6 @@ with job(snakemake.log[0]) as log:
     provenance = common_provenance([one.provenance for one in spectra])
     write_metrics(snakemake.output.metrics, metrics, provenance)
     summary = joined_layers([summary_table(one) for one in spectra])
-    write_csv(snakemake.output.summary, summary)
+    write_summary(snakemake.output.summary, summary, provenance)
     for group in summary.loc[summary["texts"] == 1, "group"].unique():
         log.warning("group '%s' has a single text: its means are that text's values", group)

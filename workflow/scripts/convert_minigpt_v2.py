@@ -7,13 +7,14 @@ from pathlib import Path
 from matrix_entropy.console import job
 from matrix_entropy.eva_vit import eva_vit
 from matrix_entropy.files import read_json, write_json
+from matrix_entropy.intermediates import read_record
 from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
 from matrix_entropy.model_files import check_recorded, contents
 from matrix_entropy.provenance import described
 
 with job(snakemake.log[0]) as log:
     parts, vision = snakemake.params.parts, snakemake.params.vision
-    language = read_json(snakemake.input.language)
+    language = read_record(snakemake.input.language)
     check_recorded(language, weights=True)
     folder = Path(snakemake.output.folder)
     convert_minigpt_v2(

@@ -29,6 +29,10 @@ with job(snakemake.log[0]):
     accuracies = evaluate(record, options, tasks, snakemake.resources.answers)
     for name, origin in zip(tasks, snakemake.input.origins, strict=True):
         accuracies[name]["data"] = read_origin(origin)
-    found = {"model": described(record), "accuracies": accuracies}
+    found = {
+        "model": described(record),
+        "dataset": {"name": snakemake.wildcards.dataset},
+        "accuracies": accuracies,
+    }
     found["versions"] = versions("torch", "transformers", "lm-eval", "datasets")
     write_json(snakemake.output[0], found)

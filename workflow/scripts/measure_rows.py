@@ -7,7 +7,7 @@ import torch
 from matrix_entropy import gpus, processors
 from matrix_entropy.console import job
 from matrix_entropy.entries import layers_of
-from matrix_entropy.files import read_json, read_jsonl
+from matrix_entropy.intermediates import read_origin, read_record, read_texts
 from matrix_entropy.measured_rows import measure_rows
 from matrix_entropy.provenance import described, versions
 
@@ -16,20 +16,20 @@ OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "str
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
     torch.set_num_threads(processors.allowed(snakemake.threads))
-    record = read_json(snakemake.input.model)
+    record = read_record(snakemake.input.model)
     options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
     rows = measure_rows(
         record,
         options,
         snakemake.params.dataset,
-        read_jsonl(snakemake.input.prompts),
+        read_texts(snakemake.input.prompts, snakemake.input.origin),
         layers_of(options),
         torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         {
             "model": described(record),
             "dataset": {
                 "name": snakemake.wildcards.dataset,
-                **read_json(snakemake.input.origin),
+                **read_origin(snakemake.input.origin),
             },
             "options": {name: options[name] for name in OPTIONS if name in options}
             | snakemake.params.dataset,

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from matrix_entropy import processors
 from matrix_entropy.console import job
-from matrix_entropy.files import read_jsonl, write_json
+from matrix_entropy.files import write_json
+from matrix_entropy.intermediates import read_texts
 from matrix_entropy.stand_ins import train_stand_in
 
 with job(snakemake.log[0]):
@@ -17,7 +18,7 @@ with job(snakemake.log[0]):
     record = train_stand_in(
         snakemake.wildcards.model,
         snakemake.params.model,
-        [record["text"] for record in read_jsonl(snakemake.input.corpus)],
+        [record["text"] for record in read_texts(snakemake.input.corpus)],
         PreTrainedTokenizerFast.from_pretrained(snakemake.input.tokenizer),
         Path(snakemake.output.folder),
     )

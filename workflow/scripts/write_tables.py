@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matrix_entropy import model_tables
 from matrix_entropy.console import job
-from matrix_entropy.files import read_json
+from matrix_entropy.intermediates import read_origin
 from matrix_entropy.model_values import model_values
 from matrix_entropy.tables import write_table, write_text_table
 
@@ -18,7 +18,7 @@ with job(snakemake.log[0]):
         write_text_table(model_tables.prompt_table(changes), snakemake.output, caption)
     elif kind == "sources":
         origins = {
-            Path(path).name.removesuffix(".origin.json"): read_json(path)
+            Path(path).name.removesuffix(".origin.json"): read_origin(path)
             for path in snakemake.input.origins
         }
         write_text_table(model_tables.source_table(origins, datasets), snakemake.output, caption)
