@@ -23,7 +23,11 @@ CASES: list[tuple[str, str, dict[str, Any], bool]] = [
     ("gemma2", "gemma2", {WINDOW: 4096, SOFTCAP: 30.0, "attn_logit_softcapping": 50.0}, False),
     ("gemma2", "gemma2", {SOFTCAP: 15.0}, True),
     ("gemma3", "gemma3_text", {"rope.freq_base": 1e6, "rope.freq_base_swa": 1e4}, False),
+    ("gemma3", "gemma3_text", {"rope.freq_base": 1e4}, True),
+    ("gemma3", "gemma3_text", {"rope.freq_base_swa": 1e6}, True),
     ("gemma3", "gemma3_text", {WINDOW: 512}, True),
+    ("gemma3", "gemma3_text", {"attention.key_length": 256}, False),
+    ("gemma4", "gemma4_text", {"attention.key_length": 7}, True),
     ("starcoder2", "starcoder2", {"rope.freq_base": 1e4}, False),
     ("starcoder2", "starcoder2", {"rope.freq_base": 1e5}, True),
     ("stablelm", "stablelm", {ROTARY: 20}, False),
@@ -34,6 +38,8 @@ CASES: list[tuple[str, str, dict[str, Any], bool]] = [
     ("qwen3", "qwen3", {"attention.key_length": 64}, True),
     ("mamba", "mamba", {"ssm.conv_kernel": 4, "attention.head_count": 0}, False),
     ("mamba", "mamba", {"ssm.conv_kernel": 3}, True),
+    ("mamba", "mamba", {"ssm.dt_b_c_rms": False}, False),
+    ("mamba", "mamba", {"ssm.dt_b_c_rms": True}, True),
     ("lfm2", "lfm2", {"attention.head_count_kv": [0, 8, 0]}, False),
     ("lfm2", "lfm2", {"attention.head_count_kv": [0, 8, 4]}, True),
     ("olmoe", "olmoe", {"expert_used_count": 8, "expert_weights_scale": 1.0}, False),
@@ -56,6 +62,15 @@ def test_what_a_model_would_run_without(
     found = lost_settings({"general.architecture": kind} | values, config)
     assert bool(found) is lost
     assert all(one.startswith(tuple(values)) for one in found)
+
+
+def test_a_scale_that_follows_from_the_size_alone() -> None:
+    config = CONFIG_MAPPING["gemma2"](num_hidden_layers=46)
+    values = {"general.architecture": "gemma2", "gemma2.block_count": 46}
+    assert lost_settings(values, config) == [
+        "gemma2 of this size scales attention by a number that is not in the file"
+    ]
+    assert lost_settings(values | {"gemma2.block_count": 26}, CONFIG_MAPPING["gemma2"]()) == []
 
 
 @pytest.mark.parametrize(

@@ -316,6 +316,23 @@ class TestTraining:
         assert not (tmp_path / "adapter").exists()
 
 
+@pytest.mark.parametrize("size", [8, 2])
+@pytest.mark.parametrize("limits", [[], [5]])
+def test_texts_between_the_same_limits_are_read_together(size: int, limits: list[int]) -> None:
+    """Each in the company of texts of its kind, as long as the longest of these, and each once."""
+    lengths = [3, 9, 5, 6, 2]
+    batch = lora._padded([torch.arange(1, length + 1) for length in lengths])
+    found = []
+    for part in lora._parts(batch, size, limits):
+        read = part["attention_mask"].sum(1).tolist()
+        assert len(read) <= size
+        assert part["input_ids"].shape[1] == (5 if limits and max(read) <= 5 else 9)
+        assert not limits or len({length <= 5 for length in read}) == 1
+        found += read
+    assert sorted(found) == sorted(lengths)
+    assert limits or found == lengths
+
+
 class TestMemoryRunsOut:
     """Injected, as a card says it and as the CPU does, on more texts than ``fitting``."""
 

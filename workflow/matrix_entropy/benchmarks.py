@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from matrix_entropy.anatomy import length_limits
 from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import read_jsonl
 from matrix_entropy.models import load_placed, load_tokenizer
@@ -94,7 +95,10 @@ def evaluate(
         results = {}
         with _harness_output():
             language_model = HFLM(
-                pretrained=model, tokenizer=load_tokenizer(record), batch_size=batch_size
+                pretrained=model,
+                tokenizer=load_tokenizer(record),
+                # Where the longest text of a batch decides for all, each is alone.
+                batch_size=1 if length_limits(model.config) else batch_size,
             )
             for name, task in tasks.items():
                 # Not `simple_evaluate`, which describes this machine and seeds every generator:

@@ -44,6 +44,7 @@ EPSILONS = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilo
 # What changes nothing in a model that does not have the setting at all.
 NEUTRAL: dict[str, Any] = {
     "attention.causal": True,
+    "ssm.dt_b_c_rms": False,
     "rope.scaling.type": "none",
     "rope.scaling.factor": 1.0,
     "logit_scale": 1.0,
@@ -60,6 +61,9 @@ NEUTRAL: dict[str, Any] = {
 }
 # Settings whose name has one of these change what a model computes.
 WEIGHTY = ("attention", "attn", "rope", "scale", "softcap", "expert", "window", "norm", "ssm")
+# Sizes by which these scale attention otherwise than the model that is made of their file, which
+# does not state the scale: 1 / √(width / heads) and not 1 / √256.
+SCALED_BY_SIZE = {"gemma2": 46, "gemma3": 62}
 # But these say how the file was made, or what its settings mean for longer texts.
 HARMLESS = ("rope.scaling.finetuned", "rope.scaling.original_context_length")
 
@@ -90,6 +94,8 @@ def lost_settings(values: dict[str, Any], config: Any) -> list[str]:
             continue
         instead = f"the model has {held[0]}" if held else "the model has no such setting"
         lost.append(f"{kind}.{name} is {value}, {instead}")
+    if settings.get("block_count") == SCALED_BY_SIZE.get(kind, -1):
+        lost.append(f"{kind} of this size scales attention by a number that is not in the file")
     return lost
 
 
@@ -100,36 +106,41 @@ def _held(name: str, kind: str, config: Any) -> Iterator[Any]:
     fields = (*FIELDS.get(name, ()), *((stated,) if stated else ()))
     if name.endswith("epsilon"):
         fields = (*fields, *EPSILONS)
-    yield from (
-        getattr(config, field) for field in fields if getattr(config, field, None) is not None
-    )
-    rotary = _rotary(config)
-    if name.startswith("rope.freq_base"):
-        yield from (one["rope_theta"] for one in rotary if "rope_theta" in one)
-    heads = getattr(config, "num_attention_heads", None)
+    yield from (value for field in fields if (value := _value(config, field)) is not None)
+    rotary = _rotary(config, "sliding_attention" if name.endswith("_swa") else "full_attention")
+    if name.startswith("rope.freq_base") and "rope_theta" in rotary:
+        yield rotary["rope_theta"]
+    heads = _value(config, "num_attention_heads")
     if not heads:
         return
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    width = _value(config, "head_dim") or config.hidden_size // heads
     if name in ("attention.key_length", "attention.value_length"):
         yield width
     elif name == "attention.scale":
         yield 1 / math.sqrt(width)
     elif name.startswith("rope.dimension_count"):
-        shares = [one["partial_rotary_factor"] for one in rotary if "partial_rotary_factor" in one]
-        shares += [getattr(config, "partial_rotary_factor", None) or 1.0] if not shares else []
-        yield from (int(width * share) for share in shares)
-        yield from filter(None, [getattr(config, "rotary_dim", None)])
+        share = rotary.get("partial_rotary_factor") or _value(config, "partial_rotary_factor")
+        yield int(width * (share or 1.0))
+        yield from filter(None, [_value(config, "rotary_dim")])
     elif name == "attention.head_count_kv":
-        yield 1 if getattr(config, "multi_query", False) else heads
+        yield 1 if _value(config, "multi_query") else heads
     elif name == "feed_forward_length":
         yield 4 * config.hidden_size
 
 
-def _rotary(config: Any) -> list[dict[str, Any]]:
-    """The rotary settings, of which some models have one for every kind of layer."""
-    found = getattr(config, "rope_parameters", None) or {}
-    kinds = [one for one in found.values() if isinstance(one, dict)]
-    return kinds or [found]
+def _value(config: Any, field: str) -> Any:
+    """What a configuration holds; nothing also where it differs by layer."""
+    try:
+        return getattr(config, field, None)
+    except Exception:  # of a kind that each version of transformers has its own of
+        return None
+
+
+def _rotary(config: Any, kind: str) -> dict[str, Any]:
+    """The rotary settings, which some models have for every kind of layer."""
+    found: dict[str, Any] = _value(config, "rope_parameters") or {}
+    of_kind = found.get(kind)
+    return of_kind if isinstance(of_kind, dict) else found
 
 
 def _equal(ours: Any, theirs: Any) -> bool:

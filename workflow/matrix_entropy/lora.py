@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from transformers.pytorch_utils import Conv1D
 
-from matrix_entropy.anatomy import blocks_and_norm, context_window, embeddings_of
+from matrix_entropy.anatomy import blocks_and_norm, context_window, embeddings_of, length_limits
 from matrix_entropy.console import progress
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import sha256, writing_folder
@@ -244,20 +244,35 @@ def _train(
 def _gradients(
     model: nn.Module, batch: dict[str, torch.Tensor], size: int, accelerator: Accelerator
 ) -> tuple[float, int]:
-    """Loss of a batch and its predicted tokens; the gradients come from so many texts at a time.
-
-    All stay as long as the longest: some models choose their rotary frequencies by that.
-    """
-    predicted = (batch["labels"][:, 1:] != NOT_PREDICTED).sum(1)
-    tokens = int(predicted.sum())
+    """Loss of a batch and its predicted tokens; the gradients come from so many texts at a time."""
+    tokens = _predicted(batch)
     total = 0.0
-    for first in range(0, len(predicted), size):
-        some = {key: value[first : first + size] for key, value in batch.items()}
-        share = int(predicted[first : first + size].sum()) / tokens
-        loss = model(**some, use_cache=False).loss * share
+    for some in _parts(batch, size, length_limits(model.config)):
+        loss = model(**some, use_cache=False).loss * (_predicted(some) / tokens)
         accelerator.backward(loss)
         total += loss.item()
     return total, tokens
+
+
+def _parts(
+    batch: dict[str, torch.Tensor], size: int, limits: list[int]
+) -> Iterator[dict[str, torch.Tensor]]:
+    """At most so many texts of a batch at a time, each part with texts between the same limits.
+
+    Beyond a limit a model computes otherwise, by the longest text; so each part has the length of
+    the longest of its kind, however many parts there are.
+    """
+    lengths = batch["attention_mask"].sum(1)
+    kinds = torch.bucketize(lengths, torch.tensor(limits, device=lengths.device))
+    for kind in kinds.unique():
+        of_kind = (kinds == kind).nonzero().flatten()
+        longest = int(lengths[of_kind].max())
+        for some in of_kind.split(size):
+            yield {key: value[some, :longest] for key, value in batch.items()}
+
+
+def _predicted(batch: dict[str, torch.Tensor]) -> int:
+    return int((batch["labels"][:, 1:] != NOT_PREDICTED).sum())
 
 
 @contextmanager
