@@ -123,6 +123,7 @@ def test_every_caption_says_what_is_shown_and_from_what(
     shown = [config["models"][model] for model in models_of(entry)]
     assert bool(STAND_IN.search(said)) == any("train" in model for model in shown)
     assert said.startswith("Not ") == any("train" in model for model in shown)
+    assert ("come from a GGUF file" in said) == any("package" in model for model in shown)
     for model in shown[:1] + shown[-1:]:
         assert model["title"] in said
     apart = "control" if shown else "No model was run"

@@ -22,6 +22,7 @@ from matrix_entropy.distances import (
 )
 from matrix_entropy.embeddings import principal_coordinates, umap_coordinates
 from matrix_entropy.errors import InputError
+from matrix_entropy.model_words import weights_of
 from matrix_entropy.prefix_null import prefix_null
 from matrix_entropy.sentences_file import Sentences
 
@@ -185,6 +186,7 @@ def _origin(sentences: Sentences, measure: str, entry: dict[str, Any]) -> dict[s
     return {
         "model": record["model"],
         "stand_in": record["stand_in"],
+        "weights": weights_of(record),
         "dataset": entry["dataset"],
         "layer": entry["layer"],
         "gamma": entry["gamma"] if needs == "gamma" else np.nan,

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.model_words import weights_of
 from matrix_entropy.sentences_file import Sentences
 
 Float64 = NDArray[np.float64]
@@ -248,9 +249,9 @@ def token_weights(
         One row per target and token: ``sentence`` (its id), ``target``, ``target_position``,
         ``occurrence`` ("4 of 4"), ``position`` (from 0), ``token``, ``attention``, ``lasso``,
         ``lasso_literal``, ``picked_attention``, ``picked_lasso``, ``picked_literal``; in every row
-        ``model``, ``stand_in`` and the settings, the block as a number. Weights are NaN where there
-        are none: after the target, and of a regression at the target itself. The target's attention
-        to itself is kept, but not picked.
+        ``model``, ``stand_in``, ``weights`` (how the model's are stored) and the settings, the
+        block as a number. Attention and Lasso are NaN where there are none: after the target, and of
+        a regression at the target itself. The target's attention to itself is kept, but not picked.
 
     Raises
     ------
@@ -266,6 +267,7 @@ def token_weights(
     settings = {
         "model": record["model"],
         "stand_in": record["stand_in"],
+        "weights": weights_of(record),
         "layer": layer,
         "attention_block": block,
         "alpha": alpha,
