@@ -250,8 +250,9 @@ def token_weights(
         ``occurrence`` ("4 of 4"), ``position`` (from 0), ``token``, ``attention``, ``lasso``,
         ``lasso_literal``, ``picked_attention``, ``picked_lasso``, ``picked_literal``; in every row
         ``model``, ``stand_in``, ``weights`` (how the model's are stored) and the settings, the
-        block as a number. Attention and Lasso are NaN where there are none: after the target, and of
-        a regression at the target itself. The target's attention to itself is kept, but not picked.
+        block as a number. Attention and Lasso are NaN where there are none: after the target, and
+        of a regression at the target itself. The target's attention to itself is kept, but not
+        picked.
 
     Raises
     ------
