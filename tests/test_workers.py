@@ -211,6 +211,7 @@ def test_no_process_is_begun_with_a_gpu_a_long_path_or_within_a_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(asking.SOCKET, raising=False)
+    monkeypatch.setattr(workers, "_begun", [])
     monkeypatch.setattr(workers, "GPUS", (str(tmp_path),))
     workers.begin()
     assert asking.SOCKET not in os.environ

@@ -420,7 +420,7 @@ def test_a_run_goes_on_without_what_failed_and_ends_with_a_list(root: Path, tmp_
     done = snakemake(root, built, failed, *first, "--directory", str(tmp_path))
     assert done.returncode == 1
     assert (tmp_path / built).is_file()
-    told = "read_image_texts: results/logs/read_image_texts/cc_sbu_align.log"
+    told = "download_texts: results/logs/download_texts/cc_sbu_align.log"
     assert re.search(f"1 job failed, .*\n    {told}\n", done.stderr)
 
 

@@ -114,12 +114,15 @@ def models_of_spectra(streamed):
     """Models whose spectra are made with, or without, hidden states on disk.
 
     Those that were made the other way are as good, and are left to the rule that made them, so that
-    another `hidden_states:` in the configuration runs no model again.
+    another `hidden_states:` in the configuration runs no model again, unless a run is to (-F, -R).
     """
     if not workflow.is_main_process:  # a job is told its rule
         return names(LANGUAGE_MODELS)
     chosen = config["hidden_states"] == "stream"
-    others = one_of(asked_views.made_otherwise(Path("results/spectra"), chosen))
+    # Rules are read before Snakemake knows what it is to force.
+    forced = {"-F", "--forceall", "-R", "--forcerun"} & set(sys.argv)
+    made = [] if forced else asked_views.made_otherwise(Path("results/spectra"), chosen)
+    others = one_of(made)
     look = "!" if streamed is chosen else "="
     return rf"(?{look}(?:{others})\.npz)(?:{names(LANGUAGE_MODELS)})"
 

@@ -10,6 +10,8 @@ localrules:
 
 rule preflight:
     """Ask for all that `targets:` needs: sources, sizes, disk and memory; nothing is fetched."""
+    input:
+        code=code("preflight"),
     log:
         "results/logs/preflight.log",
     conda:
@@ -17,7 +19,7 @@ rule preflight:
     threads: 1
     resources:
         **needs(2000, 30),
-    # No input and no output: it asks again whenever it is called.
+    # No output: it asks again whenever it is called.
     params:
         table="results/preflight.csv",
         jobs_run_here=workflow.local_exec,
