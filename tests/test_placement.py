@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 import torch
@@ -209,6 +210,26 @@ def test_a_card_that_torch_cannot_use_is_said(
     monkeypatch.setattr(torch.version, "cuda", cuda)
     gpus.take(0)
     assert (told in caplog.text) if told else not caplog.text
+
+
+def test_gpus_are_chosen_before_torch_settles_which_there_are(
+    driver: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+
+    def is_available() -> bool:
+        shown.append(os.environ["CUDA_VISIBLE_DEVICES"])
+        return True
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    held: list[IO[str]] = []
+    monkeypatch.setattr(gpus, "_held", held)
+    gpus.take(0)
+    gpus.take(1, folder=tmp_path / "locks")
+    held.pop().close()
+    assert shown == ["1", "1"]
 
 
 def test_a_model_takes_a_gpu_where_there_are_some(

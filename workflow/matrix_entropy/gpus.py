@@ -72,7 +72,8 @@ def unusable(driver: dict[str, str], cuda: str | None) -> str:
 def take(gpus: int, count: int | None = None, folder: Path | None = None) -> None:
     """Let this process and those it starts see so many GPUs that no other job has.
 
-    Waits while others hold them. Where the driver shows none, the job goes on without, and says so.
+    Waits while others hold them. Where the driver shows none, or torch cannot use what it shows,
+    the job goes on without, and says so.
 
     Parameters
     ----------
@@ -88,16 +89,22 @@ def take(gpus: int, count: int | None = None, folder: Path | None = None) -> Non
     InputError
         If there are fewer than asked for.
     """
-    if count is None:
+    _choose(gpus, count, folder)
+    if Path(NVIDIA).exists():
         import torch  # only where there may be a device to ask
 
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    names = visible(count)
-    if not names and Path(NVIDIA).exists():
+        # Not before: with this question the GPUs that a process sees are settled.
+        usable = torch.cuda.is_available()
+        if not usable and (why := unusable(_told("driver_version"), torch.version.cuda)):
+            log.warning("this machine has a GPU that the job cannot use: %s", why)
+
+
+def _choose(gpus: int, count: int | None, folder: Path | None) -> None:
+    if count is None:
         import torch
 
-        if why := unusable(_told("driver_version"), torch.version.cuda):
-            log.warning("this machine has a GPU that the job cannot use: %s", why)
+        count = torch.cuda.device_count()  # by the driver's library, which settles nothing
+    names = visible(count)
     if not gpus:
         if names:
             os.environ["CUDA_VISIBLE_DEVICES"] = names[0]
