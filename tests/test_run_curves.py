@@ -27,7 +27,7 @@ def written(folder: Path, model: str, dataset: str, stand_in: bool = False) -> s
             "group": ["good", "bad"] * 2,
             "layer": ["1", "1", "final", "final"],
             "tokens": [20, 30] * 2,
-            "matrix_entropy_normalised": [0.5, 0.4, 9.0, 9.0],
+            "matrix_entropy_normalised": [0.5, 0.4, 0.9, 0.9],
             "entropy_bound_normalised": 1.0,
         }
     )
