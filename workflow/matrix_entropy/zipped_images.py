@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import NO_ZIP, InputError
 from matrix_entropy.files import writing_folder
 
 RECORDS, IMAGES = "records.json", "image"  # what they are called here
@@ -53,13 +52,7 @@ def unpack_images(archive: Path, entry: dict[str, Any], folder: Path) -> int:
                     # Not more than the size that the zip states is read, and the checksum compared.
                     with source.open(member) as stream, open(part / name, "wb") as target:
                         shutil.copyfileobj(stream, target, 2**20)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+        except NO_ZIP as error:
             raise InputError(
                 f"{where} cannot be unpacked ({error}); delete {archive} and run again, or correct "
                 "the address in `zip:`."
