@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 import random_models
 from commands import snakemake_for
 from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.files import write_jsonl
+from matrix_entropy.lora import train_lora
+from matrix_entropy.models import resolve_path
 from matrix_entropy.spectra_file import Spectra
 from matrix_entropy.stand_ins import train_tokenizer
 from short_texts import short_texts
@@ -86,3 +89,31 @@ def test_two_gpus_are_one(device_map: str, folder: Path, root: Path) -> None:
         options += ["stream_spectra:gpu_mb=1"]
     found = spectra(root, folder, "float32", *options, hidden_states="stream")
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_lora_on_a_full_card_is_lora_on_an_empty_one(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = short_texts(32, 60)
+    options = {
+        "dataset": "texts", "layers": 3, "width": 48, "rank": 4, "alpha": 8, "dropout": 0.0,
+        "targets": ["query_key_value"], "epochs": 2, "learning_rate": 0.01, "batch": 32,
+        "max_tokens": 256, "seed": 5,
+    }  # fmt: skip
+    record = resolve_path("mine", "model", folder / "model")
+    train_lora("free", record, options, texts, tmp_path / "free")
+    peak = torch.cuda.max_memory_allocated()
+    torch.cuda.empty_cache()
+    whole = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(peak / 2 / whole)
+    try:
+        train_lora("full", record, options, texts, tmp_path / "full")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "texts at a time" in caplog.text
+    weights, expected = (
+        load_file(tmp_path / name / "adapter_model.safetensors") for name in ("full", "free")
+    )
+    for key, value in expected.items():
+        torch.testing.assert_close(weights[key], value, rtol=1e-3, atol=1e-4)
