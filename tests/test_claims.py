@@ -10,7 +10,7 @@ from scipy.stats import ttest_1samp
 from matrix_entropy import claims
 from matrix_entropy.comparison import CANNOT_TELL, OTHER, SAME, compare
 from matrix_entropy.counterparts import CLAIMED
-from matrix_entropy.token_selection import PUBLISHED
+from matrix_entropy.published_curves import TOKENS
 
 
 def words(rows: list[dict]) -> list[tuple[str, str]]:
@@ -125,7 +125,7 @@ def test_contexts_by_mean_and_last_token() -> None:
 
 
 def test_the_tokens_that_lasso_picks() -> None:
-    printed = pd.read_csv(PUBLISHED, keep_default_na=False).query("method == 'lasso'")
+    printed = pd.read_csv(TOKENS, keep_default_na=False).query("method == 'lasso'")
     weights = printed.rename(columns={"picks": "token"}).assign(
         picked_lasso=True, picked_literal=lambda frame: frame["target"] != "China"
     )

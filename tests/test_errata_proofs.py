@@ -17,8 +17,7 @@ from scipy.stats import spearmanr
 from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.information_gain import cholesky_diagonal, information_gains, kernel_matrix
 from matrix_entropy.long_rows import entropy_with_long_rows
-from matrix_entropy.published import published_values
-from matrix_entropy.published_entropy_figure import published_models
+from matrix_entropy.published import published_models, published_values
 from matrix_entropy.released import released_entropy
 from matrix_entropy.skills import normalisation, skill_probabilities
 from matrix_entropy.spectra import spectrum

@@ -27,10 +27,10 @@ from matrix_entropy.long_row_values import formula_errors, long_positions, text_
 from matrix_entropy.metrics import entropies, read_metrics, read_summary
 from matrix_entropy.models import load_model, load_tokenizer, resolve_path
 from matrix_entropy.page_checks import check_page
+from matrix_entropy.published_curves import TOKENS
 from matrix_entropy.rows_file import Rows
 from matrix_entropy.spectra_file import compute_spectra
 from matrix_entropy.texts import read_dataset
-from matrix_entropy.token_selection import PUBLISHED
 
 MODEL = "smollm2_135m"
 PRINTED = 2e-4  # half of the last printed digit, and ten times what processors differ by
@@ -118,7 +118,7 @@ def test_tokens_are_those_of_a_tokenizer_built_from_the_file(scale: Path, root: 
 def test_lasso_picks_the_printed_tokens_by_alpha(scale: Path) -> None:
     """By the setting of a common library, and not by the penalty as it is printed."""
     weights = pd.read_csv(scale / "figures" / "smollm2_lasso_tokens.csv", keep_default_na=False)
-    printed = pd.read_csv(PUBLISHED, keep_default_na=False)
+    printed = pd.read_csv(TOKENS, keep_default_na=False)
     listed = printed[(printed["target"] == "China") & (printed["method"] == "lasso")]["picks"]
     china = weights[weights["target"] == "China"]
     picked = china.loc[china["picked_lasso"].astype(str) == "True", "token"].str.strip()

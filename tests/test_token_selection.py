@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from matrix_entropy import token_selection
 from matrix_entropy.errors import InputError
+from matrix_entropy.published_curves import TOKENS
 from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.tables import write_text_table
 from matrix_entropy.token_selection import (
-    PUBLISHED,
     PUBLISHED_COLUMN,
     find_token,
     lasso_weights,
@@ -385,7 +385,7 @@ def test_published_picks_are_those_of_the_papers_sentence() -> None:
 
 
 def test_published_picks_but_for_commas_stand_before_their_target() -> None:
-    printed = pd.read_csv(PUBLISHED)
+    printed = pd.read_csv(TOKENS)
     words = SENTENCE.replace("?", " ?").replace(".", " .").split()
     for pick in printed.itertuples():
         assert pick.sentence == SENTENCE
@@ -396,7 +396,7 @@ def test_published_picks_but_for_commas_stand_before_their_target() -> None:
 
 def test_the_readme_counts_the_picks(root: Path) -> None:
     readme = (root / "data" / "published" / "README.md").read_text(encoding="utf-8")
-    printed = pd.read_csv(PUBLISHED)
+    printed = pd.read_csv(TOKENS)
     lists = printed.groupby(["target", "method"]).ngroups
     assert f"{len(printed)} picks in {lists} lists" in readme
     assert "Five of the picks are commas" in readme

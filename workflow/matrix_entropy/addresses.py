@@ -13,6 +13,11 @@ from matrix_entropy.errors import InputError, first_line
 TIMEOUT_SECONDS, ATTEMPTS, PAUSE_SECONDS = 10, 2, 1
 
 
+def is_address(part: str) -> bool:
+    """Whether it is to be fetched, and is no path."""
+    return part.startswith(("https://", "http://"))
+
+
 def size_at(url: str, where: str) -> int | None:
     """Bytes of the file at an address; None if the server does not say.
 

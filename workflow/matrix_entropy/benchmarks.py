@@ -25,10 +25,10 @@ from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import read_jsonl
 from matrix_entropy.models import load_placed, load_tokenizer
 from matrix_entropy.records import text_of
+from matrix_entropy.shipped import TASKS
 
 log = logging.getLogger("matrix_entropy")
 
-TASKS = Path(__file__).parent.parent / "tasks"
 
 # Of the local tasks: the format of their records (`matrix_entropy.records`).
 RECORDS = {

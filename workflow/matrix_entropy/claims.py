@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from matrix_entropy.directions import CHANGED, word
-from matrix_entropy.token_selection import PUBLISHED
+from matrix_entropy.published_curves import TOKENS
 
 CANNOT_TELL = "cannot tell"
 LIANG, WEI, TAN = "liang2024", "wei2024", "tan2024"
@@ -237,7 +237,7 @@ def token_claims(weights: pd.DataFrame) -> list[Row]:
     `matrix_entropy.token_selection.token_weights`.
     """
     rows = []
-    printed = pd.read_csv(PUBLISHED, keep_default_na=False)
+    printed = pd.read_csv(TOKENS, keep_default_na=False)
     listed = printed[printed["method"] == "lasso"]
     for target, part in listed.groupby("target", sort=False):
         wanted = Counter(part["picks"])

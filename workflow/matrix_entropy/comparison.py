@@ -26,11 +26,12 @@ from matrix_entropy.directions import (
 from matrix_entropy.files import read_csv
 from matrix_entropy.published import NAMES, STAND_IN, UNPUBLISHED, published_values
 from matrix_entropy.published_curves import (
-    FOLDER,
     TABLE_OF_FAMILY,
+    TOKENS,
     published_family,
     published_layers,
 )
+from matrix_entropy.shipped import PUBLISHED
 from matrix_entropy.tolerances import (
     EXPONENT,
     Tolerance,
@@ -41,8 +42,7 @@ from matrix_entropy.tolerances import (
 
 Entry = dict[str, Any]
 
-FITS = FOLDER / "tan2024_fits.csv"
-TOKENS = FOLDER / "tan2024_tokens.csv"
+FITS = PUBLISHED / "tan2024_fits.csv"
 
 PASS, FAIL = "pass", "fail"
 NOT_BUILT = "not built"

@@ -6,7 +6,6 @@ import copy
 import difflib
 import functools
 import math
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,9 +15,8 @@ from jsonschema.exceptions import ValidationError
 from matrix_entropy.contradictions import contradictions
 from matrix_entropy.errors import InputError
 from matrix_entropy.model_sizes import with_sizes
+from matrix_entropy.shipped import SCHEMA
 from matrix_entropy.yaml_examples import example, resolve
-
-SCHEMA = Path(__file__).parent.parent / "schemas" / "config.schema.yaml"
 
 TYPES = {
     "object": "a mapping (key: value lines)",

@@ -31,8 +31,6 @@ TRAINING, ADAPTER_TRAINING = 3, 2
 GRAM_RATE, EIGENVALUE_RATE = 50e9, 20e9  # FLOP a second
 ELEMENT_SECONDS, SPECTRUM_SECONDS = 8e-9, 1.5e-4
 
-BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
-
 
 class Work(NamedTuple):
     """Floating-point operations of matrix products, and numbers moved by everything else."""

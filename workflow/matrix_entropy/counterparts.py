@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from matrix_entropy.shipped import PUBLISHED
 
 Entry = dict[str, Any]
 
@@ -19,7 +20,7 @@ CLAIMED = (
 )
 
 # Read without pandas, since every plan of the workflow asks for it.
-LAYERS = Path(__file__).parents[2] / "data" / "published" / "liang2024_figures.csv"
+LAYERS = PUBLISHED / "liang2024_figures.csv"
 
 
 def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:

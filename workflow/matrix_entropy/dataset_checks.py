@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from matrix_entropy.shared_checks import (
@@ -18,8 +17,8 @@ from matrix_entropy.shared_checks import (
     one_source,
     said_in_vain,
 )
+from matrix_entropy.shipped import TASKS
 
-TASKS = Path(__file__).parent.parent / "tasks"
 # Keys that only records of some kinds read.
 READ_BY = {"separator": IMAGE_RECORDS, "instruction_seed": ("cc_sbu_align",)}
 # What makes several files of one name: a shell pattern, or a folder.

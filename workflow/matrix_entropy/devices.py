@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from matrix_entropy.cost import BYTES, Work
+from matrix_entropy.cost import Work
+from matrix_entropy.placement import BYTES
 
 TABLE = Path(__file__).with_name("devices.yaml")
 OWN = "numbers of the configuration"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from matrix_entropy import targets
-from matrix_entropy.minigpt_v2_parts import FILES, is_address
+from matrix_entropy.addresses import is_address
+from matrix_entropy.minigpt_v2_parts import FILES
 from matrix_entropy.shared_checks import has_images
 
 Entry = dict[str, Any]

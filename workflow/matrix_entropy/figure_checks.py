@@ -7,13 +7,13 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from matrix_entropy.entries import layers_of
 from matrix_entropy.experiments import OWN, derived_models, runs
 from matrix_entropy.gguf_files import is_gguf
 from matrix_entropy.shared_checks import given, has_images, is_divided, known, of_images
+from matrix_entropy.shipped import PUBLISHED
 from matrix_entropy.yaml_examples import resolve, to_write
 
 # What every figure and table may say, and what one of a kind must and may say beside it.
@@ -65,7 +65,7 @@ WITH_FIGURE = ("token_selection", "group_gaps")
 # Kinds that run vision-language models over images, and all that show such models.
 ON_IMAGES = ("multimodal", "image_operations")
 MULTIMODAL = ("schematic", "architecture", *ON_IMAGES)
-PUBLISHED = Path(__file__).parents[2] / "data" / "published" / "wei2024_tables.csv"
+TABLES = PUBLISHED / "wei2024_tables.csv"
 
 
 def figure_contradictions(
@@ -119,7 +119,7 @@ def figure_contradictions(
 @functools.cache
 def _published_tables() -> tuple[str, ...]:
     """Tables of whose published values there is a copy here."""
-    with PUBLISHED.open(encoding="utf-8", newline="") as lines:
+    with TABLES.open(encoding="utf-8", newline="") as lines:
         return tuple(dict.fromkeys(row["table"] for row in csv.DictReader(lines)))
 
 

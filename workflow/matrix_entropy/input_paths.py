@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from matrix_entropy.addresses import is_address
 from matrix_entropy.errors import InputError
-from matrix_entropy.minigpt_v2_parts import is_address
 
 
 def check_places(repository: Path, folder: Path) -> None:

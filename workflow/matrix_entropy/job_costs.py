@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matrix_entropy.cost import BYTES, TRAINING, Transformer, Work
+from matrix_entropy.cost import TRAINING, Transformer, Work
 from matrix_entropy.devices import Device
 from matrix_entropy.gguf_files import is_gguf, local_gguf
+from matrix_entropy.placement import BYTES
 from matrix_entropy.targets import needed_datasets, needed_models
 from matrix_entropy.text_sizes import image_bytes, uncut
 

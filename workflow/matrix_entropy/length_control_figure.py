@@ -26,6 +26,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from scipy.stats import linregress
 
+from matrix_entropy import shipped
 from matrix_entropy.errors import InputError
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, styled
@@ -37,7 +38,7 @@ from matrix_entropy.figure_text import (
     say,
     signed,
 )
-from matrix_entropy.published_curves import FOLDER, published_layers
+from matrix_entropy.published_curves import published_layers
 from matrix_entropy.run_curves import (
     IDENTITY,
     Entry,
@@ -47,7 +48,7 @@ from matrix_entropy.run_curves import (
     run_metrics,
 )
 
-LENGTHS = FOLDER / "liang2024_lengths.csv"
+LENGTHS = shipped.PUBLISHED / "liang2024_lengths.csv"
 # The models of Liang's figures: what they are called, and the width d of log d.
 LIANG_MODELS = {
     "tinystories_3m": ("TinyStories-3M", 128),

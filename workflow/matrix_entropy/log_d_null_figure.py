@@ -24,8 +24,8 @@ from scipy.stats import linregress, spearmanr
 from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, looks, styled
 from matrix_entropy.figure_text import NOTE_SIZE, frame_figure, head_panel, signed
-from matrix_entropy.published import published_values
-from matrix_entropy.published_entropy_figure import FAMILIES, published_models
+from matrix_entropy.published import published_models, published_values
+from matrix_entropy.published_entropy_figure import FAMILIES
 from matrix_entropy.scaling import constant_rank_null, share_of_log_d
 from matrix_entropy.size_axis import label_sizes, log_ordinate
 

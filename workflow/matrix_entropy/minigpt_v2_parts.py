@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from matrix_entropy.addresses import is_address
 from matrix_entropy.downloads import NotFetched, receive
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import naming_a_full_disk, sha256
@@ -13,11 +14,6 @@ from matrix_entropy.files import naming_a_full_disk, sha256
 FILES = ("checkpoint", "vision_encoder")
 # What torch.save writes: a zip, or, before 2020, a pickle.
 BEGINS = (b"PK", b"\x80")
-
-
-def is_address(part: str) -> bool:
-    """Whether a part is to be fetched, and is no path."""
-    return part.startswith(("https://", "http://"))
 
 
 def fetch_part(url: str, destination: Path, name: str) -> None:

@@ -32,6 +32,7 @@ from matrix_entropy.hub_hashes import measure
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
 from matrix_entropy.loaded_weights import REPORTING, check_weights
 from matrix_entropy.loading_errors import explaining
+from matrix_entropy.mapped_files import larger_than_memory
 from matrix_entropy.model_files import (
     check_inside,
     check_recorded,
@@ -39,7 +40,6 @@ from matrix_entropy.model_files import (
     marks,
     settings_sha256,
 )
-from matrix_entropy.pickles import larger_than_memory
 from matrix_entropy.placement import is_spread
 from matrix_entropy.stated_numbers import check_numbers, check_stored
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from safetensors import safe_open
 
-from matrix_entropy.cost import BYTES
 from matrix_entropy.files import read_json
 from matrix_entropy.loading_errors import explaining
 
 # Beside the weights a device holds a batch's activations and the library's own buffers.
 MARGIN, RESERVE = 1.2, 2**31
+BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}  # of a number
 
 
 def parameter_count(folder: Path) -> int:

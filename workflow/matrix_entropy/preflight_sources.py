@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from huggingface_hub import constants
 
 from matrix_entropy import targets
-from matrix_entropy.addresses import check_answers, size_at
+from matrix_entropy.addresses import check_answers, is_address, size_at
 from matrix_entropy.errors import InputError
 from matrix_entropy.fetched_by_hand import of_dataset, of_model
 from matrix_entropy.hub import CALLED, OutOfReach, answers
@@ -28,7 +28,6 @@ from matrix_entropy.hub_questions import Seen, look
 from matrix_entropy.hub_texts import CARD
 from matrix_entropy.image_prefetch import images_to_come
 from matrix_entropy.lock_file import Kind
-from matrix_entropy.minigpt_v2_parts import is_address
 from matrix_entropy.packages import find_wheel
 from matrix_entropy.prefetch import (
     MOST_LISTED,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.shipped import PUBLISHED
 
-TABLES = Path(__file__).parents[2] / "data" / "published" / "wei2024_tables.csv"
+TABLES = PUBLISHED / "wei2024_tables.csv"
+MODELS = PUBLISHED / "models.csv"
 
 # Published indicators that have another name here; all others are the same on both sides.
 NAMES = {"ppl_windows": "ppl"}
 COMPARED = "yes"
 UNPUBLISHED = "no published value"
 STAND_IN = "stand-in, not comparable"
+
+
+def published_models() -> pd.DataFrame:
+    """The models of the published tables: ``model_family``, ``size``, ``parameters``, ``width``."""
+    return pd.read_csv(MODELS)
 
 
 def published_values(table: int | str) -> pd.DataFrame:

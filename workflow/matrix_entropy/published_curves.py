@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from matrix_entropy.published import published_values
-from matrix_entropy.published_entropy_figure import published_models
+from matrix_entropy.published import published_models, published_values
+from matrix_entropy.shipped import PUBLISHED
 
-FOLDER = Path(__file__).parents[2] / "data" / "published"
-LAYERS = FOLDER / "liang2024_figures.csv"
+LAYERS = PUBLISHED / "liang2024_figures.csv"
+TOKENS = PUBLISHED / "tan2024_tokens.csv"
 
 TABLE_OF_FAMILY = {"cerebras-gpt": "8", "pythia": "9"}  # of Wei et al. 2024, Figures 1 and 6
 # Our columns of the numbers that these figures print as indicators.

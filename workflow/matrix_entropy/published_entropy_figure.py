@@ -9,7 +9,6 @@ has a model's width in it and nothing that the model learned. No model runs here
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -23,11 +22,10 @@ from matrix_entropy.figure_numbers import in_order
 from matrix_entropy.figure_style import GREY, looks, styled
 from matrix_entropy.figure_text import frame_figure, head_panel, signed
 from matrix_entropy.information_gain import normalised_coding_rate
-from matrix_entropy.published import published_values
+from matrix_entropy.published import published_models, published_values
 from matrix_entropy.scaling import fit_power_law
 from matrix_entropy.size_axis import label_sizes, log_ordinate
 
-MODELS = Path(__file__).parents[2] / "data" / "published" / "models.csv"
 TABLES = (8, 9)  # of Wei et al. 2024: Cerebras-GPT and Pythia
 FAMILIES = {"cerebras-gpt": "Cerebras-GPT", "pythia": "Pythia"}
 EPSILON = 0.1  # the paper's
@@ -45,11 +43,6 @@ COLUMNS = (
     *("matrix_entropy", "effective_rank", "rank_share", "normalised_entropy"),
     *("null_effective_rank", "null"),
 )
-
-
-def published_models() -> pd.DataFrame:
-    """The models of the published tables: ``model_family``, ``size``, ``parameters``, ``width``."""
-    return pd.read_csv(MODELS)
 
 
 def published_entropy_numbers(

@@ -21,6 +21,7 @@ from scipy.special import ndtri
 
 from matrix_entropy.python_documentation import read_python_documentation
 from matrix_entropy.shared_checks import has_images
+from matrix_entropy.shipped import ROOT
 from matrix_entropy.texts import read_dataset
 from matrix_entropy.written_sentences import written_sentences
 
@@ -28,7 +29,6 @@ Entry = dict[str, Any]
 Float64 = NDArray[np.float64]
 
 TABLE = Path(__file__).with_name("text_sizes.yaml")
-ROOT = Path(__file__).parent.parent.parent
 COUNTED = "counted"
 
 # Texts that stand for all of a lognormal distribution, each for the same share of it.

@@ -12,7 +12,6 @@ import logging
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,13 +19,13 @@ from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.model_words import weights_of
+from matrix_entropy.published_curves import TOKENS
 from matrix_entropy.sentences_file import Sentences
 
 Float64 = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
-PUBLISHED = Path(__file__).parents[2] / "data" / "published" / "tan2024_tokens.csv"
 # Columns of weights, and what tables and figures call them.
 METHODS = {
     "attention": "attention",
@@ -314,7 +313,7 @@ def published_picks(sentences: Sentences) -> pd.DataFrame:
     Columns: ``sentence`` (its id), ``target``, ``method``, ``picks``. There are picks of the
     sentence of section 4.2 only, which is known by its words.
     """
-    printed = pd.read_csv(PUBLISHED, keep_default_na=False)
+    printed = pd.read_csv(TOKENS, keep_default_na=False)
     printed["words"] = printed["sentence"].map(str.split).map(tuple)
     known = pd.DataFrame(
         {

@@ -24,6 +24,7 @@ os.environ.update(
 )
 
 from matrix_entropy import (
+    addresses,
     archived_results,
     asked_views,
     configuration,
@@ -553,7 +554,7 @@ def fetched_vision_encoder(wildcards):
     """Where the vision encoder of a MiniGPT-v2 is fetched to, if it has an address."""
     part = MODELS[wildcards.model]["minigpt_v2"]["vision_encoder"]
     fetched = f"results/downloads/{wildcards.model}.vision_encoder.pth"
-    return [fetched] if minigpt_v2_parts.is_address(part) else []
+    return [fetched] if addresses.is_address(part) else []
 
 
 def part_marks(wildcards):
@@ -644,7 +645,7 @@ def downloads_of_targets(wildcards):
         *(
             f"results/downloads/{name}.vision_encoder.pth"
             for name in sorted(models)
-            if minigpt_v2_parts.is_address(
+            if addresses.is_address(
                 MODELS[name].get("minigpt_v2", {}).get("vision_encoder", "")
             )
         ),
