@@ -13,6 +13,7 @@ import pytest
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json, write_jsonl
+from matrix_entropy.gain_file import Gains
 from matrix_entropy.intermediates import (
     check_made_of,
     check_place,
@@ -22,6 +23,8 @@ from matrix_entropy.intermediates import (
     read_texts,
 )
 from matrix_entropy.metrics import metrics_table, read_metrics, read_provenance, write_metrics
+from matrix_entropy.rows_file import Rows
+from matrix_entropy.sentences_file import Sentences
 from matrix_entropy.spectra_file import Spectra
 
 ORIGIN = {"source": "texts.txt", "sha256": "ab" * 32, "texts": 2}
@@ -126,6 +129,95 @@ def test_a_copy_of_another_data_set_is_refused(kind: str, tmp_path: Path) -> Non
             with pytest.raises(InputError, match="says that it is of mine on texts, not") as error:
                 load(other)
             refusal(error)
+
+
+def gains(**changes: Any) -> Gains:
+    values: dict[str, Any] = {
+        "diagonals": np.ones((2, 3)),
+        "ids": np.array(["0", "1"]),
+        "groups": np.array(["all"] * 2),
+        "left_out": 0,
+        "longest": 0,
+        "longest_id": "",
+        "known_groups": ("all",),
+        "group": "",
+        "width": 8,
+        "noise": 0.1,
+        "kernel": "cosine",
+        "layer": "final",
+        "provenance": PROVENANCE,
+    }
+    return Gains(**values | changes)
+
+
+def sentences(**changes: Any) -> Sentences:
+    values: dict[str, Any] = {
+        **dict.fromkeys(("ids", "groups", "labels"), np.array(["0"])),
+        "texts": np.array(["a fox"]),
+        "tokens": np.array(["a", " fox"]),
+        "offsets": np.array([0, 2]),
+        "spans": np.array([[0, 1], [1, 5]]),
+        "layers": ("0",),
+        "states": np.ones((1, 2, 8)),
+        "attention": np.full((3, 4), 0.5),
+    }
+    return Sentences(**values | {"provenance": PROVENANCE} | changes)
+
+
+def rows(**changes: Any) -> Rows:
+    values: dict[str, Any] = {
+        "ids": np.array(["0"]),
+        "offsets": np.array([0, 2]),
+        "layers": ("0",),
+        **dict.fromkeys(("norms", "distances"), np.ones((1, 2))),
+        **dict.fromkeys(("attention", "uniform"), np.array([[0.5, np.nan]])),
+    }
+    return Rows(**values | {"provenance": PROVENANCE} | changes)
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "told"),
+    [
+        (gains, {}, None),
+        (gains, {"diagonals": np.ones(2)}, "not those of 2 texts"),
+        (gains, {"diagonals": np.ones((3, 3))}, "not those of 2 texts"),
+        (gains, {"diagonals": np.full((2, 3), np.nan)}, "below one or no number"),
+        (gains, {"diagonals": np.full((2, 3), np.inf)}, "below one or no number"),
+        (gains, {"diagonals": np.full((2, 3), 0.9)}, "below one or no number"),
+        (gains, {"diagonals": np.full((2, 3), "a")}, "damaged"),
+        (gains, {"noise": np.nan}, "one of its numbers"),
+        (gains, {"width": "8"}, "damaged"),
+        (gains, {"provenance": "{"}, "does not say what it is of"),
+        (sentences, {}, None),
+        (sentences, {"offsets": np.array([0, 1, 2])}, "offsets are not those of 1 sentences"),
+        (sentences, {"offsets": np.array([0, 3])}, "not those of 2 tokens"),
+        (sentences, {"texts": np.array([], dtype=str)}, "not those of 1 sentences"),
+        (sentences, {"spans": np.array([[0, 1], [1, 6]])}, "characters that its sentence"),
+        (sentences, {"states": np.ones((2, 2, 8))}, "states are not those of 1 layers"),
+        (sentences, {"states": np.full((1, 2, 8), np.inf)}, "a state is no number"),
+        (sentences, {"attention": np.ones((3, 2))}, "attention is not that between"),
+        (sentences, {"attention": np.full((3, 4), np.nan)}, "no share of one"),
+        (sentences, {"attention": np.full((3, 4), "a")}, "damaged"),
+        (rows, {}, None),
+        (rows, {"offsets": np.array([1, 2])}, "offsets are not those of 1 texts"),
+        (rows, {"norms": np.ones((2, 2))}, "not those of 1 layers, 2 rows"),
+        (rows, {"norms": np.full((1, 2), np.nan)}, "negative or no number"),
+        (rows, {"attention": np.ones((1, 3))}, "not that of 2 rows"),
+        (rows, {"uniform": np.array([[1.5, 0.5]])}, "no share of one"),
+    ],
+)
+def test_what_cannot_be_in_a_file_of_numbers(
+    make: Callable[..., Any], changes: dict[str, Any], told: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "results" / "rows" / "mine" / "texts.npz"
+    made = make(**changes)
+    made.save(path)
+    if told is None:
+        type(made).load(path)
+        return
+    with pytest.raises(InputError, match=told) as error:
+        type(made).load(path)
+    assert str(path) in refusal(error)
 
 
 def test_a_result_that_does_not_say_what_it_is_of() -> None:

@@ -181,7 +181,8 @@ def test_the_file_gives_back_what_was_saved(
     (tmp_path / "rows.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"rows\.npz is damaged"):
         Rows.load(tmp_path / "rows.npz")
-    replace(rows, layers=("0",)).save(tmp_path / "rows.npz")
+    one = {"layers": ("0",), "norms": rows.norms[:1], "distances": rows.distances[:1]}
+    replace(rows, **one).save(tmp_path / "rows.npz")
     assert Rows.load(tmp_path / "rows.npz").layers == ("0",)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from threadpoolctl import threadpool_limits
 
 from matrix_entropy.errors import InputError
 from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
-from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.npz_files import load_npz, save_npz, within
 from matrix_entropy.provenance import check_kept, joined_provenance
 from matrix_entropy.state_files import Layer, open_folder, open_states
+
+# How far below one rounding takes a diagonal, with a margin.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,19 @@ class Gains:
     @staticmethod
     def load(path: str | Path) -> Gains:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        values = load_npz(path, (field.name for field in fields(Gains)))
-        return Gains(**values | {"known_groups": tuple(map(str, values["known_groups"]))})
+        return load_npz(Gains, path)
+
+    def fault(self) -> str | None:
+        """What cannot be in gains."""
+        texts = len(self.ids)
+        if self.diagonals.ndim != 2 or not len(self.diagonals) == len(self.groups) == texts:
+            return f"its diagonals and groups are not those of {texts} texts"
+        if not within(self.diagonals, 1 - ROUNDING):
+            return "a diagonal is below one or no number"
+        numbers = np.array([self.left_out, self.longest, self.width, self.noise])
+        if not within(numbers, 0) or not self.width or not self.noise:
+            return "one of its numbers is none or negative"
+        return None
 
 
 def compute_gains(

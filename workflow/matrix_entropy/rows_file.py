@@ -5,14 +5,14 @@ Spectra say nothing of single rows, and hidden states are not kept. These few nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.npz_files import HALF, load_npz, offsets_fault, save_npz, within
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,22 @@ class Rows:
     @staticmethod
     def load(path: str | Path) -> Rows:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        values = load_npz(path, (field.name for field in fields(Rows)))
-        return Rows(**values | {"layers": tuple(map(str, values["layers"]))})
+        return load_npz(Rows, path)
+
+    def fault(self) -> str | None:
+        """What cannot be in rows."""
+        if fault := offsets_fault(self.offsets, len(self.ids), "texts"):
+            return fault
+        rows = int(self.offsets[-1])
+        if not self.norms.shape == self.distances.shape == (len(self.layers), rows):
+            return (
+                f"its norms and distances are not those of {len(self.layers)} layers, {rows} rows"
+            )
+        if self.attention.shape != self.uniform.shape or self.attention.shape[1:] != (rows,):
+            return f"its attention is not that of {rows} rows"
+        if not (within(self.norms, 0) and within(self.distances, 0)):
+            return "a norm or distance is negative or no number"
+        shares = np.array([self.attention, self.uniform])
+        if not within(shares[~np.isnan(shares)], 0, 1 + HALF):
+            return "some attention is no share of one"
+        return None

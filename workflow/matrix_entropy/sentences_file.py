@@ -6,7 +6,7 @@ Of a few sentences these are megabytes, so they are kept for good, like spectra.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.npz_files import HALF, load_npz, offsets_fault, save_npz, within
 from matrix_entropy.provenance import check_kept
 
 
@@ -84,5 +84,27 @@ class Sentences:
     @staticmethod
     def load(path: str | Path) -> Sentences:
         """Read a file that `save` wrote; `InputError` if it is damaged."""
-        values = load_npz(path, (field.name for field in fields(Sentences)))
-        return Sentences(**values | {"layers": tuple(map(str, values["layers"]))})
+        return load_npz(Sentences, path)
+
+    def fault(self) -> str | None:
+        """What cannot be in sentences."""
+        count, rows = len(self.ids), len(self.tokens)
+        if fault := offsets_fault(self.offsets, count, "sentences"):
+            return fault
+        if not len(self.groups) == len(self.labels) == len(self.texts) == count:
+            return f"its groups, labels and texts are not those of {count} sentences"
+        if self.offsets[-1] != rows or self.spans.shape != (rows, 2):
+            return f"its offsets and spans are not those of {rows} tokens"
+        lengths = np.repeat(np.char.str_len(self.texts), np.diff(self.offsets))
+        begin, end = self.spans.T
+        if (begin < 0).any() or (end < begin).any() or (end > lengths).any():
+            return "a token covers characters that its sentence does not have"
+        if self.states.ndim != 3 or self.states.shape[:2] != (len(self.layers), rows):
+            return f"its states are not those of {len(self.layers)} layers and {rows} tokens"
+        if self.attention.shape[1:] != (int((np.diff(self.offsets) ** 2).sum()),):
+            return "its attention is not that between the tokens of its sentences"
+        if not np.isfinite(self.states).all():
+            return "a state is no number"
+        if not within(self.attention, 0, 1 + HALF):
+            return "some attention is no share of one"
+        return None

@@ -112,19 +112,9 @@ class Spectra:
     @staticmethod
     def load(path: str | Path) -> Spectra:
         """Read a file that `save` wrote; `InputError` if it is damaged or holds no spectra."""
-        known = [field.name for field in fields(Spectra)]
-        values = load_npz(path, known)
-        try:
-            names = {key: tuple(map(str, values[key])) for key in ("views", "layers")}
-            found = Spectra(**{name: values[name] for name in known} | names)
-            fault = found._fault()
-        except (TypeError, ValueError, IndexError) as error:  # of another shape or type altogether
-            fault = str(error)
-        if fault:
-            raise InputError(f"{path} is damaged ({fault}); delete it and run again.")
-        return found
+        return load_npz(Spectra, path)
 
-    def _fault(self) -> str | None:
+    def fault(self) -> str | None:
         """What cannot be in spectra."""
         texts, lengths = len(self.ids), np.diff(self.offsets)
         shape = (len(self.views), len(self.layers), texts)

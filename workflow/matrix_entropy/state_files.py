@@ -7,19 +7,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix_entropy.errors import InputError
+from matrix_entropy.errors import NO_ZIP, InputError
 from matrix_entropy.files import naming_a_full_disk, read_json
 from matrix_entropy.intermediates import check_place
 
 Layer = int | str
 
 # What reading a file says that broke off or was overwritten.
-DAMAGED = (OSError, ValueError, EOFError, BadZipFile)
+DAMAGED = (*NO_ZIP, OSError, ValueError)
 
 
 class StateFiles:
