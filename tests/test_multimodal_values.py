@@ -12,8 +12,13 @@ import pytest
 from scipy import stats
 
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_csv
-from matrix_entropy.metrics import joined_layers, metrics_table, summary_table, write_metrics
+from matrix_entropy.metrics import (
+    joined_layers,
+    metrics_table,
+    summary_table,
+    write_metrics,
+    write_summary,
+)
 from matrix_entropy.multimodal_metrics import POSITIONS
 from matrix_entropy.multimodal_values import multimodal_values, paired_changes
 from matrix_entropy.provenance import common_provenance
@@ -55,6 +60,7 @@ def run(seed: int, **record: Any) -> dict[str, Spectra]:
             window_tokens=np.array([], dtype=np.int64),
             provenance={
                 "model": {"model": "x", "stand_in": False} | record,
+                "dataset": {"name": "detail"},
                 "tokens": texts,
                 "truncated_texts": 0,
             },
@@ -78,7 +84,7 @@ def write(folder: Path, model: str, name: str, found: dict[str, Spectra]) -> tup
     metrics, summary = (folder / model / f"{name}.{end}" for end in ("parquet", "summary.csv"))
     provenance = common_provenance([one.provenance for one in read])
     write_metrics(metrics, joined_layers([metrics_table(one) for one in read]), provenance)
-    write_csv(summary, joined_layers([summary_table(one) for one in read]))
+    write_summary(summary, joined_layers([summary_table(one) for one in read]), provenance)
     return str(metrics), str(summary)
 
 

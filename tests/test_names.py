@@ -261,13 +261,11 @@ def test_names_are_read_from_a_table_as_they_were_written(
 
 def test_variants_that_look_like_numbers(tmp_path: Path) -> None:
     """A summary keeps them as they are, and layers with them."""
-    from matrix_entropy.metrics import read_summary
-
     rows = [
         {"view": "all_rows", "group": g, "layer": "1", "matrix_entropy": 1.0} for g in ("01", "10")
     ]
     write_csv(tmp_path / "x.summary.csv", pd.DataFrame(rows))
-    found = read_summary(tmp_path / "x.summary.csv")
+    found = read_csv(tmp_path / "x.summary.csv", "layer")
     assert found["group"].tolist() == ["01", "10"]
     assert found["layer"].tolist() == ["1", "1"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import torch
 
 from matrix_entropy.entropy import matrix_entropy
 from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json
+from matrix_entropy.files import write_csv, write_json
 from matrix_entropy.metrics import (
     entropies,
     joined_layers,
@@ -267,22 +268,53 @@ def test_a_summary_says_what_it_is_of(spectra: Spectra, tmp_path: Path) -> None:
         lines[0],
         whole.replace(",".join([first, *rest]), ",".join([first, "", *rest[1:]])),
         whole.replace("matrix_entropy", "entropy", 1),
+        # As it was before it said what it is of.
+        "".join(f"{line.rsplit(',', 2)[0]}\n" for line in lines),
     ):
         summary.write_text(wrong)
         with pytest.raises(InputError, match=r"texts\.summary\.csv .*; delete it and run again"):
             read_summary(summary)
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.1])
-def test_an_entropy_that_cannot_be_is_refused(
-    spectra: Spectra, tmp_path: Path, value: float
+@pytest.mark.parametrize(
+    ("column", "value", "of_texts", "of_means"),
+    [
+        ("matrix_entropy_normalised", -0.1, "negative or above", None),
+        ("matrix_entropy_normalised", 1.1, "negative or above", None),
+        ("matrix_entropy", -0.1, "negative or above", "negative or above"),
+        ("matrix_entropy", 99.0, "not that of its entropy", "negative or above"),
+        ("matrix_entropy", np.inf, "not that of its entropy", "negative or above"),
+        ("matrix_entropy", np.nan, "not that of its entropy", "a mean is missing"),
+        ("effective_rank", 0.5, "below one", "below one"),
+        ("effective_rank", 1e6, "not that of its entropy", "above its width"),
+        ("effective_rank_geometric", np.nan, None, "a mean is missing"),
+        ("undefined", 99, None, "fewer texts than it leaves out"),
+        ("width", "wide", None, "could not convert"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(
+    spectra: Spectra,
+    tmp_path: Path,
+    column: str,
+    value: float,
+    of_texts: str | None,
+    of_means: str | None,
 ) -> None:
-    metrics, _ = of_place(tmp_path, spectra)
+    metrics, summary = of_place(tmp_path, spectra)
     table, told = read_metrics(metrics)
-    table.loc[3, "matrix_entropy_normalised"] = value
+    means = pd.read_csv(summary)
+    for told_of, frame in ((of_texts, table), (of_means, means)):
+        if told_of:
+            place = frame["matrix_entropy"].first_valid_index()
+            frame[column] = frame[column].astype(type(value))
+            frame.loc[place, column] = value
     write_metrics(metrics, table, told)
-    with pytest.raises(InputError, match="negative or above that of its width"):
-        read_metrics(metrics)
+    write_csv(summary, means)
+    files: list[Any] = [(of_texts, read_metrics, metrics), (of_means, read_summary, summary)]
+    for said, read, path in files:
+        if said:
+            with pytest.raises(InputError, match=f"is damaged .*{said}.*; delete it and run again"):
+                read(path)
 
 
 def test_damaged_tables_are_named(spectra: Spectra, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ OF_TEXTS = ("id", "group", "layer")
 OF_SUMMARY = ("view", "group", "layer")
 OF = ("model", "dataset")  # what a summary says that it is of
 SHARES = ("matrix_entropy_normalised", "entropy_a", "entropy_b", "entropy_c")
-ROUNDING = 1e-9
+RANKS = ("effective_rank", "effective_rank_geometric")
+# Our own CSV files have ten digits, of entropies up to some ten nats.
+ROUNDING = 1e-8
 
 
 def entropies(spectra: Spectra) -> NDArray[np.float64]:
@@ -189,7 +191,12 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = pq.read_table(path)
         provenance = json.loads(table.schema.metadata[PROVENANCE_KEY])
         check_place(path, provenance)
-        return _sound(table.to_pandas(), OF_TEXTS), provenance
+        metrics = _sound(table.to_pandas(), OF_TEXTS)
+        if RANKS[0] in metrics:
+            entropy, rank = (metrics[one].to_numpy(float) for one in ("matrix_entropy", RANKS[0]))
+            if not np.allclose(np.exp(entropy), rank, rtol=ROUNDING, equal_nan=True):
+                raise ValueError("an effective rank is not that of its entropy")
+        return metrics, provenance
 
 
 def write_summary(path: str | Path, summary: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -203,23 +210,50 @@ def read_summary(path: str | Path) -> pd.DataFrame:
     with _named(path):
         table = read_csv(path, "layer")
         # They stand last: a row that is cut off lacks them.
-        told = [name for name in OF if name in table]
-        table = _sound(table, (*OF_SUMMARY, *told))
-        if "matrix_entropy" not in table:
-            raise ValueError("it has no matrix entropy")
-    for model, dataset in table[[*OF]].drop_duplicates().to_numpy() if told else []:
+        table = _sound(table, (*OF_SUMMARY, *OF))
+        _check_means(table)
+    for model, dataset in table[[*OF]].drop_duplicates().to_numpy():
         check_place(path, {"model": {"model": model}, "dataset": {"name": dataset}})
-    return table.drop(columns=told)
+    return table.drop(columns=[*OF])
 
 
 def _sound(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The table; `ValueError` if a row is there twice or has an entropy that cannot be."""
+    if missing := sorted({*keys} - {*table}):
+        raise ValueError(f"it lacks {', '.join(missing)}")
     if table.empty or table[list(keys)].isna().any(axis=None) or table.duplicated(keys).any():
         raise ValueError(f"it has not one row for each {', '.join(keys)}")
-    shares = table[[name for name in SHARES if name in table]].to_numpy(float)
-    if (shares < -ROUNDING).any() or (shares > 1 + ROUNDING).any():
+    shares, nats, ranks = (
+        table[[name for name in names if name in table]].to_numpy(float)
+        for names in (SHARES, ["matrix_entropy"], RANKS)
+    )
+    if not (_within(shares, 0, 1) and _within(nats, 0)):
         raise ValueError("an entropy is negative or above that of its width")
+    if not _within(ranks, 1):
+        raise ValueError("an effective rank is below one")
     return table
+
+
+def _check_means(table: pd.DataFrame) -> None:
+    """`ValueError` if a summary's means cannot be those of so many texts and this width."""
+    columns = ("texts", "undefined", "width", "matrix_entropy", *RANKS)
+    texts, undefined, width, entropy, *ranks = table[list(columns)].to_numpy(float).T
+    if not (_within(texts, 1) and _within(undefined, 0) and _within(texts - undefined, 0)):
+        raise ValueError("a row counts fewer texts than it leaves out")
+    # Whatever is left out is in no mean, and a mean of nothing is none.
+    for values in (entropy, *ranks):
+        if (np.isnan(values) != (texts == undefined)).any():
+            raise ValueError("a mean is missing, or is there of no texts")
+    with np.errstate(invalid="ignore"):
+        if not (_within(width, 1) and _within(entropy - np.log(width), -np.inf, 0)):
+            raise ValueError("an entropy is negative or above that of its width")
+    if not all(_within(values / width, 0, 1) for values in ranks):
+        raise ValueError("an effective rank is above its width")
+
+
+def _within(values: NDArray[np.floating], least: float, most: float = np.inf) -> bool:
+    """Whether values are in these limits but for rounding; those that are missing are."""
+    return not ((values < least - ROUNDING).any() or (values > most + ROUNDING).any())
 
 
 @contextmanager
