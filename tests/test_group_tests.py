@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from scipy import stats
 from matrix_entropy import group_tests
 from matrix_entropy.group_tests import (
     Floats,
+    _signs,
+    _subsets,
     at_equal_covariate,
     at_equal_covariate_pairs,
     explained,
@@ -193,6 +196,18 @@ def test_ten_thousand_relabellings_at_a_time_are_all_of_them(
     in_parts = permuted_groups(first, second)
     assert in_parts.count == found.count == 252
     np.testing.assert_array_equal(in_parts.p, found.p)
+
+
+@pytest.mark.parametrize("draw", [lambda: _subsets(50, 20, 1), lambda: _signs(50, 1)])
+def test_many_texts_are_drawn_in_small_parts_that_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, draw: Callable[[], Iterator[np.ndarray]]
+) -> None:
+    monkeypatch.setattr(group_tests, "SAMPLED", 200)
+    _, whole = draw()
+    monkeypatch.setattr(group_tests, "MOST_VALUES", 50 * 7 + 3)
+    _, *parts = draw()
+    assert {len(part) for part in parts} == {7, 200 % 7}
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 def test_where_nothing_varies() -> None:

@@ -29,6 +29,7 @@ EXACT = 200_000  # relabellings up to which all are looked at; ten against ten a
 SAMPLED = 99_999  # relabellings that are drawn where there are more
 SEED = 1
 AT_A_TIME = 20_000
+MOST_VALUES = 2**22  # 32 MiB of them at a time, however many texts there are
 # Differences of this share of the size are rounding: sums of squares lose half of the digits.
 ROUNDING = 1e-12
 TIE = 1e-9  # values of t that differ by this share are the same one
@@ -219,9 +220,10 @@ def _drawn(
     actual: Floats, mixed: Callable[[np.random.Generator, Floats], Floats], seed: int
 ) -> Iterator[Floats]:
     random = np.random.default_rng(seed)
+    rows = max(1, min(AT_A_TIME, MOST_VALUES // len(actual)))
     yield actual[None]
-    for start in range(0, SAMPLED, AT_A_TIME):
-        yield mixed(random, np.tile(actual, (min(AT_A_TIME, SAMPLED - start), 1)))
+    for start in range(0, SAMPLED, rows):  # in parts of any size the same draws
+        yield mixed(random, np.tile(actual, (min(rows, SAMPLED - start), 1)))
 
 
 def _tested(
