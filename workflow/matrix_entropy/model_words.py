@@ -139,10 +139,21 @@ def quantised(models: pd.DataFrame) -> str:
 
     Examples
     --------
-    >>> models = pd.DataFrame({"model_title": ["A", "B", "C"], "weights": ["", "4-bit", "4-bit"]})
+    >>> models = pd.DataFrame(
+    ...     {"model": list("abc"), "model_title": list("ABC"), "weights": ["", "4-bit", "4-bit"]}
+    ... )
     >>> quantised(models)
     'B, C: 4-bit'
+
+    Models that share a title and not their weights are told apart by their names.
+
+    >>> quantised(models.assign(model_title="A"))
+    'A (b), A (c): 4-bit'
     """
-    stored = models[models["weights"].ne("")].drop_duplicates(["model_title", "weights"])
+    found = models.groupby("model", sort=False)[["model_title", "weights"]].max().reset_index()
+    alike = found.groupby("model_title")["weights"].transform("nunique") == 1
+    named = found["model_title"] + " (" + found["model"] + ")"
+    found = found.assign(model_title=found["model_title"].where(alike, named))
+    stored = found[found["weights"].ne("")].drop_duplicates("model_title")
     groups = stored.groupby("weights", sort=False)["model_title"]
     return "; ".join(f"{', '.join(titles)}: {words}" for words, titles in groups)
