@@ -222,6 +222,20 @@ def test_a_download_that_broke_off_is_told(packed: Path, tmp_path: Path, share: 
     assert "damaged or no archive" in refused(packed, tmp_path)
 
 
+def test_bytes_that_do_not_unfold_are_told(tmp_path: Path) -> None:
+    """Of the one file that is compressed, whatever the zip says of it."""
+    with ZipFile(tmp_path / "a.zip", "w", ZIP_DEFLATED) as target:
+        target.writestr(MANIFEST, "{}" * 500)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    start = content.index(MANIFEST.encode()) + len(MANIFEST)
+    content[start : start + 4] = b"\xff" * 4
+    (tmp_path / "a.zip").write_bytes(content)
+    assert "damaged or no archive" in refused(tmp_path / "a.zip", tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matrix_entropy.archive.ZIP_STORED", ZIP_DEFLATED)
+        assert "'manifest.json': Error -3" in refused(tmp_path / "a.zip", tmp_path)
+
+
 @many
 @given(content=st.binary(max_size=400))
 def test_other_bytes_are_no_archive(tmp_path: Path, content: bytes) -> None:

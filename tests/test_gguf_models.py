@@ -242,6 +242,12 @@ def test_a_missing_tensor_is_not_made_up(tmp_path: Path) -> None:
     assert "missing" in said
 
 
+@pytest.mark.parametrize(("blocks", "told"), [(1, "no place in"), (3, "9 weights are missing")])
+def test_as_many_blocks_as_the_header_states(tmp_path: Path, blocks: int, told: str) -> None:
+    write_gguf(tmp_path / "m.gguf", values={"llama.block_count": blocks})
+    assert told in refusal(tmp_path / "m.gguf")
+
+
 @pytest.mark.parametrize("name", ["blk.0.attn_q.bias", "blk.1.ffn_gate_inp.weight"])
 def test_a_tensor_without_a_place_is_not_dropped(tmp_path: Path, name: str) -> None:
     write_gguf(tmp_path / "m.gguf", more={name: np.ones(WIDTH, dtype=np.float32)})

@@ -49,7 +49,11 @@ CASES: list[tuple[str, str, dict[str, Any], bool]] = [
     ("llama", "llama", {"rope.scaling.factor": 4.0}, True),
     ("llama", "llama", {"rope.scaling.factor": 1.0, "rope.scaling.finetuned": True}, False),
     ("llama", "llama", {"attention.causal": False}, True),
-    ("llama", "llama", {"tensor_data_layout": "reference"}, False),
+    ("llama", "llama", {"tensor_data_layout": "reference", "vocab_size": 7}, False),
+    ("llama", "llama", {"flux": 2.5}, True),
+    ("llama", "llama", {"swiglu_clamp_exp": 7.0}, True),
+    ("stablelm", "stablelm", {"use_parallel_residual": False}, False),
+    ("stablelm", "stablelm", {"use_parallel_residual": True}, True),
 ]
 
 
@@ -62,6 +66,14 @@ def test_what_a_model_would_run_without(
     found = lost_settings({"general.architecture": kind} | values, config)
     assert bool(found) is lost
     assert all(one.startswith(tuple(values)) for one in found)
+
+
+def test_a_setting_without_the_architecture_in_front() -> None:
+    made = {"general.architecture": "llama", "general.name": "x", "somebody.quantised_at": "2024"}
+    assert lost_settings(made, CONFIG_MAPPING["llama"]()) == []
+    assert lost_settings(made | {"xielu.beta": 0.5}, CONFIG_MAPPING["llama"]()) == [
+        "xielu.beta is 0.5, the model has no such setting"
+    ]
 
 
 def test_a_scale_that_follows_from_the_size_alone() -> None:

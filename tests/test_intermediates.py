@@ -220,6 +220,18 @@ def test_what_cannot_be_in_a_file_of_numbers(
     assert str(path) in refusal(error)
 
 
+def test_an_array_whose_bytes_do_not_unfold(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, ids=np.arange(99))
+    content = bytearray(path.read_bytes())
+    start = content.index(b"ids.npy") + len("ids.npy") + 20
+    content[start : start + 4] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz is damaged \(Error -3") as error:
+        Gains.load(path)
+    refusal(error)
+
+
 def test_a_result_that_does_not_say_what_it_is_of() -> None:
     with pytest.raises(InputError, match="does not say what it is of") as error:
         check_place("results/sentences/mine/texts.npz", {})

@@ -38,7 +38,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "expert_shared_feed_forward_length": ("shared_expert_intermediate_size",),
     "expert_weights_scale": ("routed_scaling_factor",),
     "expert_weights_norm": ("norm_topk_prob",),
-    "use_parallel_residual": ("use_parallel_residual",),
+    "embedding_length_per_layer_input": ("hidden_size_per_layer_input",),
 }
 EPSILONS = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps")
 # What changes nothing in a model that does not have the setting at all.
@@ -59,13 +59,18 @@ NEUTRAL: dict[str, Any] = {
     "attention.head_count": 0,
     "attention.head_count_kv": 0,
 }
-# Settings whose name has one of these change what a model computes.
-WEIGHTY = ("attention", "attn", "rope", "scale", "softcap", "expert", "window", "norm", "ssm")
 # Sizes by which these scale attention otherwise than the model that is made of their file, which
 # does not state the scale: 1 / √(width / heads) and not 1 / √256.
 SCALED_BY_SIZE = {"gemma2": 46, "gemma3": 62}
-# But these say how the file was made, or what its settings mean for longer texts.
-HARMLESS = ("rope.scaling.finetuned", "rope.scaling.original_context_length")
+# These say how the file was made or what else it is for, what its settings mean for longer texts,
+# or what its tensors say as well, all of which have to fit. Any other may change the numbers.
+HARMLESS = (
+    *("rope.scaling.finetuned", "rope.scaling.original_context_length", "context_length"),
+    *("vocab_size", "tensor_data_layout", "leading_dense_block_count", "nextn_predict_layers"),
+    *("pooling_type", "mm.tokens_per_image"),
+)
+# Settings without the architecture in front. Programs write others of their own, for nobody else.
+WITHOUT_ARCHITECTURE = ("xielu.", "diffusion.", "adapter.", "clip.")
 
 
 def lost_settings(values: dict[str, Any], config: Any) -> list[str]:
@@ -84,13 +89,16 @@ def lost_settings(values: dict[str, Any], config: Any) -> list[str]:
         for key, value in values.items()
         if key.startswith(f"{kind}.")
     }
-    lost = []
+    lost = [
+        f"{key} is {value}, the model has no such setting"
+        for key, value in values.items()
+        if key.startswith(WITHOUT_ARCHITECTURE)
+    ]
     for name, value in settings.items():
         if name in HARMLESS or (name in NEUTRAL and _equal(NEUTRAL[name], value)):
             continue
         held = list(_held(name, kind, config))
-        known = name in FIELDS or any(word in name for word in WEIGHTY)
-        if any(_equal(one, value) for one in held) or not known:
+        if any(_equal(one, value) for one in held):
             continue
         instead = f"the model has {held[0]}" if held else "the model has no such setting"
         lost.append(f"{kind}.{name} is {value}, {instead}")
@@ -103,7 +111,7 @@ def _held(name: str, kind: str, config: Any) -> Iterator[Any]:
     """What a configuration holds of a setting of the file, under any of the names it may have."""
     places: dict[str, Any] = dict(GGUF_CONFIG_MAPPING).get(kind, {})  # type: ignore[assignment]
     stated = places.get(name)
-    fields = (*FIELDS.get(name, ()), *((stated,) if stated else ()))
+    fields = (name, *FIELDS.get(name, ()), *((stated,) if stated else ()))
     if name.endswith("epsilon"):
         fields = (*fields, *EPSILONS)
     yield from (value for field in fields if (value := _value(config, field)) is not None)
