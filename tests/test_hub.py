@@ -29,6 +29,7 @@ from matrix_entropy.stand_ins import train_tokenizer
 
 GPT2 = "openai-community/gpt2"
 DOLLY = "databricks/databricks-dolly-15k"
+COMMIT = "c" * 40
 WEIGHTS = "model.safetensors"
 FIGURE = "figures/layers_gpt2_small_dolly_15k.csv"
 
@@ -112,6 +113,13 @@ class TestDownloads:
         assert (first.name, second.name) == (commit_of(files), commit_of(other))
         assert (second / "config.json").read_bytes() == other["config.json"]
         assert server.sent[WEIGHTS] == len(files[WEIGHTS])
+
+    def test_a_data_set_without_a_card(self, server: Hub, here: Repository) -> None:
+        """Its commit is known after the first question, which brought nothing into the cache."""
+        server.publish("datasets/ybisk/piqa", {"0000.parquet": b"rows"}, COMMIT)
+        for _ in range(2):
+            folder = snapshot("dataset", "piqa", "ybisk/piqa", COMMIT, ["README.md"])
+            assert folder.name == COMMIT
 
     def test_offline(self, server: Hub, here: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = fetched()

@@ -181,7 +181,8 @@ def _whole(kind: Kind, hub: str, revision: str, patterns: list[str]) -> bool:
     """True if a commit's files are in the cache for certain, all that match."""
     repository = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub, repo_type=kind)
     folder = repository / "snapshots" / revision
-    said = stated(folder) if COMMIT.fullmatch(revision) else {}
+    # Without a folder none of its files was ever asked for, such as the card that it does not have.
+    said = stated(folder) if COMMIT.fullmatch(revision) and folder.is_dir() else {}
     needed = filter_repo_objects(said, allow_patterns=patterns)
     return bool(said) and all((folder / path).is_file() for path in needed)
 
