@@ -20,10 +20,11 @@ from matrix_entropy.readings import gap_words, group_gaps
 
 results = "results"
 figures = "figures"
+waiting = {}  # what could not be built, and why
 stand_in = None  # True or False; None: as the numbers of the figures say
 
 # %%
-built = Built(results, figures)
+built = Built(results, figures, waiting)
 NAMES = {
     "fig01_tinystories_3m_child": ("TinyStories-3M", "child"),
     "fig02_tinystories_28m_child": ("TinyStories-28M", "child"),

@@ -22,10 +22,11 @@ from matrix_entropy.readings import separations
 
 results = "results"
 figures = "figures"
+waiting = {}  # what could not be built, and why
 stand_in = None  # nothing on this page is one
 
 # %%
-built = Built(results, figures)
+built = Built(results, figures, waiting)
 MAPS = {
     "smollm2_context_projection": "Maps of the sentences by UMAP and by principal components, from "
     "their last token and from the mean of their tokens; colours are contexts.",

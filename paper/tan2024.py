@@ -20,10 +20,11 @@ from matrix_entropy.readings import fit_rows, separations, size_ends
 
 results = "results"
 figures = "figures"
+waiting = {}  # what could not be built, and why
 stand_in = None  # True or False; None: as the numbers of the figures say
 
 # %%
-built = Built(results, figures)
+built = Built(results, figures, waiting)
 MAPS = ["tan_fig4_context_projection", "tan_fig5_js_distance", "tan_fig6_distance_ablation"]
 
 

@@ -20,10 +20,11 @@ from matrix_entropy.readings import fit_rows, size_ends
 
 results = "results"
 figures = "figures"
+waiting = {}  # what could not be built, and why
 stand_in = None  # True or False; None: as the numbers of the figures say
 
 # %%
-built = Built(results, figures)
+built = Built(results, figures, waiting)
 SIZES = ["wei_fig1_cerebras_scaling", "wei_fig6_pythia_scaling"]
 
 

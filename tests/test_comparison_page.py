@@ -74,6 +74,15 @@ def test_what_is_not_compared_is_said_with_the_reason() -> None:
     assert "Not compared" not in page([direction("same direction")])
 
 
+def test_what_waits_is_said_with_what_it_waits_for() -> None:
+    compared = pd.DataFrame([direction("not built")])
+    others = {"list": {"kind": "sources", "title": "Data"}}
+    waiting = {"one": "model 'a' needs b_c", "list": "data set 'd' needs e"}
+    told = comparison_markdown(compared, summary(compared), ENTRIES, others, NAMES, waiting)
+    assert "- Figure 1: model 'a' needs b\\_c.\n- Data: data set 'd' needs e.\n" in told
+    assert "Not built yet" not in page([direction("not built")], others)
+
+
 @pytest.fixture(scope="module")
 def configuration(root: Path) -> dict[str, Any]:
     return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))

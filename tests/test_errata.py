@@ -270,6 +270,8 @@ def test_a_table_is_linked_where_it_is_built(made: Path) -> None:
     changed(made, "`figures/some`", "`tables/some`")
     page = rendered_errata(read_errata(made / "page.md"), made, made / "work")
     assert "[table `some`](../../results/tables/some.md)" in page
+    page = rendered_errata(read_errata(made / "page.md"), made, made / "work", waiting=["some"])
+    assert "table `some` (not built yet: see the [comparison](comparison.html))" in page
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,17 @@ def test_what_is_not_built_is_named_with_its_target(built):
         built.numbers("three", ".fits.csv")
 
 
+def test_what_waits_says_so_in_its_place(built):
+    waits = Built(built.results, built.figures, {"one": "model 'a' needs <b>"})
+    said = "one is not built yet: model 'a' needs <b>."
+    for kind, shown in (("figure", waits.figure("one", "a")), ("table", waits.table("one"))):
+        assert shown.markdown == said
+        assert f'<p id="{kind}-one">one is not' in shown.html
+        assert "needs &lt;b&gt;." in shown.html
+    with pytest.raises(InputError, match=re.escape(said)):
+        waits.numbers("one", ".fits.csv")
+
+
 def test_stand_ins_are_found_in_the_numbers_or_asked_for(built):
     assert built.stand_ins(["one", "two"])
     pd.DataFrame({"stand_in": [False]}).to_csv(Path(built.figures, "one.csv"), index=False)
@@ -254,6 +265,9 @@ def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
     assert "[Errata](errata.html)" in text
     assert "comparison.html" not in text
     assert "Stand-ins" in text
+    waits = index_markdown(figures, tables, models, waiting={"three": "model `a` needs b"})
+    assert "| not built yet: model \\`a\\` needs b |" in waits
+    assert "three.csv" not in waits
     real = index_markdown(figures, {}, models)
     assert "Stand-ins" not in real
     (tmp_path / "index.md").write_text(text, encoding="utf-8")

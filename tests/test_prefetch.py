@@ -13,7 +13,7 @@ from commands import snakemake
 from matrix_entropy import prefetch
 from matrix_entropy.configuration import checked
 from matrix_entropy.errors import InputError
-from matrix_entropy.fetched_by_hand import by_hand
+from matrix_entropy.fetched_by_hand import by_hand, waiting
 from matrix_entropy.files import write_json
 from matrix_entropy.hub_hashes import Stated
 from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
@@ -69,11 +69,15 @@ def test_what_is_fetched_by_hand_is_listed_with_addresses(
     assert "huggingface.co/meta-llama/Llama-2-7b-chat-hf" in llama
     assert all("without it there is no wei_table5_mllm" in line for line in (checkpoint, llama))
     assert by_hand(config | {"targets": ["liang2024"]}) == []
+    told = "; ".join(line.partition("; without")[0] for line in (checkpoint, llama))
+    assert waiting(config) == {"wei_table5_mllm": told}
+    assert waiting(config | {"archive": "results.zip"}) == {}
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
     assert by_hand(config) == [checkpoint]
     # Of what was made of it, nobody has to keep the file.
     write_json("results/models/minigpt_v2_7b.made_of.json", {})
     assert by_hand(config) == []
+    assert waiting(config) == {}
     mine = {"record": "cc_sbu_align", "path": "cap.json", "images": "image", "fetch_from": "a.org"}
     (line,) = by_hand(config | {"datasets": config["datasets"] | {"cc_sbu_align": mine}})
     assert line.startswith("data set 'cc_sbu_align' needs cap.json and image (from a.org); without")

@@ -132,6 +132,10 @@ def test_a_dry_run_of_everything_needs_little(
     # Once to be imported, and once to see what it imports itself, however many rules ask.
     assert len(ours) > 50
     assert max(ours.values()) <= 2
+    # The pages do not wait for what has to be fetched by hand.
+    (compared,) = re.findall("Comparing with what is published\n(.*)", done.stdout)
+    assert "wei_table6_image_operations" in compared
+    assert ("wei_table5_mllm" in compared) is (scale == "miniature")
     for figure in [*FIGURES, *LIANG_CONTROLS, *WEI_FIGURES, *TAN_FIGURES]:
         assert f"figures/{figure}.pdf" in done.stdout
     for table in [*LIANG_TABLES, *WEI_TABLES, *TAN_TABLES]:

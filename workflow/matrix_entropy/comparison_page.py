@@ -6,6 +6,7 @@ What has a paper and yet nothing to be compared with is listed with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -66,6 +67,7 @@ def comparison_markdown(
     entries: Mapping[str, Entry],
     others: Mapping[str, Entry],
     names: Mapping[str, str],
+    waiting: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The page as Markdown.
 
@@ -79,6 +81,8 @@ def comparison_markdown(
         Those that belong to a paper and were not compared, with ``kind`` and perhaps ``title``.
     names : mapping
         From `shown_names`; a model or data set that is not in it is called as in ``compared``.
+    waiting : mapping
+        Figures and tables that could not be built, by name, with what each waits for.
     """
     titles = {name: entry.get("title", name) for name, entry in entries.items()}
     failed = compared[compared["verdict"] == FAIL]
@@ -125,6 +129,7 @@ def comparison_markdown(
                 ),
                 plain=1,
             ),
+            *_not_built(waiting, {**entries, **others}),
             *_not_compared(others),
         ]
     )
@@ -155,6 +160,19 @@ def shown_names(models: Mapping[str, Entry], datasets: Mapping[str, Entry]) -> d
         names[name] = title
         names[dataset.get("published", name.replace("_", "-"))] = title
     return names
+
+
+def _not_built(waiting: Mapping[str, str], entries: Mapping[str, Entry]) -> list[str]:
+    """A line for everything that waits for what its user has to fetch."""
+    if not waiting:
+        return []
+    lines = [f"{entries[name].get('title', name)}: {what}." for name, what in waiting.items()]
+    return [
+        "## Not built yet\n",
+        "Each waits for what has to be fetched by hand; the next run adds what is then there.\n",
+        *(f"- {escaped_markdown(line)}" for line in lines),
+        "",
+    ]
 
 
 def _not_compared(others: Mapping[str, Entry]) -> list[str]:

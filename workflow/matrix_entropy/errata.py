@@ -24,7 +24,7 @@ from __future__ import annotations
 import ast
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,6 +180,7 @@ def rendered_errata(
     folder: str | Path,
     repository_link: str = "../..",
     folder_link: str = "../..",
+    waiting: Collection[str] = (),
 ) -> str:
     """The page as Markdown: numbers filled in, proofs as links, and how many there are.
 
@@ -189,6 +190,8 @@ def rendered_errata(
         Where ``data/`` is, and the working folder.
     repository_link, folder_link : str
         The way to both from the page, as links go; by default from ``paper/build/`` in both.
+    waiting : collection of str
+        Figures and tables that could not be built; the comparison says what each waits for.
 
     Raises
     ------
@@ -215,7 +218,9 @@ def rendered_errata(
                 f"- **{label}:** {filled(text, one.name)}"
                 for label, text in zip(SHOWN, texts, strict=True)
             ]
-            links = ", ".join(_link(proof, repository_link, folder_link) for proof in one.proofs)
+            links = ", ".join(
+                _link(proof, repository_link, folder_link, waiting) for proof in one.proofs
+            )
             shown = links or f"none that runs: {filled(one.unproven, one.name)}"
             lines.append("\n".join([*fields, f"- **Proof:** {shown}"]))
     return "\n\n".join(lines) + "\n"
@@ -301,11 +306,13 @@ def _number(number: str, repository: str | Path, folder: str | Path, name: str) 
     return text.replace("-", "−") if NUMERIC.fullmatch(text.rstrip("%")) else text
 
 
-def _link(proof: str, repository_link: str, folder_link: str) -> str:
+def _link(proof: str, repository_link: str, folder_link: str, waiting: Collection[str]) -> str:
     file, _, test = proof.partition("::")
     if test:
         return f"[`{proof}`]({repository_link}/{file})"
     kind, name = proof.split("/")
+    if name in waiting:
+        return f"{kind[:-1]} `{name}` (not built yet: see the [comparison](comparison.html))"
     if kind == "figures":
         return f"[figure `{name}`]({folder_link}/figures/{name}.png)"
     return f"[table `{name}`]({folder_link}/results/tables/{name}.md)"

@@ -27,11 +27,30 @@ def by_hand(config: Entry) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def waiting(config: Entry) -> dict[str, str]:
+    """The figures and tables that wait, with what each waits for; none if an archive has it all."""
+    entries = {} if "archive" in config else config["figures"] | config["tables"]
+    found = {}
+    for target, entry in entries.items():
+        lacks = [_lack_of_model(name, config) for name in targets.needed_models(entry, config)]
+        lacks += [_lack_of_dataset(name, config) for name in targets.needed_datasets(entry, config)]
+        found[target] = "; ".join(filter(None, lacks))
+    return {target: lacks for target, lacks in found.items() if lacks}
+
+
 def of_model(name: str, config: Entry) -> str:
-    """What a model lacks: files that it is made of, or its owner's leave; else nothing."""
+    """What a model lacks, and what there is not without it; else nothing."""
+    return _sentence(_lack_of_model(name, config), name, config, targets.needed_models)
+
+
+def of_dataset(name: str, config: Entry) -> str:
+    """The same of a data set about images."""
+    return _sentence(_lack_of_dataset(name, config), name, config, targets.needed_datasets)
+
+
+def _lack_of_model(name: str, config: Entry) -> str:
+    """Files that a model is made of and that are not there, or its owner's leave."""
     model = config["models"][name]
-    if any(Path("results/models", f"{name}{end}.json").exists() for end in ("", ".made_of")):
-        return ""
     parts = model.get("minigpt_v2", {})
     missing = _missing(parts, [key for key in FILES if not is_address(parts.get(key, ""))])
     if model.get("gated") and not _may_be_let_in(model["hub"]):
@@ -39,16 +58,17 @@ def of_model(name: str, config: Entry) -> str:
             f"the leave of its owner (ask at https://huggingface.co/{model['hub']}) and your token "
             "in the environment variable HF_TOKEN"
         )
-    return _sentence(f"model '{name}'", missing, name, config, targets.needed_models)
+    made = (Path("results/models", f"{name}{end}.json") for end in ("", ".made_of"))
+    return f"model '{name}' needs {missing}" if missing and not any(map(Path.exists, made)) else ""
 
 
-def of_dataset(name: str, config: Entry) -> str:
-    """What a data set about images lacks; else nothing."""
+def _lack_of_dataset(name: str, config: Entry) -> str:
+    """Files of a data set about images that are not there."""
     dataset = config["datasets"][name]
     if not has_images(dataset) or Path(f"results/prompts/{name}.jsonl").exists():
         return ""
     missing = _missing(dataset, ["path"] if "images_url" in dataset else ["path", "images"])
-    return _sentence(f"data set '{name}'", missing, name, config, targets.needed_datasets)
+    return f"data set '{name}' needs {missing}" if missing else ""
 
 
 def _missing(entry: Entry, keys: list[str]) -> str:
@@ -69,15 +89,13 @@ def _may_be_let_in(hub: str) -> bool:
 
 
 def _sentence(
-    called: str,
-    missing: str,
-    name: str,
-    config: Entry,
-    needed: Callable[[Entry, Entry], list[str]],
+    lack: str, name: str, config: Entry, needed: Callable[[Entry, Entry], list[str]]
 ) -> str:
     """Who lacks what, and which figures and tables wait for it."""
+    if not lack:
+        return ""
     entries = config["figures"] | config["tables"]
     waiting = [target for target, entry in entries.items() if name in needed(entry, config)]
     more = f" and {len(waiting) - MOST_LISTED} more" if len(waiting) > MOST_LISTED else ""
     what = f"{', '.join(waiting[:MOST_LISTED])}{more}"
-    return f"{called} needs {missing}; without it there is no {what}." if missing else ""
+    return f"{lack}; without it there is no {what}."

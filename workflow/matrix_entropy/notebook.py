@@ -103,10 +103,13 @@ class Built:
     ----------
     results, figures : path
         The folders ``results/`` and ``figures/``.
+    waiting : mapping, optional
+        What could not be built, with what each waits for, which is said in its place.
     """
 
     results: str | Path
     figures: str | Path
+    waiting: Mapping[str, str] = field(default_factory=dict)
 
     def numbers(self, name: str, ending: str = ".csv") -> pd.DataFrame:
         """The numbers of a figure, or of a table if no figure is called so.
@@ -121,7 +124,7 @@ class Built:
             if path.is_file():
                 frame: pd.DataFrame = read_csv(path)
                 return frame
-        raise InputError(_unbuilt(Path(self.figures, f"{name}{ending}"), name))
+        raise InputError(self._unbuilt(Path(self.figures, f"{name}{ending}"), name))
 
     def figure(self, name: str, alt: str) -> Shown:
         """A figure with links to its PDF and its numbers; ``alt`` says what is to be seen.
@@ -131,9 +134,11 @@ class Built:
         InputError
             If it is not built.
         """
+        if name in self.waiting:
+            return self._waits("figure", name)
         path = Path(self.figures, f"{name}.png")
         if not path.is_file():
-            raise InputError(_unbuilt(path, name))
+            raise InputError(self._unbuilt(path, name))
         links = ", ".join(
             f'<a href="{HOME}/figures/{name}{ending}">{called}</a>'
             for ending, called in ((".pdf", "PDF"), (".csv", "numbers"))
@@ -154,9 +159,11 @@ class Built:
         InputError
             If it is not built.
         """
+        if name in self.waiting:
+            return self._waits("table", name)
         path = Path(self.results, "tables", f"{name}.md")
         if not path.is_file():
-            raise InputError(_unbuilt(path, name))
+            raise InputError(self._unbuilt(path, name))
         place = f"{HOME}/results/tables/{name}"
         links = f"`{name}`: [CSV]({place}.csv), [LaTeX]({place}.tex)"
         text = f"{path.read_text(encoding='utf-8')}\n{links}\n"
@@ -210,8 +217,13 @@ class Built:
             return Shown()
         return say(f"Beside the paper: {'; '.join(parts)} ([details](comparison.html)).")
 
+    def _waits(self, kind: str, name: str) -> Shown:
+        said = self._unbuilt(Path(), name)
+        return Shown(said, f'<p id="{kind}-{html.escape(name)}">{html.escape(said)}</p>')
 
-def _unbuilt(path: Path, name: str) -> str:
-    is_table = path.suffix == ".md"
-    target = f"results/tables/{name}.md" if is_table else f"figures/{name}.pdf"
-    return f"{path} is not there; build it with `snakemake {target}`."
+    def _unbuilt(self, path: Path, name: str) -> str:
+        if name in self.waiting:
+            return f"{name} is not built yet: {self.waiting[name]}."
+        is_table = path.suffix == ".md"
+        target = f"results/tables/{name}.md" if is_table else f"figures/{name}.pdf"
+        return f"{path} is not there; build it with `snakemake {target}`."

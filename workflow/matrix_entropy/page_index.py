@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from matrix_entropy.experiments import models_of
@@ -32,6 +33,7 @@ def index_markdown(
     tables: Mapping[str, Entry],
     models: Mapping[str, Entry],
     pages: Collection[str] = tuple(PAGES),
+    waiting: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The first page as Markdown: a section per paper, a row per figure and table.
 
@@ -41,6 +43,8 @@ def index_markdown(
         Of the configuration, checked, by name.
     pages : collection of str
         Which of `matrix_entropy.pages.PAGES` are built beside it.
+    waiting : mapping
+        Figures and tables that could not be built, by name, with what each waits for.
 
     Returns
     -------
@@ -66,7 +70,9 @@ def index_markdown(
         heading = OTHERS if paper is None else PAGES[paper]
         if paper in pages:
             heading = f"[{heading}]({paper}.html)"
-        rows = "".join(_row(kind, name, entry, models, pages) for kind, name, entry in found)
+        rows = "".join(
+            _row(kind, name, entry, models, pages, waiting.get(name)) for kind, name, entry in found
+        )
         parts.append(f"## {heading}\n\n| what | models | files |\n| --- | --- | --- |\n{rows}")
     return "\n".join(parts)
 
@@ -77,7 +83,12 @@ def _paper(entry: Entry) -> str | None:
 
 
 def _row(
-    kind: str, name: str, entry: Entry, models: Mapping[str, Entry], pages: Collection[str]
+    kind: str,
+    name: str,
+    entry: Entry,
+    models: Mapping[str, Entry],
+    pages: Collection[str],
+    waits_for: str | None,
 ) -> str:
     title = escaped_markdown(entry.get("title", name))
     if _paper(entry) in pages:
@@ -87,6 +98,8 @@ def _row(
     if kind == "table":
         endings = {"CSV": ".csv", "LaTeX": ".tex"}
     files = ", ".join(f"[{called}]({place}/{name}{end})" for called, end in endings.items())
+    if waits_for is not None:
+        files = escaped_markdown(f"not built yet: {waits_for}")
     titles = [str(models[model].get("title", model)) for model in models_of(entry)]
     shown = titles[0] if len(titles) == 1 else f"{titles[0]} to {titles[-1]}" if titles else "none"
     if len(titles) == 2:

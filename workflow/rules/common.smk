@@ -77,6 +77,18 @@ OF_TEXTS = {name: dataset for name, dataset in DATASETS.items() if not has_image
 DRAWN = {name: dataset for name, dataset in OF_IMAGES.items() if "generate" in dataset}
 SHARDED = {name: dataset for name, dataset in DATASETS.items() if dataset["shards"] > 1}
 
+# Figures and tables that wait for what their user has to fetch, and for what. The run decides it once:
+# a job that looked anew would see what has come since, and on another machine what is not there.
+if workflow.is_main_process:
+    os.environ["MATRIX_ENTROPY_WAITING"] = json.dumps(fetched_by_hand.waiting(config))
+
+
+envvars:
+    "MATRIX_ENTROPY_WAITING",
+
+
+WAITING = json.loads(os.environ["MATRIX_ENTROPY_WAITING"])
+
 # Spectra of a vision-language model at every place, in the paper's order.
 IMAGE_SPECTRA = [
     f"results/spectra/{{model}}/{{dataset}}.{{operation}}.{position}.npz"
@@ -518,17 +530,26 @@ def metrics_of_blocks(wildcards):
 
 def told_by_hand(wildcards):
     """No file: says at the start of a run, or of a dry one, what a job waits for its user to fetch."""
-    if workflow.is_main_process:
-        of_model = hasattr(wildcards, "model")
-        _tell_by_hand(of_model, wildcards.model if of_model else wildcards.dataset)
+    if hasattr(wildcards, "model"):
+        _tell_by_hand(fetched_by_hand.of_model(wildcards.model, config))
+    else:
+        _tell_by_hand(fetched_by_hand.of_dataset(wildcards.dataset, config))
     return []
 
 
 @functools.cache  # Snakemake asks several times
-def _tell_by_hand(of_model, name):
-    of = fetched_by_hand.of_model if of_model else fetched_by_hand.of_dataset
-    if sentence := of(name, config):
+def _tell_by_hand(sentence):
+    if sentence and workflow.is_main_process:
         logger.warning(f"To be fetched by hand: {sentence}")
+
+
+def that_do_not_wait(files):
+    """Of files of figures and tables those that can be made; says what the others wait for."""
+    names = {file: Path(file).name.partition(".")[0] for file in files}
+    for name in [name for name in WAITING if name in names.values()]:
+        for sentence in fetched_by_hand.by_hand(config | {"targets": [name]}):
+            _tell_by_hand(sentence)
+    return [file for file, name in names.items() if name not in WAITING]
 
 
 def pictures_of(wildcards):
@@ -662,3 +683,9 @@ def targets_of(*built):
 def files_of_paper(paper):
     """The same of all targets of a paper, which one page shows."""
     return targets_of(paper, targets.WITH_IMAGES.get(paper, paper))
+
+
+def waiting_of(*papers):
+    """The figures and tables of papers that wait for what their user has to fetch, and for what."""
+    entries = FIGURES | TABLES
+    return {name: what for name, what in WAITING.items() if entries[name].get("paper") in papers}

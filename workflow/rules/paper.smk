@@ -1,6 +1,7 @@
 """The pages of the papers.
 
-Needs: all figures and tables, and what is published of them. Makes: results/comparison.csv, every
+Needs: all figures and tables but those that wait for what their user has to fetch, and what is
+published of them. Makes: results/comparison.csv, every
 rebuilt number beside the published one, and paper/build/*.html with a PDF of each where something is
 installed that can print one.
 """
@@ -25,7 +26,7 @@ wildcard_constraints:
 rule compare_with_published:
     """Every rebuilt number beside the published one, with the tolerance that it should meet."""
     input:
-        built=list(COUNTERPARTS.values()),
+        built=lambda wildcards: that_do_not_wait(COUNTERPARTS.values()),
         published=shipped("data/published/*.csv"),
         code=code("compare_with_published"),
     output:
@@ -54,6 +55,7 @@ rule compare_with_published:
             name: only(DATASETS[name], "title", "published", "bundled", "generate")
             for name in sorted(set().union(*map(datasets_in, COMPARED.values())))
         },
+        waiting=waiting_of(*PAPERS),
     message:
         "Comparing with what is published"
     script:
@@ -65,7 +67,7 @@ rule run_notebook:
     input:
         notebook=local(str(ROOT / "paper/{paper}.py")),
         comparison="results/comparison.csv",
-        built=lambda wildcards: files_of_paper(wildcards.paper),
+        built=lambda wildcards: that_do_not_wait(files_of_paper(wildcards.paper)),
         code=[*code("run_notebook"), *code_of("notebook", "readings")],
     output:
         "paper/build/{paper}.ipynb",
@@ -83,6 +85,7 @@ rule run_notebook:
             if entry.get("paper") == wildcards.paper
             for model in experiments.models_of(entry)
         ),
+        waiting=lambda wildcards: waiting_of(wildcards.paper),
     message:
         "Walking through {wildcards.paper}"
     script:
@@ -107,6 +110,7 @@ rule write_index:
         tables=TABLES,
         models={name: only(model, "title", "train") for name, model in config["models"].items()},
         pages=PAGES,
+        waiting=WAITING,
     message:
         "Writing the first page"
     script:
@@ -133,6 +137,7 @@ rule write_errata:
     params:
         figures=list(FIGURES),
         tables=list(TABLES),
+        waiting=WAITING,
     message:
         "Writing the errata"
     script:

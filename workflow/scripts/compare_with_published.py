@@ -15,9 +15,11 @@ with job(snakemake.log[0]) as log:
     items = summary(compared)
     write_csv(snakemake.output.numbers, compared)
     write_csv(snakemake.output.summary, items)
-    page = comparison_markdown(
-        compared, items, entries, snakemake.params.others, shown_names(models, datasets)
-    )
+    others, waiting = snakemake.params.others, snakemake.params.waiting
+    names = shown_names(models, datasets)
+    page = comparison_markdown(compared, items, entries, others, names, waiting)
     with writing(Path(snakemake.output.page)) as temporary:
         temporary.write_text(page, encoding="utf-8")
+    for name, what in waiting.items():
+        log.warning("%s is not built yet: %s", name, what)
     log.info("%d numbers and directions of %d items", len(compared), len(items))

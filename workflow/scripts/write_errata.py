@@ -15,5 +15,6 @@ with job(snakemake.log[0]) as log:
     check_proofs(found.errata, repository, snakemake.params.figures, snakemake.params.tables)
     link = os.path.relpath(repository, output.parent)
     with writing(output) as temporary:
-        temporary.write_text(rendered_errata(found, repository, ".", link), encoding="utf-8")
+        page = rendered_errata(found, repository, ".", link, waiting=snakemake.params.waiting)
+        temporary.write_text(page, encoding="utf-8")
     log.info("%d errata", len(found.errata))
