@@ -57,6 +57,10 @@ onstart:
         if gpus.seen() and "gpu" not in workflow.scheduler.resources:
             workflow.scheduler.global_resources["gpu"] = gpus.seen()
             workflow.scheduler.resources["gpu"] = gpus.seen()
+        runs = workflow.dag.needrun_jobs()
+        if gpus.seen() and any(job.rule.resources.get("gpu") not in (0, None) for job in runs):
+            if why := gpus.why_not_without_torch():
+                logger.warning(f"This machine has a GPU that its jobs cannot use: {why}.")
         shell.prefix(f"{stopping.UNHEARD}set -euo pipefail; ")
         stopping.with_its_jobs(workflow.scheduler.exit_gracefully)
 

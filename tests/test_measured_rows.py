@@ -123,11 +123,15 @@ def test_a_mask_may_say_what_is_hidden() -> None:
 
 
 def test_longer_texts_have_no_attention_but_the_same_norms(
-    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     record = save("llama", tmp_path, tokenizer)
     whole = measure(record)
     lengths = np.diff(whole.offsets)
+    assert f"{lengths.sum()}/{lengths.sum()}" in capsys.readouterr().err
     monkeypatch.setattr(module, "MOST_TOKENS", int(np.sort(lengths)[2]))
     rows = measure(record)
     np.testing.assert_allclose(rows.norms, whole.norms, rtol=1e-5)

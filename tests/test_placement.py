@@ -15,9 +15,10 @@ from typing import IO
 
 import pytest
 import torch
+import yaml
 
 import random_models
-from commands import snakemake
+from commands import snakemake, snakemake_for
 from matrix_entropy import gpus, launch
 from matrix_entropy.errors import InputError
 from matrix_entropy.files import write_json
@@ -127,7 +128,7 @@ def test_one_process_where_a_gpu_is_seen(
     monkeypatch.setattr(gpus, "NVIDIA", str(folder))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    card = SimpleNamespace(total_memory=memory)
+    card = SimpleNamespace(total_memory=memory, major=9, minor=0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
     options = {"device_map": "fit", "dtype": "float32"}
     arguments = Namespace(
@@ -212,6 +213,22 @@ def test_a_card_that_torch_cannot_use_is_said(
     assert (told in caplog.text) if told else not caplog.text
 
 
+def test_a_gpu_that_torch_is_not_built_for_is_refused(
+    driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, answer in (
+        ("is_available", True),
+        ("device_count", 1),
+        ("get_arch_list", ["sm_75", "sm_120"]),
+        ("get_device_capability", (6, 1)),
+        ("get_device_name", "GTX 1080"),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(InputError, match="built for sm_75, sm_120, and GTX 1080 is sm_61: install"):
+        gpus.take(0)
+
+
 def test_gpus_are_chosen_before_torch_settles_which_there_are(
     driver: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +241,8 @@ def test_gpus_are_chosen_before_torch_settles_which_there_are(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", list)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     held: list[IO[str]] = []
     monkeypatch.setattr(gpus, "_held", held)
     gpus.take(0)
@@ -232,26 +251,47 @@ def test_gpus_are_chosen_before_torch_settles_which_there_are(
     assert shown == ["1", "1"]
 
 
-def test_a_model_takes_a_gpu_where_there_are_some(
-    driver: Path, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the plan says it; a small one takes none, and the user's word is above both."""
+@pytest.fixture
+def in_commands(driver: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The driver, seen by the processes of typed commands as well."""
     (driver / "sitecustomize.py").write_text(
         f"from matrix_entropy import gpus\ngpus.NVIDIA = {str(driver)!r}\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{driver}:{root / 'workflow'}")
+    return driver
 
-    def planned(*more: str) -> list[str]:
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch asks the machine's own GPU")
+def test_a_run_says_once_at_its_start_that_no_job_can_use_a_gpu(
+    in_commands: Path, root: Path
+) -> None:
+    mine = {"models": {"mine": {"hub": "no/where", "revision": "main", "layers": 1, "width": 8}}}
+    shutil.copy(root / "config.yaml", in_commands)
+    (in_commands / "mine.yaml").write_text(yaml.safe_dump(mine))
+    done = snakemake_for(root, in_commands, "figures/layers_mine_child_matched.pdf")
+    assert done.returncode != 0
+    assert done.stderr.count("has a GPU that its jobs cannot use: torch is built") == 1
+
+
+def test_a_model_takes_a_gpu_where_there_are_some(
+    in_commands: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the plan says it; a small one takes none, and the user's word is above both."""
+
+    def planned(*more: str) -> list[tuple[str, ...]]:
         figures = ("fig10_gpt2_large_world", "fig06_tinystories_3m_world")
         files = [f"figures/{figure}.pdf" for figure in figures]
-        done = snakemake(root, "-n", "-p", *files, "--directory", str(driver), *more)
-        return re.findall(r"--model results/models/(\w+)\.json .* --gpus (\d)", done.stdout)
+        done = snakemake(root, "-n", "-p", *files, "--directory", str(in_commands), *more)
+        asked = r"--model results/models/(\w+)\.json .* --gpus (\d) .* --threads (\d)"
+        return re.findall(asked, done.stdout)
 
-    shutil.copy(root / "config.yaml", driver)
-    assert sorted(planned()) == [("gpt2_large", "1"), ("tinystories_3m", "0")]
-    assert ("gpt2_large", "2") in planned("--set-resources", "dump_hidden_states:gpu=2")
+    shutil.copy(root / "config.yaml", in_commands)
+    # Of two cores one is for each GPU's job, so that both have one.
+    assert sorted(planned()) == [("gpt2_large", "1", "1"), ("tinystories_3m", "0", "1")]
+    more = ("--cores", "12", "--set-resources", "dump_hidden_states:gpu=2")
+    assert ("gpt2_large", "2", "6") in planned(*more)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert ("gpt2_large", "0") in planned()
+    assert ("gpt2_large", "0", "8") in planned("--cores", "12")
 
 
 def test_without_any_a_job_goes_on(

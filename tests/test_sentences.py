@@ -79,8 +79,12 @@ def test_states_are_those_of_the_dump(record: dict[str, Any], tmp_path: Path) ->
         np.testing.assert_allclose(found, states, rtol=1e-5, atol=1e-5 * scale)
 
 
-def test_attention_is_the_mean_over_heads(record: dict[str, Any]) -> None:
+def test_attention_is_the_mean_over_heads(
+    record: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     sentences = read(record)
+    # It takes minutes with a large model, and says how far it is.
+    assert f"{len(sentences.tokens)}/{len(sentences.tokens)}" in capsys.readouterr().err
     model = AutoModelForCausalLM.from_pretrained(record["folder"], attn_implementation="eager")
     tokenizer = AutoTokenizer.from_pretrained(record["folder"])
     for number, text in enumerate(TEXTS):

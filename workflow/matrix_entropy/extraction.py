@@ -152,6 +152,15 @@ class Extraction:
             "float32`), or set `token_losses: false` for the data set."
         )
 
+    def run_alone(self, texts: Sequence[int], device: torch.device) -> None:
+        """Run every text by itself, so that no other one of a batch moves its states."""
+        lengths = self.tokens.lengths
+        total = int(lengths[list(texts)].sum())
+        with progress(total, "token", self.model_name, show=total > 0) as bar:
+            for text in texts:
+                self.run([text], device)
+                bar.update(int(lengths[text]))
+
     def run_all(self, texts: Sequence[int], budget: int, device: torch.device, show: bool) -> None:
         """Run the texts in batches; when memory runs out, halve the budget and go on."""
         waiting = set(texts)

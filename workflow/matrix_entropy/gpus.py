@@ -10,9 +10,12 @@ import fcntl
 import functools
 import logging
 import os
+import re
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -69,11 +72,58 @@ def unusable(driver: dict[str, str], cuda: str | None) -> str:
     )
 
 
+def lacks_code(capability: tuple[int, int], built: Iterable[str]) -> bool:
+    """Whether torch is built for none of the architectures that a GPU runs.
+
+    A GPU runs code for its own major version up to its minor one, and compiles all older
+    instructions (``compute_``) for itself.
+
+    Examples
+    --------
+    >>> built = ["sm_75", "sm_80", "sm_90", "sm_90a", "sm_120", "compute_120"]
+    >>> lacks_code((6, 1), built), lacks_code((8, 9), built), lacks_code((12, 1), built)
+    (True, False, False)
+    >>> lacks_code((13, 0), built), lacks_code((10, 0), built), lacks_code((9, 0), ["gfx90a"])
+    (False, True, False)
+    """
+    found = [re.fullmatch(r"(sm|compute)_(\d+)(\d)", name) for name in built]
+    codes = [(code[1], (int(code[2]), int(code[3]))) for code in found if code]
+    return bool(codes) and not any(
+        version <= capability and (kind == "compute" or version[0] == capability[0])
+        for kind, version in codes
+    )
+
+
+def why_not() -> str:
+    """Why torch cannot use the GPUs that this process may; nothing if it can, or none is meant."""
+    import torch  # only where there may be a device to ask
+
+    if not torch.cuda.is_available():
+        return unusable(_told("driver_version"), torch.version.cuda)
+    built = torch.cuda.get_arch_list()
+    for number in range(torch.cuda.device_count()):
+        capability = torch.cuda.get_device_capability(number)
+        if lacks_code(capability, built):
+            return (
+                f"torch is built for {', '.join(built)}, and {torch.cuda.get_device_name(number)} "
+                f"is sm_{capability[0]}{capability[1]}: install a torch that is built for it, or "
+                "leave the work to the CPU (`CUDA_VISIBLE_DEVICES=` before the command)"
+            )
+    return ""
+
+
+def why_not_without_torch() -> str:
+    """The same for a process that is not to import torch; nothing if no Python can tell here."""
+    question = f"from {__name__} import why_not; print(why_not())"
+    asked = [sys.executable, "-c", question]
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+
+
 def take(gpus: int, count: int | None = None, folder: Path | None = None) -> None:
     """Let this process and those it starts see so many GPUs that no other job has.
 
-    Waits while others hold them. Where the driver shows none, or torch cannot use what it shows,
-    the job goes on without, and says so.
+    Waits while others hold them. Where the driver shows none, or is none for this torch, the job
+    goes on without, and says so.
 
     Parameters
     ----------
@@ -87,16 +137,16 @@ def take(gpus: int, count: int | None = None, folder: Path | None = None) -> Non
     Raises
     ------
     InputError
-        If there are fewer than asked for.
+        If there are fewer than asked for, or torch is not built for them.
     """
     _choose(gpus, count, folder)
-    if Path(NVIDIA).exists():
-        import torch  # only where there may be a device to ask
+    # Not before: with this question the GPUs that a process sees are settled.
+    if Path(NVIDIA).exists() and (why := why_not()):
+        import torch
 
-        # Not before: with this question the GPUs that a process sees are settled.
-        usable = torch.cuda.is_available()
-        if not usable and (why := unusable(_told("driver_version"), torch.version.cuda)):
-            log.warning("this machine has a GPU that the job cannot use: %s", why)
+        if torch.cuda.is_available():  # and would be used
+            raise InputError(f"the job cannot use the GPU of this machine: {why}.")
+        log.warning("this machine has a GPU that the job cannot use: %s", why)
 
 
 def _choose(gpus: int, count: int | None, folder: Path | None) -> None:

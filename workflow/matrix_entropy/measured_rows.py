@@ -97,13 +97,11 @@ def measure_rows(
         [text["id"] for text in kept],
     )
     shorter = np.flatnonzero(tokens.lengths <= MOST_TOKENS).tolist()
-    for text in np.flatnonzero(tokens.lengths > MOST_TOKENS).tolist():
-        extraction.run([text], device)
+    extraction.run_alone(np.flatnonzero(tokens.lengths > MOST_TOKENS).tolist(), device)
     if shorter:
         model.set_attn_implementation("eager")
         with attention_weights(model, record["model"], receive):
-            for text in shorter:
-                extraction.run([text], device)
+            extraction.run_alone(shorter, device)
     return Rows(
         ids=np.array([text["id"] for text in kept]),
         offsets=offsets,

@@ -108,8 +108,7 @@ def read_sentences(
         attention[block, starts[number] : starts[number + 1]] = mean.cpu().numpy().ravel()
 
     with attention_weights(model, record["model"], receive):
-        for number in range(len(texts)):
-            extraction.run([number], device)
+        extraction.run_alone(range(len(texts)), device)
     return Sentences(
         ids=np.array([text["id"] for text in texts]),
         groups=np.array([text["group"] for text in texts]),

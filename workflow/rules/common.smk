@@ -230,7 +230,12 @@ def device_map(wildcards):
 
 
 def model_threads(wildcards):
-    return 1 if in_blocks(wildcards.model) < SMALL_MODEL else 8
+    """Eight for a large model, or a GPU's share of the cores, so that every GPU has work."""
+    if in_blocks(wildcards.model) < SMALL_MODEL:
+        return 1
+    cores = workflow.resource_settings.cores
+    share = cores // gpus.seen() if cores and model_gpus(wildcards) else 8
+    return min(8, max(1, share))
 
 
 def model_gpus(wildcards):
