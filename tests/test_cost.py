@@ -26,7 +26,7 @@ from matrix_entropy.multimodal_metrics import NONE
 from matrix_entropy.run_costs import costs_of
 from matrix_entropy.spectra_file import Spectra
 from matrix_entropy.stand_ins import CONFIGS
-from matrix_entropy.text_sizes import as_read, lognormal, texts_of, uncut
+from matrix_entropy.text_sizes import as_read, data_bytes, lognormal, texts_of, uncut
 
 Config = dict[str, Any]
 
@@ -204,6 +204,15 @@ def test_everything_has_a_price(configs: dict[str, Config]) -> None:
         assert table.loc[table["target"] == EVERYTHING, "flops"].item() < table["flops"].sum()
 
 
+def test_data_sets_of_one_repository_are_fetched_once(full: Config) -> None:
+    # Wikipedia, of which many data sets draw, and JSON, which is copied once.
+    names = ["wikipedia", *(name for name in full["datasets"] if name.startswith("wikipedia"))]
+    assert data_bytes(names, full) == 11.69e9
+    assert data_bytes(["dolly_15k", "dolly_instruct"], full) == 2 * 13e6
+    table = estimate(full, device_of("h100")).set_index("target")["data"]
+    assert table["wei_table1_benchmarks"] < 1e6 < 11.69e9 < table["wei2024"] <= table[EVERYTHING]
+
+
 def test_assumptions_and_what_does_not_fit_are_named(full: Config) -> None:
     device = device_of("rtx4090")
     chosen = full | {"targets": ["wei_table8_cerebras"]}
@@ -277,5 +286,11 @@ def test_a_gguf_file_is_fetched_and_kept_in_float32(full: Config, tmp_path: Path
     job = jobs["model gpt2_small"]
     assert job.rule == "convert_gguf"
     assert job.weights == gguf_bytes("gpt2_small", model) + 4 * parameters_of(model)
+    # A package is in pip's cache as well.
+    file = "a/gpt2.Q4_1.gguf"
+    del model["hub"], model["gguf"]
+    full["models"]["gpt2_small"] = model | {"package": {"file": file}}
+    again = preparation(full["figures"]["fig03_gpt2_small_child"], full, device_of("h100"))
+    assert again["model gpt2_small"].weights == job.weights + parameters_of(model) * 5 / 8
     (tmp_path / "m.gguf").write_bytes(b"GGUF" * 25)
     assert gguf_bytes("m", {"path": str(tmp_path / "m.gguf")}) == 100

@@ -141,6 +141,32 @@ def test_a_disk_that_is_too_small(tmp_path: Path) -> None:
         prefetch.check_room({tmp_path / "cache": half, tmp_path / "images": half})
 
 
+def test_room_for_tables_that_are_made_of_json(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever they are: the other cache may be on another disk, and takes nothing of this one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "tables")
+    sizes = {"a.json": 100, "b.json.gz": 10, "c.parquet": 1000, "README.md": 7}
+    files = {path: Stated(size, "sha256", path) for path, size in sizes.items()}
+    key: prefetch.Key = ("dataset", "org/texts", "main")
+    repository = prefetch.Repository(key, "texts", tmp_path / "hub/a/snapshots/b", [], files)
+    monkeypatch.setattr(prefetch, "planned", lambda _: ([repository], {}))
+    seen: list[dict[Path, float]] = []
+
+    def no_room(to_come: dict[Path, float]) -> None:
+        seen.append(to_come)
+        raise InputError("no room")
+
+    monkeypatch.setattr(prefetch, "check_room", no_room)
+    with pytest.raises(InputError, match="no room"):
+        prefetch.prefetch(config | {"targets": ["wei_table1_benchmarks"]})
+    assert list(seen[0].values()) == [1117, 130]
+    assert list(seen[0])[1] == tmp_path / "tables"
+    write_json("results/prompts/texts.jsonl", {})
+    assert prefetch.table_bytes([repository]) == 0
+
+
 def test_room_for_images_that_are_fetched(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

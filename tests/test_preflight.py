@@ -259,6 +259,22 @@ def test_what_lies_elsewhere(
     assert said in told(config, caplog)[0]
 
 
+def test_a_package_is_here_twice_and_in_the_cache_of_pip(
+    server: Hub,
+    config: Config,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight_sources, "find_wheel", lambda *_: MINE)
+    monkeypatch.setattr(preflight_sources, "size_at", lambda *_: 10**9)
+    monkeypatch.setattr(preflight_machine, "cache_folder", lambda: Path("pip"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**6, 0, 10**6))
+    del config["models"]["gpt2_small"]["hub"]
+    config["models"]["gpt2_small"] |= {"package": PACKAGE}
+    sentence, _ = told(config, caplog)
+    assert "downloads: 2.0 GB, pip: 1.0 GB, " in sentence
+
+
 def test_an_address_that_has_gone(
     server: Hub, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ from matrix_entropy.devices import Device
 from matrix_entropy.job_costs import WITH_PANDAS, Cost, memory_of
 from matrix_entropy.run_costs import costs_of
 from matrix_entropy.targets import chosen, needed_datasets, needed_models, target_of
-from matrix_entropy.text_sizes import sources
+from matrix_entropy.text_sizes import data_bytes, sources
 
 Entry = dict[str, Any]
 Jobs = dict[str, Cost]
@@ -31,8 +32,9 @@ def estimate(config: Entry, device: Device) -> pd.DataFrame:
     DataFrame
         One row per figure or table, paper's target, and ``everything``: ``target``, ``paper``,
         ``texts`` and ``tokens`` (that models read, once for each model; those of windows are in the
-        operations alone), ``flops`` (of models), ``spectra_flops``, ``weights``, ``kept`` and
-        ``temporary`` (bytes on disk), ``jobs``, ``hours``, ``device``, ``hidden_states``.
+        operations alone), ``flops`` (of models), ``spectra_flops``, ``weights``, ``data``,
+        ``kept`` and ``temporary`` (bytes on disk), ``jobs``, ``hours``, ``device``,
+        ``hidden_states``.
     """
     entries = chosen(config)
     jobs = {
@@ -40,28 +42,31 @@ def estimate(config: Entry, device: Device) -> pd.DataFrame:
         | {f"drawing {name}": Cost("drawing", start_up=WITH_PANDAS)}
         for name, entry in entries.items()
     }
-    rows = [_row(name, entries[name].get("paper", ""), jobs[name]) for name in entries]
+
+    def row(target: str, paper: str, names: Iterable[str]) -> dict[str, Any]:
+        needed = (needed_datasets(entries[name], config) for name in names)
+        data = data_bytes(itertools.chain(*needed), config)
+        together = {name: cost for each in names for name, cost in jobs[each].items()}
+        return _row(target, paper, together, data)
+
+    rows = [row(name, entries[name].get("paper", ""), [name]) for name in entries]
     built_by = {name: target_of(entry, config) for name, entry in entries.items()}
     for target in filter(None, dict.fromkeys(built_by.values())):
         names = [name for name in entries if built_by[name] == target]
-        together = _together(jobs[name] for name in names)
-        rows.append(_row(target, entries[names[0]]["paper"], together))
-    rows.append(_row(EVERYTHING, "", _together(jobs.values())))
+        rows.append(row(target, entries[names[0]]["paper"], names))
+    rows.append(row(EVERYTHING, "", list(entries)))
     table = pd.DataFrame(rows)
     return table.assign(device=device.name, hidden_states=config["hidden_states"])
 
 
-def _together(several: Iterable[Jobs]) -> Jobs:
-    return {name: cost for jobs in several for name, cost in jobs.items()}
-
-
-def _row(target: str, paper: str, jobs: Jobs) -> dict[str, Any]:
+def _row(target: str, paper: str, jobs: Jobs, data: float) -> dict[str, Any]:
     costs = jobs.values()
     seconds = sum(cost.start_up + cost.work for cost in costs)
     return {
         "target": target,
         "paper": paper,
         **{key: sum(getattr(cost, key) for cost in costs) for key in SUMMED},
+        "data": data,
         # Jobs follow one another, and so do their temporary files.
         "temporary": max(cost.temporary for cost in costs),
         "jobs": len(jobs),
@@ -78,6 +83,7 @@ def described(table: pd.DataFrame, config: Entry, device: Device) -> str:
             "tokens": table["tokens"].map(lambda number: _short(number, "")),
             "FLOP": table["flops"].add(table["spectra_flops"]).map("{:.1e}".format),
             "weights": table["weights"].map(lambda number: _short(number, "B")),
+            "data": table["data"].map(lambda number: _short(number, "B")),
             "kept": table["kept"].map(lambda number: _short(number, "B")),
             "temporary": table["temporary"].map(lambda number: _short(number, "B")),
             "hours": table["hours"].map("{:.2f}".format),
@@ -95,6 +101,9 @@ def _notes(config: Entry, device: Device) -> list[str]:
         f"Hours are those of all jobs one after another on one device and {device.cores} of its "
         "node's CPU cores, work that targets share counted once in the totals; downloads are not "
         f"in them. hidden_states: {config['hidden_states']}.",
+        "Of weights and data, what comes from the hub is written into its cache (HF_HUB_CACHE), "
+        "tables of JSON into HF_DATASETS_CACHE, a package into pip's cache too; what is converted "
+        "or downloaded from elsewhere, and all that is kept or temporary, into the working folder.",
     ]
     by_source: dict[str, list[str]] = {}
     for name, source in sources(datasets, config).items():

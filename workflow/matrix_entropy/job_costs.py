@@ -124,7 +124,9 @@ def _model(name: str, config: Entry, device: Device) -> Cost:
     if is_gguf(model):
         file, kept = gguf_bytes(name, model), stored_bytes(model)
         seconds = (file + kept) / device.disk
-        return Cost("convert_gguf", weights=file + kept, start_up=WITH_TORCH, work=seconds)
+        # A package stays in pip's cache as well.
+        fetched = 2 * file if "package" in model else file
+        return Cost("convert_gguf", weights=fetched + kept, start_up=WITH_TORCH, work=seconds)
     if "train" not in model:
         stored = stored_bytes(model)
         if not (model.get("convert_weights", False) or "minigpt_v2" in model):

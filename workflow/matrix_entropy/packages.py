@@ -83,6 +83,12 @@ def find_wheel(name: str, package: dict[str, str]) -> str | None:
     return str(found["url"])
 
 
+def cache_folder() -> Path:
+    """Where pip keeps what it has downloaded; the working folder if it keeps nothing."""
+    asked = [sys.executable, "-m", "pip", "cache", "dir"]
+    return Path(subprocess.run(asked, capture_output=True, text=True).stdout.strip())
+
+
 def _where(name: str, package: dict[str, str]) -> str:
     return f"model '{name}' (package {package['name']} {package['version']})"
 

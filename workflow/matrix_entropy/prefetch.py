@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import datasets
 from huggingface_hub import constants
 from huggingface_hub.utils import filter_repo_objects
 
@@ -40,6 +41,9 @@ log = logging.getLogger("matrix_entropy")
 
 # Of a repository, the file by which it is looked at.
 SMALLEST: dict[Kind, str] = {"model": CONFIG, "dataset": CARD}
+# How many times larger the table in the cache of `datasets` is than the file that it is made of; of
+# gzipped files it is assumed. Parquet and CSV are read without one.
+TABLE = {".parquet": 0.0, ".gz": 3.0, ".csv": 0.0}
 WEIGHTS = (".safetensors", ".bin", ".gguf")
 MOST_LISTED = 10
 
@@ -256,6 +260,18 @@ def _held(repository: Repository) -> list[str]:
     return sorted(path for path in repository.files if path not in (CARD, ".gitattributes"))
 
 
+def table_bytes(repositories: list[Repository]) -> float:
+    """Bytes of the tables that `datasets` makes, in a cache of its own, of texts not yet read."""
+    return sum(
+        TABLE.get(Path(path).suffix, 1.0) * file.size
+        for repository in repositories
+        if repository.key[0] == "dataset"
+        and not Path("results/prompts", f"{repository.name}.jsonl").exists()
+        for path, file in repository.files.items()
+        if path != CARD
+    )
+
+
 def check_room(to_come: dict[Path, float]) -> None:
     """See that what is to come into each folder has room on its disk.
 
@@ -265,7 +281,7 @@ def check_room(to_come: dict[Path, float]) -> None:
         If it has not.
     """
     disks: dict[int, list[Path]] = {}
-    for folder in to_come:
+    for folder in filter(to_come.get, to_come):
         disks.setdefault(nearest_folder(folder).stat().st_dev, []).append(folder)
     for folders in disks.values():
         size = sum(to_come[folder] for folder in folders)
@@ -273,9 +289,9 @@ def check_room(to_come: dict[Path, float]) -> None:
         if size > free:
             raise InputError(
                 f"{size_of(size)} are to come into {' and '.join(map(str, folders))}, but the disk "
-                f"there has only {size_of(free)} left; free space, set HF_HUB_CACHE (or `images:` "
-                "of the data set) to a larger disk, or fetch less, as with `--config "
-                '"targets=[wei2024]"`.'
+                f"there has only {size_of(free)} left; free space, set HF_HUB_CACHE (for tables "
+                "HF_DATASETS_CACHE, for images `images:` of the data set) to a larger disk, or "
+                'fetch less, as with `--config "targets=[wei2024]"`.'
             )
 
 
@@ -356,7 +372,11 @@ def prefetch(config: dict[str, Any]) -> None:
             )
     if not to_come and not any(size for _, size in images.values()):
         log.info("nothing to download")
-    check_room({cache: to_come} | dict(images.values()))
+    tables = {Path(datasets.config.HF_DATASETS_CACHE).absolute(): table_bytes(repositories)}
+    for folder, size in tables.items():
+        if size:
+            log.info("tables that reading JSON makes: %s, in %s", size_of(size), folder)
+    check_room({cache: to_come} | tables | dict(images.values()))
     failed = len(refused) + fetch(repositories) + fetch_images(config, images)
     for line in by_hand(config):
         log.warning("to be fetched by hand: %s", line)

@@ -12,7 +12,7 @@ from matrix_entropy.files import write_csv
 from matrix_entropy.prefetch import size_of
 from matrix_entropy.preflight_machine import rows_of_disks, rows_of_memory
 from matrix_entropy.preflight_rows import Row, described, table_of
-from matrix_entropy.preflight_sources import IMAGES, TO_COME, rows_of_sources
+from matrix_entropy.preflight_sources import IMAGES, PACKAGE, TO_COME, rows_of_sources
 
 log = logging.getLogger("matrix_entropy")
 
@@ -36,7 +36,7 @@ def preflight(config: dict[str, Any], table: Path, jobs_run_here: bool) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         rows, repositories = rows_of_sources(config, Path(scratch))
-    rows += rows_of_disks(config, repositories, _downloads(rows))
+    rows += rows_of_disks(config, repositories, *_downloads(rows))
     if jobs_run_here:
         rows += rows_of_memory(config)
     write_csv(table, table_of(rows))
@@ -55,7 +55,8 @@ def preflight(config: dict[str, Any], table: Path, jobs_run_here: bool) -> None:
     )
 
 
-def _downloads(rows: list[Row]) -> float:
-    """Bytes of files that come from elsewhere than the hub."""
-    others = (row for row in rows if not row.commit and row.kind != IMAGES)
-    return sum(row.bytes or 0 for row in others if row.state == TO_COME)
+def _downloads(rows: list[Row]) -> tuple[float, float]:
+    """Bytes of files that come from elsewhere than the hub, and those of packages among them."""
+    others = [row for row in rows if not row.commit and row.kind != IMAGES and row.state == TO_COME]
+    packages = (row for row in others if row.source.startswith(PACKAGE))
+    return sum(row.bytes or 0 for row in others), sum(row.bytes or 0 for row in packages)

@@ -17,20 +17,24 @@ from matrix_entropy.devices import device_of
 from matrix_entropy.estimate import estimate
 from matrix_entropy.gguf_files import is_gguf
 from matrix_entropy.hub_models import PICKLED
-from matrix_entropy.hub_texts import CARD
 from matrix_entropy.job_costs import parameters_of, stored_bytes
+from matrix_entropy.packages import cache_folder
 from matrix_entropy.placement import needed_bytes
-from matrix_entropy.prefetch import Repository, all_needed, nearest_folder, size_of
+from matrix_entropy.prefetch import (
+    Repository,
+    all_needed,
+    nearest_folder,
+    size_of,
+    table_bytes,
+)
 from matrix_entropy.preflight_rows import Row
-
-# How many times larger a table is than its file; of gzipped files it is assumed. Parquet and CSV
-# are read without one.
-ARROW = {".parquet": 0.0, ".gz": 3.0, ".csv": 0.0}
 
 Config: TypeAlias = dict[str, Any]
 
 
-def rows_of_disks(config: Config, repositories: list[Repository], downloads: float) -> list[Row]:
+def rows_of_disks(
+    config: Config, repositories: list[Repository], downloads: float, packages: float
+) -> list[Row]:
     """A row for every disk that is written to, with all that comes onto it.
 
     Parameters
@@ -41,14 +45,17 @@ def rows_of_disks(config: Config, repositories: list[Repository], downloads: flo
         Of the hub, what is missing in the cache.
     downloads : float
         Bytes that come into results/downloads.
+    packages : float
+        Bytes of them that are packages, which lie there twice, and once more in pip's cache.
     """
     row = estimate(config, device_of(config["device"])).iloc[-1]
     cache = sum(sum(repository.missing().values()) for repository in repositories)
     here = Path()
     places = [
         (Path(constants.HF_HUB_CACHE), "hub", cache),
-        (Path(datasets.config.HF_DATASETS_CACHE), "Arrow", _arrow(repositories)),
-        (here, "downloads", downloads),
+        (Path(datasets.config.HF_DATASETS_CACHE), "Arrow", table_bytes(repositories)),
+        (here, "downloads", downloads + packages),
+        *([(cache_folder(), "pip", packages)] if packages else []),
         (here, "converted weights", _converted(config, repositories)),
         (here, "results", row["kept"]),
         (here, "temporary", row["temporary"]),
@@ -75,18 +82,6 @@ def _disk(written: list[tuple[Path, str, float]]) -> Row:
         f"temporary files as `snakemake estimate` has them), which has only {size_of(free)} left: "
         "free space, set HF_HUB_CACHE to a larger disk, work in a folder on one (`--directory`), "
         "build fewer targets, or set `hidden_states: stream`, which writes no temporary files.",
-    )
-
-
-def _arrow(repositories: list[Repository]) -> float:
-    """Bytes of the tables that `datasets` makes, in a cache of its own, of texts not yet read."""
-    return sum(
-        ARROW.get(Path(path).suffix, 1.0) * file.size
-        for repository in repositories
-        if repository.key[0] == "dataset"
-        and not Path("results/prompts", f"{repository.name}.jsonl").exists()
-        for path, file in repository.files.items()
-        if path != CARD
     )
 
 

