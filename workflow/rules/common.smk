@@ -671,9 +671,7 @@ def downloads_of_targets(wildcards):
         *(
             f"results/downloads/{name}.vision_encoder.pth"
             for name in sorted(models)
-            if addresses.is_address(
-                MODELS[name].get("minigpt_v2", {}).get("vision_encoder", "")
-            )
+            if addresses.is_address(MODELS[name].get("minigpt_v2", {}).get("vision_encoder", ""))
         ),
     ]
 
