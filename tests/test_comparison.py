@@ -21,6 +21,7 @@ from matrix_entropy.comparison import (
     summary,
 )
 from matrix_entropy.counterparts import counterparts
+from matrix_entropy.errors import InputError
 from matrix_entropy.published import published_values
 from matrix_entropy.published_curves import published_layers
 from matrix_entropy.published_entropy_figure import (
@@ -396,6 +397,27 @@ def test_other_stories_of_that_name_are_not_comparable(
     entries, texts = {name: configuration["figures"][name]}, {"world": {key: "somewhere"}}
     compared = compare(entries, configuration["models"], texts, [path])
     assert summary(compared)["judged"].tolist() == [judged]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda curves: curves.drop(columns="normalised_mean"),
+        lambda curves: curves.drop(columns="group"),
+        lambda curves: curves.assign(block="a"),
+        lambda curves: curves.assign(normalised_std="a"),
+    ],
+)
+def test_numbers_of_another_form_are_told(
+    change: Any, configuration: dict[str, Any], tmp_path: Path
+) -> None:
+    name = "fig08_gpt2_small_world"
+    path = tmp_path / "figures" / f"{name}.csv"
+    path.parent.mkdir()
+    change(rebuilt_curves("gpt2_small", "world")).to_csv(path, index=False)
+    entries = {name: configuration["figures"][name]}
+    with pytest.raises(InputError, match=rf"{path} has not the columns and .*; delete it and run"):
+        compare(entries, configuration["models"], {"world": {"url": "somewhere"}}, [path])
 
 
 def test_the_worst_is_that_which_exhausts_its_tolerance() -> None:

@@ -297,6 +297,21 @@ def test_a_number_that_cannot_be_taken_is_told(made: Path, new: str, said: str) 
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("key,value\na,nan\n", "'nan' cannot be written as '.2f'"),
+        ("key,value\na,1", "t.csv is damaged (its last line broke off); delete it and run again"),
+    ],
+)
+def test_a_damaged_file_of_numbers_is_told(made: Path, content: str, said: str) -> None:
+    (made / "data" / "t.csv").write_text(content)
+    path = changed(made, "nowhere", "at {data/t.csv; value; key=a; as .2f}")
+    with pytest.raises(InputError) as caught:
+        rendered_errata(read_errata(path), made, made / "work")
+    assert said in str(caught.value)
+
+
 def test_text_cells_stay_as_they_are(made: Path) -> None:
     pd.DataFrame({"key": ["a"], "value": ["one-two"]}).to_csv(made / "data" / "t.csv", index=False)
     path = changed(made, "nowhere", "at {data/t.csv; value; key=a}")

@@ -15,6 +15,7 @@ from matplotlib.font_manager import findfont
 
 from figure_values import made_values, made_variants
 from matrix_entropy import fonts
+from matrix_entropy.errors import InputError
 from matrix_entropy.figure_text import fitted, plain
 from matrix_entropy.files import NAMES, read_csv, write_csv
 from matrix_entropy.first_token_figure import draw_first_token, first_token_gaps
@@ -257,6 +258,35 @@ def test_names_are_read_from_a_table_as_they_were_written(
     assert found["group"].tolist() == names
     assert found["value"].tolist() == [0.5] * len(names)
     assert "group" in NAMES
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("group,value\n", None),
+        ("group,value,ppl_token,layer\na,1.5,inf,0\nb,,1,final\n", None),
+        ("group,value\na,1\nb,2", "its last line broke off"),
+        ("group,value\na,1\nb\n", "is shorter than"),
+        ("group,value\na,1\nb,2,3\n", "is longer than"),
+        ('group,value\na,1\n"b,2\n', "unexpected end of data"),
+        ("group,value\na,1\nb,x\n", "column value has text among its numbers"),
+        ("group,value\na,1\nb,nan\n", "column value has text among its numbers"),
+        ("group,share\na,1\nb,inf\n", "column share has an infinite number"),
+        ("group,value\na,1\n\udcff,2\n", "can't decode"),
+        ("", "not enough values"),
+    ],
+)
+def test_our_own_csv_files_that_are_damaged(tmp_path: Path, content: str, told: str | None) -> None:
+    path = tmp_path / "figure.csv"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    if told is None:
+        read_csv(path)
+        return
+    with pytest.raises(
+        InputError, match=f"figure.csv is damaged .*{told}.*; delete it and run"
+    ) as e:
+        read_csv(path)
+    assert "\n" not in str(e.value)
 
 
 def test_variants_that_look_like_numbers(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from matrix_entropy.directions import (
     pair_directions,
     size_directions,
 )
+from matrix_entropy.errors import InputError, first_line
 from matrix_entropy.files import read_csv
 from matrix_entropy.published import NAMES, STAND_IN, UNPUBLISHED, published_values
 from matrix_entropy.published_curves import (
@@ -105,28 +106,46 @@ def compare(
         entry = entries[name]
         found = [path for posix, path in built.items() if f"/{posix}".endswith(f"/{file}")]
         rebuilt = read_csv(found[0]) if found else None
-        kind = entry.get("kind", "layers")
-        if entry["paper"] == REAL_MODEL:
-            # None of the papers' models: of it the comparison has what their texts say in general.
-            part = _judged([], [] if rebuilt is None else claims_of(kind, rebuilt))
-        elif kind == "layers":
-            # Other stories of that name are no more the paper's than a stand-in is its model.
-            texts = datasets[entry["dataset"]]
-            stand_in = "train" in models[entry["model"]] or not OTHER_TEXTS.isdisjoint(texts)
-            part = compare_layers(entry["model"], entry["dataset"], rebuilt, stand_in)
-        elif kind == "scaling":
-            part = compare_scaling(entry, models, rebuilt, called)
-        elif kind == "published_entropy":
-            part = compare_fits(rebuilt)
-        elif kind == "token_selection":
-            part = compare_tokens(entry["model"], rebuilt)
-        else:
-            part = compare_table(str(entry["table"]), rebuilt)
+        try:
+            part = _compared(entry, models, datasets, rebuilt, called)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if not found:
+                raise
+            raise InputError(
+                f"{found[0]} has not the columns and values of {name} ({type(error).__name__}: "
+                f"{first_line(error)}); delete it and run again."
+            ) from error
         if entry["paper"] != REAL_MODEL:
             part = part.assign(paper=entry["paper"])
         parts.append(part.assign(item=name))
     compared = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return compared.reindex(columns=list(COLUMNS))
+
+
+def _compared(
+    entry: Entry,
+    models: Mapping[str, Entry],
+    datasets: Mapping[str, Entry],
+    rebuilt: pd.DataFrame | None,
+    called: Mapping[str, str],
+) -> pd.DataFrame:
+    """The rows of one figure or table, without its name."""
+    kind = entry.get("kind", "layers")
+    if entry["paper"] == REAL_MODEL:
+        # None of the papers' models: of it the comparison has what their texts say in general.
+        return _judged([], [] if rebuilt is None else claims_of(kind, rebuilt))
+    if kind == "layers":
+        # Other stories of that name are no more the paper's than a stand-in is its model.
+        texts = datasets[entry["dataset"]]
+        stand_in = "train" in models[entry["model"]] or not OTHER_TEXTS.isdisjoint(texts)
+        return compare_layers(entry["model"], entry["dataset"], rebuilt, stand_in)
+    if kind == "scaling":
+        return compare_scaling(entry, models, rebuilt, called)
+    if kind == "published_entropy":
+        return compare_fits(rebuilt)
+    if kind == "token_selection":
+        return compare_tokens(entry["model"], rebuilt)
+    return compare_table(str(entry["table"]), rebuilt)
 
 
 def compare_layers(
@@ -141,7 +160,7 @@ def compare_layers(
     ours: dict[tuple[str, int], Any] = {}
     curves: dict[str, np.ndarray] = {}
     if rebuilt is not None:
-        ours = {(row.group, row.block): row for row in rebuilt.itertuples()}
+        ours = {(row.group, int(row.block)): row for row in rebuilt.itertuples()}
         by_group = rebuilt.sort_values("block", kind="stable").groupby("group", sort=False)
         curves = {str(group): part["normalised_mean"].to_numpy() for group, part in by_group}
     rows = []

@@ -22,13 +22,14 @@ that has these values, as it stands there, or as a format says: ``{…; as .2f}`
 from __future__ import annotations
 
 import ast
-import csv
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from matrix_entropy.errors import InputError
+from matrix_entropy.files import csv_rows
 
 FIELDS = ("Where", "Claim", "Right", "Difference", "Proof")
 PAPER = re.compile(r"## (\w+): (\S.*)")
@@ -284,8 +285,7 @@ def _number(number: str, repository: str | Path, folder: str | Path, name: str) 
     path = Path(repository if file.startswith(SHIPPED) else folder) / file
     if not path.is_file():
         raise InputError(f"{where} is of a file that is not there; build {file} first.")
-    with open(path, encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = csv_rows(path)
     wanted = dict(condition.split("=", 1) for condition in conditions)
     if unknown := {column, *wanted} - set(rows[0] if rows else ()):
         raise InputError(f"{where}: {file} has no column '{min(unknown)}'; correct one of the two.")
@@ -298,7 +298,10 @@ def _number(number: str, repository: str | Path, folder: str | Path, name: str) 
     text = cells[0]
     if layout:
         try:
-            text = format(float(text), layout)
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError
+            text = format(value, layout)
         except ValueError:
             raise InputError(
                 f"{where}: '{text}' cannot be written as '{layout}'; correct what follows 'as'."

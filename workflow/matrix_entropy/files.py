@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -171,6 +173,11 @@ NAMES = (
     *("context", "label", "text", "token", "target", "item", "kind"),
 )
 
+# Columns of numbers or words: a layer is `3` or `final`, and a drawing's rows may be a formula.
+EITHER = ("layer", "rows")
+# Perplexities may be beyond what a number holds, and what is made of them with them.
+UNBOUNDED = ("ppl_token", "ppl_windows", "value", "rebuilt", "difference")
+
 
 def read_csv(path: str | Path, *names: str) -> Any:
     """A DataFrame from a CSV file that `write_csv` wrote, in which `NAMES` are text as written.
@@ -180,12 +187,37 @@ def read_csv(path: str | Path, *names: str) -> Any:
     """
     import pandas  # of which most that write files have no need
 
+    csv_rows(path)
     try:
-        return pandas.read_csv(
+        table = pandas.read_csv(
             path, dtype=dict.fromkeys((*NAMES, *names), str), keep_default_na=False, na_values=[""]
         )
+        # A table of architectures has a column for each model, with all kinds of things below.
+        for name in set() if "architecture" in table else {*table} - {*NAMES, *EITHER, *names}:
+            _check_column(name, table[name], pandas.to_numeric(table[name], errors="coerce"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
+    return table
+
+
+def csv_rows(path: str | Path) -> list[dict[str, str]]:
+    """The cells of a CSV file that `write_csv` wrote; `InputError` if a line of it broke off."""
+    try:
+        content = Path(path).read_bytes()
+        head, *lines = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+        if not content.endswith(b"\n"):
+            raise ValueError("its last line broke off")
+        return [dict(zip(head, line, strict=True)) for line in lines]
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and run again.") from None
+
+
+def _check_column(name: str, column: Any, numbers: Any) -> None:
+    """`ValueError` if a column has text among its numbers, or a number without end."""
+    if column.map(lambda cell: isinstance(cell, str)).any() and numbers.notna().any():
+        raise ValueError(f"column {name} has text among its numbers")
+    if name not in UNBOUNDED and numbers.isin([float("inf"), -float("inf")]).any():
+        raise ValueError(f"column {name} has an infinite number")
 
 
 def write_csv(path: str | Path, frame: Any) -> None:
