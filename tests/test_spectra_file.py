@@ -283,13 +283,13 @@ def test_a_summary_says_what_it_is_of(spectra: Spectra, tmp_path: Path) -> None:
         ("matrix_entropy_normalised", 1.1, "negative or above", None),
         ("matrix_entropy", -0.1, "negative or above", "negative or above"),
         ("matrix_entropy", 99.0, "not that of its entropy", "negative or above"),
-        ("matrix_entropy", np.inf, "not that of its entropy", "negative or above"),
+        ("matrix_entropy", np.inf, "not that of its entropy", "infinite number"),
         ("matrix_entropy", np.nan, "not that of its entropy", "a mean is missing"),
         ("effective_rank", 0.5, "below one", "below one"),
         ("effective_rank", 1e6, "not that of its entropy", "above its width"),
         ("effective_rank_geometric", np.nan, None, "a mean is missing"),
         ("undefined", 99, None, "fewer texts than it leaves out"),
-        ("width", "wide", None, "could not convert"),
+        ("width", "wide", None, "text among its numbers"),
     ],
 )
 def test_values_that_cannot_be_are_refused(
