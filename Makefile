@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 
 # A job of one thread each: two of them get through more tokens than one job of two threads.
 ONE_THREAD := --set-threads $(foreach rule,stream_spectra measure_rows read_sentences \
@@ -49,6 +49,9 @@ FOLDER ?= rehearsal
 
 rehearsal: .venv/installed ## run full-size commands on random weights of the real sizes (FOLDER=)
 	PYTHONPATH=workflow python tests/rehearsal.py $(FOLDER)
+
+rehearse-papers: .venv/installed ## run the commands for whole papers on small random models (FOLDER=)
+	PYTHONPATH=workflow python tests/rehearsal.py $(FOLDER) --only papers
 
 cluster-test: .venv/cluster ## run Liang's figures on a Slurm of two nodes that is made for it (root)
 	pytest -m slurm -s tests/cluster
@@ -89,4 +92,4 @@ clean: ## remove what the scales miniature and smollm2 built
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
 	touch $@
 
-.PHONY: help smollm2 smollm2-part miniature test architectures sweep rehearsal cluster-test lint dry-run benchmark clean
+.PHONY: help smollm2 smollm2-part miniature test architectures sweep rehearsal rehearse-papers cluster-test lint dry-run benchmark clean

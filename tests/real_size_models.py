@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +18,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 import real_size_tokenizers
 
 SAFETENSORS = {torch.float32: "F32", torch.float16: "F16", torch.uint8: "U8", torch.bool: "BOOL"}
 SPREAD = 0.02  # what all four families state as `initializer_range`
 NOTHING = -1e4  # GPT-2's `masked_bias`: what a masked score became
+MASKED = {"gpt2": "h.{}.attn", "gpt_neo": "h.{}.attn.attention", "gpt_neox": "layers.{}.attention"}
+# Of LLaVA before its parts had a model around them: its name here, and there.
+LLAVA_PARTS = {
+    "model.vision_tower.": "vision_tower.vision_model.",
+    "model.multi_modal_projector.": "multi_modal_projector.",
+    "model.language_model.": "language_model.model.",
+    "lm_head.": "language_model.lm_head.",
+}
 
 
 @dataclass(frozen=True)
@@ -156,19 +165,23 @@ def named_weights(layout: Layout) -> tuple[dict[str, Tensor], dict[str, Tensor]]
     An output matrix that is the embedding is the same tensor.
     """
     config = AutoConfig.for_model(**layout.config)
+    sees = "vision_config" in layout.config
+    kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config, dtype=layout.dtype)
+        model: Any = kind.from_config(config, dtype=layout.dtype)
     found = (model.base_model if layout.bare else model).state_dict()
     if not layout.bare and config.tie_word_embeddings:
         found["lm_head.weight"] = found["transformer.wte.weight"]
-    elif "lm_head.weight" in found:
-        found["embed_out.weight"] = found.pop("lm_head.weight")  # GPT-NeoX's, of before
+    elif config.model_type == "gpt_neox":
+        found["embed_out.weight"] = found.pop("lm_head.weight")  # its name of before
+    elif sees:
+        for part, before in LLAVA_PARTS.items():
+            found = {re.sub(rf"^{part}", before, name): held for name, held in found.items()}
     masks = {}
     if layout.mask is not None:
         whole = config.max_position_embeddings
         mask = torch.ones(1, 1, whole, whole, dtype=torch.bool).tril().to(layout.mask)
-        gpt2 = config.model_type == "gpt2"
-        inside = ("h.{}.attn" if gpt2 else "layers.{}.attention").format
+        inside = MASKED[config.model_type].format
         prefix = "" if layout.bare else f"{model.base_model_prefix}."
         for block in range(config.num_hidden_layers):
             masks[f"{prefix}{inside(block)}.bias"] = mask.clone()

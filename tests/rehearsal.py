@@ -6,6 +6,10 @@ real shapes and files but with random weights (`real_size_models`), tokenizers o
 run as a person types it, in an empty folder and with empty caches, and what it took is printed:
 minutes, memory, disk. Of the numbers that come out none means anything but that it is a number.
 
+`--only papers` (`make rehearse-papers`) runs the commands for whole papers, against a hub that has
+all that they need, small (`paper_hub`): first without what a user asks for and fetches by hand,
+then with it.
+
 Memory that only mirrors a file (weights that are read in place) is given back where others need
 it, so that it is counted apart, as far as the system tells (Linux does).
 """
@@ -28,17 +32,17 @@ from typing import Any
 import psutil
 import yaml
 
+import paper_hub
 import real_size_models
 import real_size_tokenizers
 import small_hub_texts
-from conftest import ROOT, SHARED
-from hub_server import Files, Hub, commit_of, running_hub
+from conftest import ROOT
+from file_server import running_files
+from hub_server import TOKEN, Files, Hub, commit_of, running_hub
 from matrix_entropy.files import sha256
 from real_size_models import Layout, write_model
 
 MADE = ROOT / "config.yaml"
-# The author's, or where they are not at hand this project's in the same structure.
-STORIES = (SHARED / "stories/worlds_stories.json", ROOT / "data/stories/world.json")
 LAST_LINE = re.compile(r"of ([\d.]+) s to start, (\d+) MiB at the peak\n$")
 
 
@@ -94,6 +98,20 @@ REHEARSALS = {
 }
 USUAL = ["gpt2_large", "three_families", "pythia", "shards"]
 
+# Commands and the statuses that they end with, before and after what is left to the user is there.
+PAPERS = "papers"
+MULTIMODAL = "wei2024_multimodal --cores 2"
+FIRST = [
+    ("preflight --cores 1", 1),
+    ("preflight --cores 1 --config targets=[liang2024]", 0),
+    ("liang2024 --cores 2", 0),
+    ("tan2024 --cores 2", 0),
+    ("wei2024 --cores 2", 0),
+    (MULTIMODAL, 1),
+    ("prefetch --cores 1", 1),
+]
+THEN = [("prefetch --cores 1", 0), (MULTIMODAL, 0)]
+
 
 class Watch(threading.Thread):
     """Looks twice a second at a process with all that it starts, and at its folders."""
@@ -146,7 +164,7 @@ def changed_configuration(hub: Hub, rehearsal: Rehearsal) -> dict[str, Any]:
     """What a user's file has to say: where the stories lie, and which model is none of ours."""
     changes: dict[str, Any] = {}
     if "world" in rehearsal.texts:
-        path = next(path for path in STORIES if path.is_file())
+        path = next(path for path in paper_hub.STORIES["world"] if path.is_file())
         hub.publish("datasets/author/stories", {"stories.json": path.read_bytes()})
         url = f"{hub.address}/datasets/author/stories/resolve/main/stories.json"
         entry = yaml.safe_load(MADE.read_text())["datasets"]["world"]
@@ -191,14 +209,7 @@ def rehearse(name: str, rehearsal: Rehearsal, tokenizer: dict[str, Any], folder:
         fill_hub(hub, rehearsal, config, tokenizer, folder / "hub")
         command = [sys.executable, "-m", "snakemake", *rehearsal.targets, "--cores", "2"]
         command += ["--directory", str(run), "--configfile", str(run / "mine.yaml")]
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HF_ENDPOINT": hub.address,
-            "HF_HUB_OFFLINE": "0",
-            "HF_HUB_CACHE": str(run / "hub"),
-            "HF_DATASETS_CACHE": str(run / "datasets"),
-        }
-        environment.pop("OMP_NUM_THREADS", None)  # of the tests, and of make
+        environment = environment_for(hub, run)
         print(f"\n{name}: snakemake {' '.join(rehearsal.targets)} --cores 2", flush=True)
         began = time.monotonic()
         with (folder / "said.txt").open("w") as said:
@@ -226,6 +237,65 @@ def rehearse(name: str, rehearsal: Rehearsal, tokenizer: dict[str, Any], folder:
     return status == 0
 
 
+def rehearse_papers(folder: Path) -> bool:
+    """Run the commands for whole papers in a copy of the repository; whether all ended as told."""
+    clone = folder / "clone"
+    copy_repository(clone)
+    as_told = True
+    with running_hub() as hub, running_files() as server:
+        config = paper_hub.smaller(yaml.safe_load(MADE.read_text()))
+        paper_hub.fill_server(server, config)
+        paper_hub.fill_hub(hub, config, folder / "hub")
+        (clone / "small.yaml").write_text(yaml.safe_dump(config))
+        environment = environment_for(hub, folder / "huggingface")
+        for number, (typed, expected) in enumerate([*FIRST, *THEN]):
+            if number == len(FIRST):
+                paper_hub.write_checkpoint(config, clone)
+                environment["HF_TOKEN"] = TOKEN
+            print(f"\nsnakemake {typed}", flush=True)
+            command = [sys.executable, "-m", "snakemake", *typed.split()]
+            command += ["--configfile", "small.yaml"]
+            began = time.monotonic()
+            path = folder / f"{number}.txt"
+            with path.open("w") as stream:
+                status = subprocess.call(
+                    command, cwd=clone, env=environment, stdout=stream, stderr=subprocess.STDOUT
+                )
+            minutes, said = (time.monotonic() - began) / 60, path.read_text()
+            steps = re.findall(r"\d+ of \d+ steps", said)[-1:]
+            waits = said.partition("Job stats:")[0].count("To be fetched by hand: ")
+            print(f"exit status {status} of {expected}, {minutes:.1f} minutes", *steps, sep=", ")
+            print(f"said at its start: {waits} things to be fetched by hand", flush=True)
+            as_told &= status == expected
+        wasted = sorted(hub.sent.keys() & set(paper_hub.UNWANTED_FILES))
+    print(f"\nfetched and not needed: {', '.join(wasted) or 'nothing'}")
+    return as_told and not wasted
+
+
+def copy_repository(clone: Path) -> None:
+    """What git knows of it and does not ignore, as it is now."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, clone / name, follow_symlinks=False)
+
+
+def environment_for(hub: Hub, home: Path) -> dict[str, str]:
+    """That of a user whose caches are empty and who has no token, and for whom this is the hub."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # OMP_NUM_THREADS is set by the tests, and by make.
+        if not name.startswith("HF_") and name != "OMP_NUM_THREADS"
+    }
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(home),
+    }
+
+
 def print_jobs(logs: Path) -> None:
     """Seconds and peak memory of every job, files that it mirrors included, as its log has them."""
     for log in sorted(logs.rglob("*.log")):
@@ -237,15 +307,19 @@ def print_jobs(logs: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a new folder, on a disk with room")
-    parser.add_argument("--only", nargs="+", choices=REHEARSALS, default=USUAL)
+    parser.add_argument("--only", nargs="+", choices=[*REHEARSALS, PAPERS], default=USUAL)
     parser.add_argument("--keep", action="store_true", help="leave all files there")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     folder = arguments.folder.absolute()
-    tokenizer = real_size_tokenizers.learnt(folder / "tokenizer.json")
     failed = []
     for name in arguments.only:
-        if not rehearse(name, REHEARSALS[name], tokenizer, folder / name):
+        if name == PAPERS:
+            done = rehearse_papers(folder / name)
+        else:
+            tokenizer = real_size_tokenizers.learnt(folder / "tokenizer.json")
+            done = rehearse(name, REHEARSALS[name], tokenizer, folder / name)
+        if not done:
             failed.append(name)
         if not arguments.keep and name not in failed:
             shutil.rmtree(folder / name)

@@ -83,34 +83,40 @@ def pictures(count: int = 2) -> list[Image.Image]:
     ]
 
 
-def eva_weights(blocks: int = BLOCKS, stored_side: int = STORED_SIDE) -> dict[str, Tensor]:
+def eva_weights(
+    blocks: int = BLOCKS,
+    stored_side: int = STORED_SIDE,
+    vision: Blip2VisionConfig | None = None,
+) -> dict[str, Tensor]:
     """EVA's key names, with what follows the blocks that MiniGPT-v2 uses."""
+    vision = vision or vision_config()
+    width, mlp, patch = vision.hidden_size, vision.intermediate_size, vision.patch_size
     shapes: dict[str, tuple[int, ...]] = {
-        "cls_token": (1, 1, WIDTH),
-        "pos_embed": (1, 1 + stored_side**2, WIDTH),
-        "patch_embed.proj.weight": (WIDTH, 3, PATCH, PATCH),
-        "patch_embed.proj.bias": (WIDTH,),
+        "cls_token": (1, 1, width),
+        "pos_embed": (1, 1 + stored_side**2, width),
+        "patch_embed.proj.weight": (width, 3, patch, patch),
+        "patch_embed.proj.bias": (width,),
     }
     for block in range(blocks + 1):
         shapes |= {
             f"blocks.{block}.{name}": shape
             for name, shape in {
-                "norm1.weight": (WIDTH,),
-                "norm1.bias": (WIDTH,),
-                "attn.q_bias": (WIDTH,),
-                "attn.v_bias": (WIDTH,),
-                "attn.qkv.weight": (3 * WIDTH, WIDTH),
-                "attn.proj.weight": (WIDTH, WIDTH),
-                "attn.proj.bias": (WIDTH,),
-                "norm2.weight": (WIDTH,),
-                "norm2.bias": (WIDTH,),
-                "mlp.fc1.weight": (MLP, WIDTH),
-                "mlp.fc1.bias": (MLP,),
-                "mlp.fc2.weight": (WIDTH, MLP),
-                "mlp.fc2.bias": (WIDTH,),
+                "norm1.weight": (width,),
+                "norm1.bias": (width,),
+                "attn.q_bias": (width,),
+                "attn.v_bias": (width,),
+                "attn.qkv.weight": (3 * width, width),
+                "attn.proj.weight": (width, width),
+                "attn.proj.bias": (width,),
+                "norm2.weight": (width,),
+                "norm2.bias": (width,),
+                "mlp.fc1.weight": (mlp, width),
+                "mlp.fc1.bias": (mlp,),
+                "mlp.fc2.weight": (width, mlp),
+                "mlp.fc2.bias": (width,),
             }.items()
         }
-    shapes |= {"norm.weight": (WIDTH,), "norm.bias": (WIDTH,), "head.weight": (10, WIDTH)}
+    shapes |= {"norm.weight": (width,), "norm.bias": (width,), "head.weight": (10, width)}
     return {
         # Half precision, as the file has it.
         key: drawn(i, *shape, mean=0.1).half()
@@ -118,16 +124,21 @@ def eva_weights(blocks: int = BLOCKS, stored_side: int = STORED_SIDE) -> dict[st
     }
 
 
-def trained_weights(default: str = "") -> dict[str, Tensor]:
+def trained_weights(
+    default: str = "", vision_width: int = WIDTH, language: LlamaConfig | None = None
+) -> dict[str, Tensor]:
     """The checkpoint's ``"model"``; ``default`` is ``".default"`` in newer versions of peft."""
+    language = language or language_config()
+    width = language.hidden_size
+    values = width * language.num_key_value_heads // language.num_attention_heads
     shapes: dict[str, tuple[int, ...]] = {
-        "llama_proj.weight": (LANGUAGE_WIDTH, 4 * WIDTH),
-        "llama_proj.bias": (LANGUAGE_WIDTH,),
+        "llama_proj.weight": (width, 4 * vision_width),
+        "llama_proj.bias": (width,),
     }
-    for layer in range(LAYERS):
-        for target, out in (("q_proj", LANGUAGE_WIDTH), ("v_proj", LANGUAGE_WIDTH // 2)):
+    for layer in range(language.num_hidden_layers):
+        for target, out in (("q_proj", width), ("v_proj", values)):
             name = f"{PREFIX}.{layer}.self_attn.{target}"
-            shapes[f"{name}.lora_A{default}.weight"] = (RANK, LANGUAGE_WIDTH)
+            shapes[f"{name}.lora_A{default}.weight"] = (RANK, width)
             shapes[f"{name}.lora_B{default}.weight"] = (out, RANK)
         shapes[f"{PREFIX}.{layer}.self_attn.rotary_emb.inv_freq"] = (4,)
     return {key: drawn(100 + i, *shape) for i, (key, shape) in enumerate(shapes.items())}
