@@ -48,7 +48,7 @@ sweep: .venv/installed ## run the tests of numbers with other kernels, threads, 
 FOLDER ?= rehearsal
 
 rehearsal: .venv/installed ## run full-size commands on random weights of the real sizes (FOLDER=)
-	PYTHONPATH=workflow python tests/rehearsal.py $(FOLDER)
+	PYTHONPATH=src python tests/rehearsal.py $(FOLDER)
 
 rehearse-papers: .venv/installed ## run the commands for whole papers on small random models (FOLDER=)
 	PYTHONPATH=workflow python tests/rehearsal.py $(FOLDER) --only papers
@@ -71,12 +71,12 @@ dry-run: .venv/installed ## plan every target at full size: no network, no weigh
 	snakemake -n --cores 8 --quiet --directory smollm2
 
 benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
-	PYTHONPATH=workflow python tests/benchmarks/entropy.py
-	PYTHONPATH=workflow python tests/benchmarks/information_gain.py
-	PYTHONPATH=workflow python tests/benchmarks/distances.py
-	PYTHONPATH=workflow python tests/benchmarks/end_to_end.py
-	PYTHONPATH=workflow python tests/benchmarks/memory.py
-	PYTHONPATH=workflow python tests/benchmarks/estimate.py
+	PYTHONPATH=src python tests/benchmarks/entropy.py
+	PYTHONPATH=src python tests/benchmarks/information_gain.py
+	PYTHONPATH=src python tests/benchmarks/distances.py
+	PYTHONPATH=src python tests/benchmarks/end_to_end.py
+	PYTHONPATH=src python tests/benchmarks/memory.py
+	PYTHONPATH=src python tests/benchmarks/estimate.py
 
 clean: ## remove what the scales miniature and smollm2 built
 	rm -rf $(foreach scale,miniature smollm2,$(addprefix $(scale)/,results figures paper .snakemake))

@@ -17,8 +17,8 @@
 # %% tags=["parameters"]
 from IPython.display import display
 
-from matrix_entropy.notebook import Built, number, say, show_frame
-from matrix_entropy.readings import separations
+from matrix_entropy.pages.notebook import Built, number, say, show_frame
+from matrix_entropy.pages.readings import separations
 
 results = "results"
 figures = "figures"

@@ -15,8 +15,8 @@
 # %% tags=["parameters"]
 from IPython.display import display
 
-from matrix_entropy.notebook import Built, number, say, show_frame
-from matrix_entropy.readings import fit_rows, size_ends
+from matrix_entropy.pages.notebook import Built, number, say, show_frame
+from matrix_entropy.pages.readings import fit_rows, size_ends
 
 results = "results"
 figures = "figures"

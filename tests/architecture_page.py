@@ -1,6 +1,6 @@
 """docs/architectures.md: which architectures of transformers run, as `make architectures` checks.
 
-Run as a script, with ``workflow`` and ``tests`` on PYTHONPATH, it writes the page anew.
+Run as a script, with ``src`` and ``tests`` on PYTHONPATH, it writes the page anew.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ABOVE = """\
 Every causal language model of transformers {version} is built small, with random weights, and read
 by this project and by transformers alone: the same layers, entropies and losses (`make
 architectures`; CI takes a sample that changes from day to day). {run} of {all} run. This page is
-checked with them; `PYTHONPATH=workflow:tests python tests/architecture_page.py` writes it.
+checked with them; `PYTHONPATH=src:tests python tests/architecture_page.py` writes it.
 
 - **final**: whether there is a normalisation behind the blocks; `extract: all` leaves it out where
   there is none.

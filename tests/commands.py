@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from matrix_entropy import asking, workers
+from matrix_entropy.running import asking, workers
 
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -97,7 +97,7 @@ def _warm(root: Path, environment: tuple[tuple[str, str], ...]) -> dict[str, str
     run = dict(environment)
     of_jobs = {
         "PATH": f"{Path(sys.executable).parent}:{run['PATH']}",
-        "PYTHONPATH": ":".join(filter(None, [str(root / "workflow"), run.get("PYTHONPATH")])),
+        "PYTHONPATH": ":".join(filter(None, [str(root / "src"), run.get("PYTHONPATH")])),
     }
     workers.end()
     with mock.patch.dict(os.environ, run | of_jobs, clear=True):

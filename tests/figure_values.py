@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from matrix_entropy.figure_style import save_figure
+from matrix_entropy.figures.style import save_figure
 
 CEREBRAS = {
     "111M": (111e6, 768),

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from huggingface_hub import constants
 
-from matrix_entropy.lock_file import COMMIT
+from matrix_entropy.sources.lock_file import COMMIT
 
 LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
 PAGE = 3  # entries of a tree in one answer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from matrix_entropy.sentences_file import Sentences
+from matrix_entropy.results.sentences_file import Sentences
 
 WORDS = [
     *("Australia.", "Austria.", "Brazil.", "Cuba.", "Denmark.", "Egypt.", "France.", "Germany."),

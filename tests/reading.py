@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matrix_entropy.anatomy import blocks_and_norm, decoder_of
-from matrix_entropy.extraction import Extraction
-from matrix_entropy.models import check_sizes
-from matrix_entropy.residual_stream import Layer
-from matrix_entropy.token_losses import Decoder
-from matrix_entropy.tokens import Tokens
+from matrix_entropy.models.anatomy import blocks_and_norm, decoder_of
+from matrix_entropy.models.loading import check_sizes
+from matrix_entropy.states.extraction import Extraction
+from matrix_entropy.states.residual_stream import Layer
+from matrix_entropy.states.token_losses import Decoder
+from matrix_entropy.texts.tokens import Tokens
 
 Float64 = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Reading:
 
 
 def read(model: Any, texts: Sequence[NDArray[np.int64]], batches: Sequence[list[int]]) -> Reading:
-    """Read some texts of token ids in batches as `matrix_entropy.extraction` does."""
+    """Read some texts of token ids in batches as `states.extraction` does."""
     blocks, norm = blocks_and_norm(model)
     config = model.config.get_text_config()
     check_sizes("the model", model.config, len(blocks), config.hidden_size)

@@ -11,7 +11,7 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from matrix_entropy.stand_ins import END_OF_TEXT, train_tokenizer
+from matrix_entropy.models.stand_ins import END_OF_TEXT, train_tokenizer
 
 TOKENS = 50257
 OPT_TOKENS = 50265

@@ -39,7 +39,7 @@ import small_hub_texts
 from conftest import ROOT
 from file_server import running_files
 from hub_server import TOKEN, Files, Hub, commit_of, running_hub
-from matrix_entropy.files import sha256
+from matrix_entropy.base.files import sha256
 from real_size_models import Layout, write_model
 
 MADE = ROOT / "config.yaml"

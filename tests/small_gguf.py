@@ -16,7 +16,7 @@ import torch
 from gguf.quants import quantize
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 BLOCKS, WIDTH, HEADS, KEY_HEADS = 2, 64, 4, 2
 TEXTS = ["a fox and a lighthouse", "the old ferry rang its bell in the fog"] * 20

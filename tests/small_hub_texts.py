@@ -10,8 +10,8 @@ from pydoc_data.topics import topics
 import pandas
 
 from hub_server import Files
-from matrix_entropy.genres import records
-from matrix_entropy.python_documentation import paragraphs
+from matrix_entropy.texts.python_documentation import paragraphs
+from matrix_entropy.texts.synthetic.genres import records
 
 OPENBOOKQA_CARD = """---
 configs:

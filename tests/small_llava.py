@@ -19,8 +19,8 @@ from transformers import (
 )
 
 import random_models
-from matrix_entropy.llava import Llava
-from matrix_entropy.stand_ins import END_OF_TEXT, train_tokenizer
+from matrix_entropy.models.stand_ins import END_OF_TEXT, train_tokenizer
+from matrix_entropy.models.vision.llava import Llava
 
 SIDE, PATCH = 28, 7
 IMAGE_TOKENS = (SIDE // PATCH) ** 2

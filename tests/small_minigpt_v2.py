@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 from transformers import Blip2VisionConfig, LlamaConfig, LlamaForCausalLM
 
-from matrix_entropy.minigpt_v2 import MiniGPTv2, MiniGPTv2Config
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.models.vision.minigpt_v2 import MiniGPTv2, MiniGPTv2Config
 
 WIDTH, HEADS, BLOCKS, MLP = 32, 16, 2, 139
 PATCH, SIZE = 4, 24  # 6 x 6 patches, 9 image tokens

@@ -15,9 +15,9 @@ from safetensors.numpy import load_file
 
 import random_models
 from commands import check_refusal, snakemake_for, with_changes
-from matrix_entropy.files import read_json
-from matrix_entropy.genres import records
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import read_json
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.texts.synthetic.genres import records
 
 WIDTH = 48
 SIZES = ("1K", "2K", "3K")

@@ -16,8 +16,8 @@ import pytest
 import architecture_page
 import small_architectures
 from architecture_page import NOT_RUN
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.spectra import spectrum
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.spectra import spectrum
 from reading import by_singular_values, losses_of, read, read_alone
 
 NAMES = small_architectures.ARCHITECTURES

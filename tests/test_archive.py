@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matrix_entropy import archive as module
-from matrix_entropy.archive import MANIFEST, manifest_of, pack, unpack
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import sha256
+from matrix_entropy.results import archive as module
+from matrix_entropy.results.archive import MANIFEST, manifest_of, pack, unpack
 
 CONFIGURATION = {"models": {"b": {"width": 8}, "a": {"title": "É"}}}
 CONTENTS = {
@@ -232,7 +232,7 @@ def test_bytes_that_do_not_unfold_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     assert "damaged or no archive" in refused(tmp_path / "a.zip", tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matrix_entropy.archive.ZIP_STORED", ZIP_DEFLATED)
+        patch.setattr("matrix_entropy.results.archive.ZIP_STORED", ZIP_DEFLATED)
         assert "'manifest.json': Error -3" in refused(tmp_path / "a.zip", tmp_path)
 
 

@@ -12,9 +12,9 @@ import yaml
 
 import random_models
 from commands import snakemake_for
-from matrix_entropy.archive import manifest_of
-from matrix_entropy.genres import records
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.archive import manifest_of
+from matrix_entropy.texts.synthetic.genres import records
 
 FIGURE = "figures/layers_mine_texts"
 TABLE = "results/tables/numbers"

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 import random_models
-from matrix_entropy.benchmarks import TASKS, evaluate
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_jsonl
-from matrix_entropy.models import load_model, load_tokenizer, resolve_path
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_jsonl
+from matrix_entropy.models.benchmarks import TASKS, evaluate
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 Record = dict[str, Any]
 Question = tuple[list[tuple[str, str]], list[str], int]

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from matrix_entropy import claims
-from matrix_entropy.comparison import CANNOT_TELL, OTHER, SAME, compare
-from matrix_entropy.counterparts import CLAIMED
-from matrix_entropy.published_curves import TOKENS
+from matrix_entropy.published import claims
+from matrix_entropy.published.comparison import CANNOT_TELL, OTHER, SAME, compare
+from matrix_entropy.published.counterparts import CLAIMED
+from matrix_entropy.published.curves import TOKENS
 
 
 def words(rows: list[dict]) -> list[tuple[str, str]]:

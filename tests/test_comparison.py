@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from matrix_entropy.comparison import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.published_entropy import (
+    published_entropy_fits,
+    published_entropy_numbers,
+)
+from matrix_entropy.published.comparison import (
     COLUMNS,
     compare,
     compare_fits,
@@ -20,14 +25,9 @@ from matrix_entropy.comparison import (
     compare_tokens,
     summary,
 )
-from matrix_entropy.counterparts import counterparts
-from matrix_entropy.errors import InputError
-from matrix_entropy.published import published_values
-from matrix_entropy.published_curves import published_layers
-from matrix_entropy.published_entropy_figure import (
-    published_entropy_fits,
-    published_entropy_numbers,
-)
+from matrix_entropy.published.counterparts import counterparts
+from matrix_entropy.published.curves import published_layers
+from matrix_entropy.published.tables import published_values
 
 SENTENCE = (
     "Is London the capital of UK? Yes. Is Moscow the capital of Russia? Yes. Is Paris the capital "

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from matrix_entropy.comparison import COLUMNS, NUMERIC, summary
-from matrix_entropy.comparison_page import (
+from matrix_entropy.pages.comparison_page import (
     CONTROL,
     DRAWN,
     NO_CURVE,
@@ -20,7 +19,8 @@ from matrix_entropy.comparison_page import (
     comparison_markdown,
     shown_names,
 )
-from matrix_entropy.counterparts import counterparts
+from matrix_entropy.published.comparison import COLUMNS, NUMERIC, summary
+from matrix_entropy.published.counterparts import counterparts
 
 ENTRIES = {"one": {"title": "Figure 1"}, "two": {}}
 NAMES = {"gpt2_small": "GPT-2 Small", "child": "child stories"}

@@ -16,10 +16,10 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
-from matrix_entropy.configuration import SCHEMA, checked
-from matrix_entropy.entries import layers_of, panels_of
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_checks import KINDS
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.checking import SCHEMA, checked
+from matrix_entropy.configuration.entries import layers_of, panels_of
+from matrix_entropy.configuration.figure_checks import KINDS
 
 ROOT = Path(__file__).parent.parent
 SCALES = {

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from commands import check_refusal, snakemake
-from matrix_entropy.configuration import checked
-from matrix_entropy.configuration_files import check_files, read_strictly
-from matrix_entropy.errors import InputError
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.configuration.files import check_files, read_strictly
 
 OWN = """\
 models:

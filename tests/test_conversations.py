@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from matrix_entropy.conversations import joined, string_of, turns_of
-from matrix_entropy.errors import InputError
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.texts.conversations import joined, string_of, turns_of
 
 ASKED, ANSWERED = "What is there?", "A red kite over the bay."
 

@@ -16,17 +16,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
 from commands import snakemake, snakemake_for
-from matrix_entropy import cost, targets
-from matrix_entropy.configuration import checked
-from matrix_entropy.devices import device_of, known_devices
-from matrix_entropy.estimate import EVERYTHING, described, estimate
-from matrix_entropy.files import write_jsonl
-from matrix_entropy.job_costs import gguf_bytes, parameters_of, preparation, transformer_of
-from matrix_entropy.multimodal_metrics import NONE
-from matrix_entropy.run_costs import costs_of
-from matrix_entropy.spectra_file import Spectra
-from matrix_entropy.stand_ins import CONFIGS
-from matrix_entropy.text_sizes import as_read, data_bytes, lognormal, texts_of, uncut
+from matrix_entropy.base.files import write_jsonl
+from matrix_entropy.configuration import targets
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.estimate import cost
+from matrix_entropy.estimate.devices import device_of, known_devices
+from matrix_entropy.estimate.estimate import EVERYTHING, described, estimate
+from matrix_entropy.estimate.job_costs import gguf_bytes, parameters_of, preparation, transformer_of
+from matrix_entropy.estimate.run_costs import costs_of
+from matrix_entropy.estimate.text_sizes import as_read, data_bytes, lognormal, texts_of, uncut
+from matrix_entropy.models.stand_ins import CONFIGS
+from matrix_entropy.results.multimodal_metrics import NONE
+from matrix_entropy.results.spectra_file import Spectra
 
 Config = dict[str, Any]
 

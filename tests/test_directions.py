@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from matrix_entropy.directions import (
+from matrix_entropy.published.curves import published_family, published_layers
+from matrix_entropy.published.directions import (
     CHANGED,
     CLEAR,
     layer_directions,
@@ -17,8 +18,7 @@ from matrix_entropy.directions import (
     stretched,
     word,
 )
-from matrix_entropy.published import published_values
-from matrix_entropy.published_curves import published_family, published_layers
+from matrix_entropy.published.tables import published_values
 
 UP_DOWN = ("rises", "falls", "flat")
 

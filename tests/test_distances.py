@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import inv, logm, sqrtm
 
-from matrix_entropy.distances import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.distances import (
     DISTANCES,
     euclidean_distances,
     frobenius_distance,
@@ -25,7 +26,6 @@ from matrix_entropy.distances import (
     prepared,
     riemannian_distance,
 )
-from matrix_entropy.errors import InputError
 
 Rows = NDArray[np.float64]
 

@@ -20,9 +20,9 @@ from types import SimpleNamespace
 import pytest
 
 from file_server import running_files
-from matrix_entropy import downloads
-from matrix_entropy.downloads import check_hash, download, receive
-from matrix_entropy.errors import InputError
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.sources import downloads
+from matrix_entropy.sources.downloads import check_hash, download, receive
 
 CONTENT = "Ein Dachs – größer.\n".encode() * 5000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

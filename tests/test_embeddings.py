@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from matrix_entropy.distances import euclidean_distances
-from matrix_entropy.embeddings import principal_coordinates, umap_coordinates
-from matrix_entropy.errors import InputError
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.distances import euclidean_distances
+from matrix_entropy.maths.embeddings import principal_coordinates, umap_coordinates
 
 Float64 = NDArray[np.float64]
 
@@ -65,8 +65,8 @@ def test_what_no_map_can_show_of_other_distances_is_known() -> None:
 
 SCRIPT = """
 import hashlib
-from matrix_entropy.distances import euclidean_distances
-from matrix_entropy.embeddings import umap_coordinates
+from matrix_entropy.maths.distances import euclidean_distances
+from matrix_entropy.maths.embeddings import umap_coordinates
 from test_embeddings import groups_on_a_line
 print(hashlib.sha256(umap_coordinates(euclidean_distances(groups_on_a_line()))).hexdigest())
 """
@@ -83,7 +83,7 @@ def test_umap_is_the_same_in_another_process() -> None:
         [sys.executable, "-W", "error::UserWarning", "-c", SCRIPT],
         stdout=subprocess.PIPE,
         check=True,
-        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent / 'workflow'}"},
+        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent / 'src'}"},
     )
     assert other.stdout.decode().strip() == hashlib.sha256(first).hexdigest()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matrix_entropy import entropy
-from matrix_entropy.entropy import (
+from matrix_entropy.maths import entropy
+from matrix_entropy.maths.entropy import (
     dataset_normalisations,
     effective_rank,
     entropy_bound,
@@ -19,7 +19,7 @@ from matrix_entropy.entropy import (
     stable_rank,
 )
 
-LIBRARY = Path(entropy.__file__).parent
+LIBRARY = Path(entropy.__file__).parents[1]
 
 
 @pytest.mark.parametrize("rank", [1, 2, 7, 500])
@@ -80,7 +80,9 @@ def test_normalisations_leave_out_undefined_texts() -> None:
 def test_mathematics_needs_no_torch() -> None:
     """The mathematical part of the library is importable where only NumPy and SciPy are."""
     code = (
-        "import sys, matrix_entropy.entropy, matrix_entropy.spectra_file, matrix_entropy.metrics,"
-        " matrix_entropy.layer_figure; assert not {'torch', 'transformers'} & set(sys.modules)"
+        "import sys; from matrix_entropy.maths import entropy; "
+        "from matrix_entropy.results import metrics, spectra_file; "
+        "from matrix_entropy.figures.kinds import layers; "
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIBRARY.parent)

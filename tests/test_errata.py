@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 import yaml
 
-from matrix_entropy.errata import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.published_entropy import (
+    published_entropy_fits,
+    published_entropy_numbers,
+)
+from matrix_entropy.pages.errata import (
     Errata,
     built_files,
     check_proofs,
     number_files,
     read_errata,
     rendered_errata,
-)
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_csv
-from matrix_entropy.published_entropy_figure import (
-    published_entropy_fits,
-    published_entropy_numbers,
 )
 
 # What has to be told, by short names, and which errata tell it.

@@ -14,14 +14,18 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.stats import spearmanr
 
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.information_gain import cholesky_diagonal, information_gains, kernel_matrix
-from matrix_entropy.long_rows import entropy_with_long_rows
-from matrix_entropy.published import published_models, published_values
-from matrix_entropy.released import released_entropy
-from matrix_entropy.skills import normalisation, skill_probabilities
-from matrix_entropy.spectra import spectrum
-from matrix_entropy.token_selection import literal_alpha
+from matrix_entropy.figures.kinds.token_selection import literal_alpha
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.information_gain import (
+    cholesky_diagonal,
+    information_gains,
+    kernel_matrix,
+)
+from matrix_entropy.maths.long_rows import entropy_with_long_rows
+from matrix_entropy.maths.skills import normalisation, skill_probabilities
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.published.tables import published_models, published_values
+from released import released_entropy
 
 PUBLISHED = Path(__file__).parents[1] / "data" / "published"
 LANGUAGE = ("dolly-15k", "wikipedia", "openwebtext2", "hh-rlhf")

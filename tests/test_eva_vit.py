@@ -12,8 +12,8 @@ from scipy.special import erf, softmax
 from transformers import Blip2VisionModel
 
 import small_minigpt_v2 as small
-from matrix_entropy.errors import InputError
-from matrix_entropy.eva_vit import eva_vit, stretched_positions, vision_weights
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.vision.eva_vit import eva_vit, stretched_positions, vision_weights
 
 Array = NDArray[np.float64]
 FILE = Path("eva_vit_g.pth")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix_entropy.configuration import checked
-from matrix_entropy.experiments import (
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.configuration.experiments import (
     derived_models,
     lora_name,
     members_of,

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from figure_values import CEREBRAS, made_values
-from matrix_entropy.figure_text import model_captions
-from matrix_entropy.model_words import count
+from matrix_entropy.figures.text import model_captions
+from matrix_entropy.results.model_words import count
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from matrix_entropy.console import job
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import (
     read_json,
     read_jsonl,
     sha256,
@@ -30,6 +29,7 @@ from matrix_entropy.files import (
     writing,
     writing_folder,
 )
+from matrix_entropy.running.console import job
 
 
 class Stop(BaseException):

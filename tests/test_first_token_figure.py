@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.entropy import entropy_of
-from matrix_entropy.errors import InputError
-from matrix_entropy.first_token_figure import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.first_token import (
     draw_first_token,
     first_token_captions,
     first_token_gaps,
     first_token_numbers,
 )
-from matrix_entropy.layer_figure import layer_curves
+from matrix_entropy.figures.kinds.layers import layer_curves
+from matrix_entropy.maths.entropy import entropy_of
 
 MODELS = {"gpt2_small": "GPT-2 Small", "gpt2_large": "GPT-2 Large"}
 PANELS = {

@@ -10,8 +10,8 @@ import torch
 from transformers import RecurrentGemmaConfig, RwkvConfig, XLMConfig
 
 import random_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.fresh_weights import fresh_model
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.fresh_weights import fresh_model
 
 SIZES: dict[str, Any] = {"width": 16, "blocks": 2, "heads": 2, "vocabulary": 300}
 ARCHITECTURES = ("gpt2", "gpt_neo", "gpt_neox", "llama", "opt")

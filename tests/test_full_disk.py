@@ -15,8 +15,8 @@ import yaml
 
 import random_models
 from commands import command_for
-from matrix_entropy.files import is_full_disk, write_json, writing_folder
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import is_full_disk, write_json, writing_folder
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 TEXTS = [f"The fox number {number} sang to the lighthouse all night." for number in range(60)]
 # Mounts a small file system that nobody else sees, runs the rest, and lists what is left there.

@@ -14,11 +14,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from figure_values import CEREBRAS, PYTHIA, check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.gain_figure import draw_gains, gain_captions, gain_numbers
-from matrix_entropy.gain_file import Gains
-from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
-from matrix_entropy.model_values import fresh_starts
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.information_gain_figure import (
+    draw_gains,
+    gain_captions,
+    gain_numbers,
+)
+from matrix_entropy.maths.information_gain import cholesky_diagonal, kernel_matrix
+from matrix_entropy.results.gain_file import Gains
+from matrix_entropy.results.model_values import fresh_starts
 
 NOISE, TOKENS, TEXTS = 0.1, 24, 5
 

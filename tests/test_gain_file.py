@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, write_json
-from matrix_entropy.gain_file import Gains, compute_gains, gathered_gains
-from matrix_entropy.information_gain import cholesky_diagonal, kernel_matrix
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json, write_json
+from matrix_entropy.maths.information_gain import cholesky_diagonal, kernel_matrix
+from matrix_entropy.results.gain_file import Gains, compute_gains, gathered_gains
 
 LENGTHS = [20, 7, 31, 20, 19, 45]
 GROUPS = ["harmless", "harmless", "harmless", "helpful", "helpful", "helpful"]

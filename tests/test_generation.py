@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import random_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.generation import prompts, write_texts
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.generation import prompts, write_texts
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 GENERATE = {
     "model": "small",
@@ -97,7 +97,7 @@ def test_a_prompt_that_fills_the_window_is_named(record: dict[str, Any]) -> None
 def test_a_chat_template_is_used_where_there_is_one(
     record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matrix_entropy import generation
+    from matrix_entropy.models import generation
 
     load, seen = generation.load_tokenizer, []
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix_entropy import genres
-from matrix_entropy.genres import GENRES, records
+from matrix_entropy.texts.synthetic import genres
+from matrix_entropy.texts.synthetic.genres import GENRES, records
 
 COUNT = 1500
 LEXICON: dict[str, Any] = yaml.safe_load(genres.LEXICON.read_text(encoding="utf-8"))
@@ -122,11 +122,11 @@ def test_seed_changes_the_records(genre: str) -> None:
 
 def test_same_seed_gives_the_same_bytes_in_another_process() -> None:
     code = (
-        "from matrix_entropy.genres import GENRES, records\n"
+        "from matrix_entropy.texts.synthetic.genres import GENRES, records\n"
         "for genre in GENRES: print(*records(genre, 30, seed=5), sep='\\n')"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7"}
-    environment["PYTHONPATH"] = str(genres.LEXICON.parent.parent)
+    environment["PYTHONPATH"] = str(genres.LEXICON.parents[3])
     printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     here = [str(record) for genre in GENRES for record in records(genre, 30, seed=5)]
     assert printed.splitlines() == here

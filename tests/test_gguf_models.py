@@ -15,15 +15,15 @@ from gguf.quants import dequantize, quantize
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from matrix_entropy import gguf_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256
-from matrix_entropy.gguf_files import is_gguf, read_header, sizes
-from matrix_entropy.gguf_models import convert_gguf
-from matrix_entropy.model_words import weights_of
-from matrix_entropy.models import load_model, load_tokenizer
-from matrix_entropy.provenance import untrained_record
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import sha256
+from matrix_entropy.models import gguf_models
+from matrix_entropy.models.gguf_models import convert_gguf
+from matrix_entropy.models.loading import load_model, load_tokenizer
+from matrix_entropy.models.provenance import untrained_record
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.model_words import weights_of
+from matrix_entropy.sources.gguf_files import is_gguf, read_header, sizes
 from small_gguf import (
     BLOCKS,
     HEADS,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from transformers import CONFIG_MAPPING
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.gguf_models import convert_gguf
-from matrix_entropy.gguf_settings import lost_settings
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.gguf_models import convert_gguf
+from matrix_entropy.models.gguf_settings import lost_settings
 from small_gguf import HEADS, WIDTH, write_gguf
 
 WINDOW, SOFTCAP = "attention.sliding_window", "final_logit_softcapping"

@@ -11,8 +11,8 @@ import yaml
 
 from commands import check_refusal, snakemake_for
 from hub_server import running_hub
-from matrix_entropy.files import read_json, sha256
-from matrix_entropy.metrics import read_provenance
+from matrix_entropy.base.files import read_json, sha256
+from matrix_entropy.results.metrics import read_provenance
 from small_gguf import BLOCKS, WIDTH, let_pip_know, write_gguf, write_wheel
 
 FILE = "small_model/m.Q4_1.gguf"

@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 
 import random_models
 from commands import snakemake_for
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.files import write_jsonl
-from matrix_entropy.lora import train_lora
-from matrix_entropy.models import resolve_path
-from matrix_entropy.spectra_file import Spectra
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import write_jsonl
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.models.loading import resolve_path
+from matrix_entropy.models.lora import train_lora
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.spectra_file import Spectra
 from short_texts import short_texts
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from matrix_entropy import grammar
+from matrix_entropy.texts.synthetic import grammar
 
 COUNT = 5000
 LEXICON: dict[str, Any] = yaml.safe_load(grammar.LEXICON.read_text(encoding="utf-8"))
@@ -58,8 +58,9 @@ def test_seed_changes_the_text() -> None:
 
 
 def test_same_seed_gives_the_same_bytes_in_another_process() -> None:
-    code = "from matrix_entropy.grammar import stories; print(*stories(100, seed=5), sep='\\n')"
-    there = grammar.LEXICON.parent.parent
+    code = "from matrix_entropy.texts.synthetic.grammar import stories; "
+    code += "print(*stories(100, seed=5), sep='\\n')"
+    there = grammar.LEXICON.parents[3]
     environment = os.environ | {"PYTHONPATH": str(there), "PYTHONHASHSEED": "7"}
     printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     assert printed.splitlines() == [str(story) for story in grammar.stories(100, seed=5)]

@@ -13,18 +13,18 @@ import pytest
 from scipy import stats
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_checks import GAP_CONTROLS
-from matrix_entropy.group_gaps import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.figure_checks import GAP_CONTROLS
+from matrix_entropy.figures.kinds.group_gaps import (
     TREATMENTS,
     VALUE,
     gap_caption,
     gap_rows,
     group_gaps,
 )
-from matrix_entropy.group_gaps_figure import draw_group_gaps, group_gap_captions
-from matrix_entropy.metrics import write_metrics
-from matrix_entropy.tables import write_text_table
+from matrix_entropy.figures.kinds.group_gaps_figure import draw_group_gaps, group_gap_captions
+from matrix_entropy.results.metrics import write_metrics
+from matrix_entropy.tables.writing import write_text_table
 
 BLOCKS = 3
 CHILD = {"Long stories": ["good long", "bad long"], "Condensed stories": ["good", "bad"]}
@@ -56,7 +56,7 @@ def made_metrics(panels: dict[str, list[str]], seed: int) -> pd.DataFrame:
                 number += 1
     names = ["id", "group", "layer", "depth", "tokens", *TREATMENTS.values()]
     table = pd.DataFrame(rows, columns=names)
-    # As `matrix_entropy.metrics` has them: all texts of one layer after those of another.
+    # As `results.metrics` has them: all texts of one layer after those of another.
     return table.sort_values(["depth", "id"], key=lambda column: column.astype(int))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from matrix_entropy import group_tests
-from matrix_entropy.group_tests import (
+from matrix_entropy.maths import group_tests
+from matrix_entropy.maths.group_tests import (
     Floats,
     _signs,
     _subsets,

@@ -16,13 +16,13 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 import random_models
-from matrix_entropy import extraction
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.state_files import StateFiles, open_states
-from matrix_entropy.tokens import batches_by_length, tokenise
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.state_files import StateFiles, open_states
+from matrix_entropy.states import extraction
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.texts.tokens import batches_by_length, tokenise
 from random_models import save
 from short_texts import OPTIONS, short_texts
 
@@ -178,7 +178,7 @@ def run_rule(
             str(root / "workflow/scripts/dump_hidden_states.py"),
             *(str(part) for pair in arguments.items() for part in pair),
         ],
-        env=os.environ | {"PYTHONPATH": str(root / "workflow")},
+        env=os.environ | {"PYTHONPATH": str(root / "src")},
         capture_output=True,
         text=True,
         timeout=600,

@@ -19,13 +19,13 @@ import hub_server
 import random_models
 from commands import check_refusal, snakemake_for
 from hub_server import Hub, Repository, ask_it, commit_of, running_hub
-from matrix_entropy import hub_hashes, lock_file
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, sha256
-from matrix_entropy.hub import OutOfReach, snapshot
-from matrix_entropy.hub_models import WANTED
-from matrix_entropy.models import resolve_hub
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json, sha256
+from matrix_entropy.models.loading import resolve_hub
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.sources import hashes, lock_file
+from matrix_entropy.sources.hub import OutOfReach, snapshot
+from matrix_entropy.sources.hub_models import WANTED
 
 GPT2 = "openai-community/gpt2"
 DOLLY = "databricks/databricks-dolly-15k"
@@ -222,13 +222,13 @@ class TestContent:
     ) -> None:
         folder = fetched()
         read: list[str] = []
-        for name, algorithm in hub_hashes.ALGORITHMS.items():
+        for name, algorithm in hashes.ALGORITHMS.items():
 
             def counted(path: Path, algorithm: Any = algorithm) -> str:
                 read.append(path.name)
                 return algorithm(path)
 
-            monkeypatch.setitem(hub_hashes.ALGORITHMS, name, counted)
+            monkeypatch.setitem(hashes.ALGORITHMS, name, counted)
         fetched()
         assert read == []
         os.utime(folder / "config.json", (1, 1))

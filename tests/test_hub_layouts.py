@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 import random_models
 from hub_server import running_hub
-from matrix_entropy.models import load_model, load_tokenizer, resolve_hub
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_hub
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 TEXTS = ["a fox and a lighthouse"] * 20
 Weights = dict[str, torch.Tensor]

@@ -26,10 +26,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import filter_repo_objects
 
-from matrix_entropy import hub
-from matrix_entropy.errors import InputError
-from matrix_entropy.hub_texts import hub_file, read_hub_dataset
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.sources import hub
+from matrix_entropy.texts.hub_texts import hub_file, read_hub_dataset
+from matrix_entropy.texts.readers import read_dataset
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ENTRY = {"hub": "someone/texts", "split": "train"}
@@ -431,9 +431,9 @@ class TestOnline:
 
 
 def test_the_hub_is_asked_without_torch(root: Path) -> None:
-    program = "import sys, matrix_entropy.hub; sys.exit('torch' in sys.modules)"
+    program = "import sys, matrix_entropy.sources.hub; sys.exit('torch' in sys.modules)"
     subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": str(root / "workflow")}, check=True
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(root / "src")}, check=True
     )
 
 

@@ -21,9 +21,9 @@ from PIL import Image
 
 from commands import snakemake_for
 from file_server import FileServer, running_files
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, read_jsonl
-from matrix_entropy.image_downloads import ATTEMPTS, MOST_REFUSED, fetch_images
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json, read_jsonl
+from matrix_entropy.texts.image_downloads import ATTEMPTS, MOST_REFUSED, fetch_images
 
 NAMES = [f"{number:04d}.jpg" for number in range(12)]
 
@@ -143,11 +143,11 @@ def test_a_killed_run_is_gone_on_with(server: FileServer, tmp_path: Path) -> Non
     server.held[f"coco/{NAMES[-1]}"] = threading.Event()
     server.faults[f"coco/{NAMES[-1]}"] = [-30]
     code = (
-        "import sys; from pathlib import Path; from matrix_entropy.image_downloads import *;"
+        "import sys; from pathlib import Path; from matrix_entropy.texts.image_downloads import *;"
         "fetch_images(sys.argv[1], sys.argv[2:], Path('images'), 'mine')"
     )
     command = [sys.executable, "-c", code, f"{server.address}/coco", *NAMES]
-    library = str(Path(__file__).parent.parent / "workflow")
+    library = str(Path(__file__).parent.parent / "src")
     with subprocess.Popen(
         command, cwd=tmp_path, env={"PYTHONPATH": library, "no_proxy": "127.0.0.1"}
     ) as killed:

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from matrix_entropy import image_records
-from matrix_entropy.errors import InputError
-from matrix_entropy.image_records import INSTRUCTIONS, open_image, read_image_texts, rotated
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.texts import image_records
+from matrix_entropy.texts.image_records import INSTRUCTIONS, open_image, read_image_texts, rotated
 
 ASKED, ANSWERED = "What is there?", "A red kite over the bay."
 

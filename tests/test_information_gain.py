@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matrix_entropy.entropy import stable_rank
-from matrix_entropy.errors import InputError
-from matrix_entropy.information_gain import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.entropy import stable_rank
+from matrix_entropy.maths.information_gain import (
     KERNELS,
     cholesky_diagonal,
     coding_rate,

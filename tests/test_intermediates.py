@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.gain_file import Gains
-from matrix_entropy.intermediates import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.results.gain_file import Gains
+from matrix_entropy.results.intermediates import (
     check_made_of,
     check_place,
     read_accuracies,
@@ -22,10 +22,15 @@ from matrix_entropy.intermediates import (
     read_record,
     read_texts,
 )
-from matrix_entropy.metrics import metrics_table, read_metrics, read_provenance, write_metrics
-from matrix_entropy.rows_file import Rows
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.spectra_file import Spectra
+from matrix_entropy.results.metrics import (
+    metrics_table,
+    read_metrics,
+    read_provenance,
+    write_metrics,
+)
+from matrix_entropy.results.rows_file import Rows
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.results.spectra_file import Spectra
 
 ORIGIN = {"source": "texts.txt", "sha256": "ab" * 32, "texts": 2}
 RECORD = {"model": "mine", "folder": "/models/mine", "weights_sha256": {"a": "00"}}

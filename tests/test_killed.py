@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from commands import command_for, snakemake_for
-from matrix_entropy.run_lock import LOCKS
-from matrix_entropy.stopping import STOPPING
+from matrix_entropy.running.run_lock import LOCKS
+from matrix_entropy.running.stopping import STOPPING
 
 TARGET = "figures/layers_small_fetched.pdf"
 TEXTS = [{"text": f"The fox number {number} sang all night."} for number in range(40)]

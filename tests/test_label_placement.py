@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
-from matrix_entropy.figure_style import COLOURS, styled
-from matrix_entropy.label_placement import GAP, NoRoomError, label_points, place_labels
+from matrix_entropy.figures.label_placement import GAP, NoRoomError, label_points, place_labels
+from matrix_entropy.figures.style import COLOURS, styled
 
 Float64 = NDArray[np.float64]
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_style import COLOURS, GREY, save_figure
-from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.layers import captions, draw_layers, layer_curves
+from matrix_entropy.figures.style import COLOURS, GREY, save_figure
 
 PANELS = {"Long": ["good long", "bad long"], "Short": ["good short", "bad short"]}
 STAND_IN = {

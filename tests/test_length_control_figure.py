@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.length_control_figure import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.length_control import (
     LENGTHS,
     draw_length_control,
     length_control_captions,
@@ -21,8 +21,8 @@ from matrix_entropy.length_control_figure import (
     length_control_numbers,
     published_groups,
 )
-from matrix_entropy.metrics import write_metrics
-from matrix_entropy.published_curves import LAYERS
+from matrix_entropy.published.curves import LAYERS
+from matrix_entropy.results.metrics import write_metrics
 
 GAPS = ("good long − bad long", "good condensed − bad condensed", "utopian − dystopian")
 MODELS = {"gpt2_small": {"title": "GPT-2 Small"}}

@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from figure_values import check_layout, check_same_bytes, legend_of, made_values, size_ticks, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.length_figure import draw_lengths, length_numbers
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.context_length import draw_lengths, length_numbers
 
 LENGTHS = [16, 32, 64, 128, 256, 512]
 

@@ -21,8 +21,8 @@ from transformers import (
 
 import random_models
 import small_llava
-from matrix_entropy.errors import InputError
-from matrix_entropy.llava import Llava, load_llava
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.vision.llava import Llava, load_llava
 from small_llava import IMAGE_TOKENS, LAYERS, SIDE, VISION_WIDTH, WIDTH, WORDS
 
 TEXT = " ".join(WORDS[:3])

@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 
 import random_models
 import short_texts
-from matrix_entropy.errors import InputError
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.models import load_model, resolve_hub, resolve_path
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.state_files import open_states
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.loading import load_model, resolve_hub, resolve_path
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.state_files import open_states
+from matrix_entropy.states.hidden_states import dump_hidden_states
 
 Weights = dict[str, torch.Tensor]
 OPTIONS = short_texts.OPTIONS | {"bos": False}

@@ -20,12 +20,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import random_models
 import short_texts
-from matrix_entropy.errors import InputError, first_line
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.loading_errors import explaining
-from matrix_entropy.models import load_model, load_tokenizer, resolve_path
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.state_files import open_states
+from matrix_entropy.base.errors import InputError, first_line
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.loading_errors import explaining
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.state_files import open_states
+from matrix_entropy.states.hidden_states import dump_hidden_states
 
 TEXTS = [{"id": "1", "group": "all", "text": "a fox and a lighthouse"}]
 OPTIONS = short_texts.OPTIONS | {"bos": False}

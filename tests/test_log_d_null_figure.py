@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.log_d_null_figure import (
+from matrix_entropy.figures.kinds.log_d_null import (
     draw_log_d_null,
     log_d_null_captions,
     log_d_null_numbers,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.long_rows import (
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.long_rows import (
     LONG,
     distances,
     entropy_with_long_rows,
@@ -14,7 +14,7 @@ from matrix_entropy.long_rows import (
     relative,
     row_norms,
 )
-from matrix_entropy.spectra import spectrum
+from matrix_entropy.maths.spectra import spectrum
 
 
 def with_norms(norms: list[float], width: int = 6) -> np.ndarray:

@@ -18,20 +18,20 @@ from matplotlib.figure import Figure
 import random_models
 from commands import snakemake_for
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.errors import InputError
-from matrix_entropy.genres import records
-from matrix_entropy.long_row_values import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.long_rows_figure import draw_long_rows, long_row_captions
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.long_rows import distances, entropy_with_long_rows, long_rows, row_norms
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.long_row_values import (
     block_values,
     formula_errors,
     run_values,
     text_values,
 )
-from matrix_entropy.long_rows import distances, entropy_with_long_rows, long_rows, row_norms
-from matrix_entropy.long_rows_figure import draw_long_rows, long_row_captions
-from matrix_entropy.rows_file import Rows
-from matrix_entropy.spectra import spectrum
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.results.rows_file import Rows
+from matrix_entropy.texts.synthetic.genres import records
 
 WIDTH, BLOCKS, LENGTHS = 40, 3, (12, 20, 9, 30)
 GROUPS = ["good", "bad", "good", "bad"]

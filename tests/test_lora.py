@@ -16,14 +16,14 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2LMHeadModel
 
 import random_models
-from matrix_entropy import lora
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256
-from matrix_entropy.grammar import stories
-from matrix_entropy.lora import train_lora
-from matrix_entropy.models import load_model, load_tokenizer, resolve_path
-from matrix_entropy.provenance import untrained_record
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import sha256
+from matrix_entropy.models import lora
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.lora import train_lora
+from matrix_entropy.models.provenance import untrained_record
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.texts.synthetic.grammar import stories
 
 # peft's own: it asks transformers for a property by its older name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")

@@ -13,14 +13,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 import random_models
-from matrix_entropy import measured_rows as module
-from matrix_entropy.attention import in_sight
-from matrix_entropy.errors import InputError
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.measured_rows import measure_rows, received
-from matrix_entropy.rows_file import Rows
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.state_files import open_states
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.rows_file import Rows
+from matrix_entropy.results.state_files import open_states
+from matrix_entropy.states import measured_rows as module
+from matrix_entropy.states.attention import in_sight
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.states.measured_rows import measure_rows, received
 from short_texts import OPTIONS, short_texts
 
 LAYERS = [0, 1, 3, "final"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matrix_entropy.metrics import metrics_table, summary_table
+from matrix_entropy.results.metrics import metrics_table, summary_table
 from test_intermediates import spectra
 
 GROUPS = ["short", "long", "long"]

@@ -13,16 +13,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import small_minigpt_v2 as small
-from matrix_entropy import minigpt_v2
-from matrix_entropy.errors import InputError
-from matrix_entropy.minigpt_v2 import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.loading import resolve_path
+from matrix_entropy.models.vision import minigpt_v2
+from matrix_entropy.models.vision.interface import reversed_image_tokens
+from matrix_entropy.models.vision.minigpt_v2 import (
     MiniGPTv2,
     MiniGPTv2Config,
     load_minigpt_v2,
     save_minigpt_v2,
 )
-from matrix_entropy.models import resolve_path
-from matrix_entropy.vision_language import reversed_image_tokens
 
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073])
 DEVIATION = np.array([0.26862954, 0.26130258, 0.27577711])

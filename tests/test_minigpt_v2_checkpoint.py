@@ -12,11 +12,11 @@ from peft import LoraConfig, get_peft_model
 
 import random_models
 import small_minigpt_v2 as small
-from matrix_entropy.errors import InputError
-from matrix_entropy.eva_vit import vision_weights
-from matrix_entropy.files import sha256
-from matrix_entropy.minigpt_v2 import load_minigpt_v2
-from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import sha256
+from matrix_entropy.models.vision.eva_vit import vision_weights
+from matrix_entropy.models.vision.minigpt_v2 import load_minigpt_v2
+from matrix_entropy.models.vision.minigpt_v2_checkpoint import convert_minigpt_v2
 
 
 def convert(files: dict[str, Path]) -> None:

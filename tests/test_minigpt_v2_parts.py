@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from file_server import running_files
-from matrix_entropy.errors import InputError
-from matrix_entropy.minigpt_v2_parts import fetch_part, find_parts, marks
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.vision.minigpt_v2_parts import fetch_part, find_parts, marks
 
 CHECKPOINT, EVA = b"what they trained", b"what they started from"
 
@@ -125,6 +125,7 @@ def test_a_part_is_fetched_and_gone_on_with(
 
 def test_torch_is_not_needed() -> None:
     """The workflow asks for marks whenever it is read."""
-    code = "import sys, matrix_entropy.minigpt_v2_parts; sys.exit('torch' in sys.modules)"
-    folder = Path(__file__).parent.parent / "workflow"
+    code = "import sys; from matrix_entropy.models.vision import minigpt_v2_parts; "
+    code += "sys.exit('torch' in sys.modules)"
+    folder = Path(__file__).parent.parent / "src"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)

@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save_file
 
 import random_models
 from commands import snakemake_for
-from matrix_entropy import model_files
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256, write_json
-from matrix_entropy.model_files import known_by, marks
-from matrix_entropy.models import load_model, load_tokenizer, resolve_hub, resolve_path
-from matrix_entropy.provenance import described, untrained_record
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import sha256, write_json
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_hub, resolve_path
+from matrix_entropy.models.provenance import described, untrained_record
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.sources import model_files
+from matrix_entropy.sources.model_files import known_by, marks
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -12,8 +12,8 @@ import pytest
 from transformers import AutoConfig
 
 import random_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.model_sizes import with_sizes
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.sources.model_sizes import with_sizes
 from small_gguf import BLOCKS, WIDTH, write_gguf
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_to_be_stated(tmp_path: Path) -> None:
 def test_planning_loads_neither_torch_nor_numpy(tmp_path: Path, root: Path) -> None:
     write_gguf(tmp_path / "m.gguf")
     code = (
-        "import sys; from matrix_entropy.model_sizes import with_sizes; "
+        "import sys; from matrix_entropy.sources.model_sizes import with_sizes; "
         f"with_sizes({{'mine': {{'path': {str(tmp_path / 'm.gguf')!r}}}}}); "
         "print({'torch', 'numpy', 'transformers', 'gguf'} & set(sys.modules))"
     )
@@ -82,7 +82,7 @@ def test_planning_loads_neither_torch_nor_numpy(tmp_path: Path, root: Path) -> N
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        cwd=root / "workflow",
+        cwd=root / "src",
         check=True,
     )
     assert done.stdout.strip() == "set()"

@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json
-from matrix_entropy.metrics import metrics_table, summary_table, write_metrics, write_summary
-from matrix_entropy.model_tables import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_json
+from matrix_entropy.results.metrics import (
+    metrics_table,
+    summary_table,
+    write_metrics,
+    write_summary,
+)
+from matrix_entropy.results.model_values import model_values, paired_differences
+from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.tables.model_tables import (
     compared,
     indicator_table,
     lora_table,
@@ -21,8 +28,6 @@ from matrix_entropy.model_tables import (
     source_table,
     variant_table,
 )
-from matrix_entropy.model_values import model_values, paired_differences
-from matrix_entropy.spectra_file import Spectra
 
 WIDTH = 32
 MODELS = {

@@ -13,10 +13,10 @@ import torch
 from huggingface_hub import constants
 
 import random_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import sha256
-from matrix_entropy.models import load_model, load_tokenizer, resolve_hub, resolve_path
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import sha256
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_hub, resolve_path
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = {"hub": "someone/small-gpt2", "convert_weights": False}

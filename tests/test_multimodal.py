@@ -16,15 +16,15 @@ from PIL import Image
 
 import small_llava
 import small_minigpt_v2
-from matrix_entropy import multimodal
-from matrix_entropy.errors import InputError
-from matrix_entropy.llava import Llava
-from matrix_entropy.metrics import entropies, metrics_table, summary_table
-from matrix_entropy.multimodal import measure
-from matrix_entropy.multimodal_metrics import OPERATIONS, POSITIONS
-from matrix_entropy.released import released_entropy
-from matrix_entropy.spectra import spectrum
-from matrix_entropy.spectra_file import EPSILON, Spectra, gathered
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.models.vision.llava import Llava
+from matrix_entropy.results.metrics import entropies, metrics_table, summary_table
+from matrix_entropy.results.multimodal_metrics import OPERATIONS, POSITIONS
+from matrix_entropy.results.spectra_file import EPSILON, Spectra, gathered
+from matrix_entropy.states import multimodal
+from matrix_entropy.states.multimodal import measure
+from released import released_entropy
 from small_llava import IMAGE_TOKENS, VISION_WIDTH, WIDTH
 
 H1, H2, H3, H4, H5 = POSITIONS

@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_entropy.multimodal_metrics import POSITIONS, image_reduction, image_text_alignment
-from matrix_entropy.published import published_values
+from matrix_entropy.published.tables import published_values
+from matrix_entropy.results.multimodal_metrics import (
+    POSITIONS,
+    image_reduction,
+    image_text_alignment,
+)
 
 ENTROPIES = st.floats(0.01, 1)
 

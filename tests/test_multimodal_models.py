@@ -13,14 +13,14 @@ from transformers import LlavaForConditionalGeneration
 import random_models
 import small_llava
 import small_minigpt_v2
-from matrix_entropy import multimodal_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, write_json
-from matrix_entropy.llava import Llava
-from matrix_entropy.minigpt_v2 import MiniGPTv2, save_minigpt_v2
-from matrix_entropy.models import spread
-from matrix_entropy.multimodal_models import load_vision_language
-from matrix_entropy.vision_language import VisionLanguage
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json, write_json
+from matrix_entropy.models.loading import spread
+from matrix_entropy.models.vision import multimodal_models
+from matrix_entropy.models.vision.interface import VisionLanguage
+from matrix_entropy.models.vision.llava import Llava
+from matrix_entropy.models.vision.minigpt_v2 import MiniGPTv2, save_minigpt_v2
+from matrix_entropy.models.vision.multimodal_models import load_vision_language
 
 BLOCKS = 3  # of one tower in each model, of which the other has two
 WIDE = 48  # MiniGPT-v2's language model, beside a ViT of another width

@@ -15,15 +15,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.image_records import read_image_texts
-from matrix_entropy.llava import load_llava
-from matrix_entropy.minigpt_v2 import load_minigpt_v2
-from matrix_entropy.multimodal_stand_ins import train_multimodal_stand_in
-from matrix_entropy.pictures import SKIES, picture_records, write_pictures
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.training import HELD_OUT_EVERY
-from matrix_entropy.vision_language import VisionLanguage, beginning
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.models.training import HELD_OUT_EVERY
+from matrix_entropy.models.vision.interface import VisionLanguage, beginning
+from matrix_entropy.models.vision.llava import load_llava
+from matrix_entropy.models.vision.minigpt_v2 import load_minigpt_v2
+from matrix_entropy.models.vision.multimodal_stand_ins import train_multimodal_stand_in
+from matrix_entropy.texts.image_records import read_image_texts
+from matrix_entropy.texts.synthetic.pictures import SKIES, picture_records, write_pictures
 
 ARCHITECTURES = ["llava", "minigpt_v2"]
 # 16 image tokens each: MiniGPT-v2 joins four patches.

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matrix_entropy.model_tables import compared
-from matrix_entropy.multimodal_metrics import POSITIONS
-from matrix_entropy.multimodal_tables import (
+from matrix_entropy.published.tables import published_values
+from matrix_entropy.results.multimodal_metrics import POSITIONS
+from matrix_entropy.tables.model_tables import compared
+from matrix_entropy.tables.multimodal_tables import (
     VARIANTS,
     architecture_table,
     multimodal_table,
     operation_table,
     width_note,
 )
-from matrix_entropy.published import published_values
-from matrix_entropy.tables import write_table, write_text_table
+from matrix_entropy.tables.writing import write_table, write_text_table
 
 DATASETS = {"detail": "detail_23k", "align": "cc_sbu_align"}
 WIDTHS = {"LLaVA-1.5": (1024, 4096), "MiniGPT-v2": (1408, 4096)}

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.metrics import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.provenance import common_provenance
+from matrix_entropy.results.metrics import (
     joined_layers,
     metrics_table,
     summary_table,
     write_metrics,
     write_summary,
 )
-from matrix_entropy.multimodal_metrics import POSITIONS
-from matrix_entropy.multimodal_values import multimodal_values, paired_changes
-from matrix_entropy.provenance import common_provenance
-from matrix_entropy.spectra_file import Spectra
+from matrix_entropy.results.multimodal_metrics import POSITIONS
+from matrix_entropy.results.multimodal_values import multimodal_values, paired_changes
+from matrix_entropy.results.spectra_file import Spectra
 
 WIDTHS = dict(zip(POSITIONS, (16, 40, 40, 40, 40), strict=True))
 RECORDS = 6

@@ -14,21 +14,21 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 
 from figure_values import made_values, made_variants
-from matrix_entropy import fonts
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_text import fitted, plain
-from matrix_entropy.files import NAMES, read_csv, write_csv
-from matrix_entropy.first_token_figure import draw_first_token, first_token_gaps
-from matrix_entropy.fonts import FAMILY, chosen_families, families_for, width_of
-from matrix_entropy.layer_figure import draw_layers
-from matrix_entropy.length_control_figure import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import NAMES, read_csv, write_csv
+from matrix_entropy.figures import fonts
+from matrix_entropy.figures.fonts import FAMILY, chosen_families, families_for, width_of
+from matrix_entropy.figures.kinds.first_token import draw_first_token, first_token_gaps
+from matrix_entropy.figures.kinds.layers import draw_layers
+from matrix_entropy.figures.kinds.length_control import (
     draw_length_control,
     length_control_gaps,
     published_groups,
 )
-from matrix_entropy.operations_figure import draw_operations, operations_numbers
-from matrix_entropy.tables import Layout, write_table
-from matrix_entropy.untrained_blocks_figure import draw_untrained_blocks
+from matrix_entropy.figures.kinds.operations import draw_operations, operations_numbers
+from matrix_entropy.figures.kinds.untrained_blocks import draw_untrained_blocks
+from matrix_entropy.figures.text import fitted, plain
+from matrix_entropy.tables.writing import Layout, write_table
 
 LONG = "You are an AI assistant that follows instructions extremely well. Help as much as you can."
 # What matplotlib hides or takes for a formula, what a reader of tables takes for something else,

@@ -20,8 +20,8 @@ from figure_values import (
     made_values,
     words,
 )
-from matrix_entropy.errors import InputError
-from matrix_entropy.normalisations_figure import draw_normalisations, normalisations_numbers
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.normalisations import draw_normalisations, normalisations_numbers
 
 NAMES = ["entropy_a", "entropy_b", "entropy_c", "effective_rank_geometric"]
 

@@ -11,15 +11,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.notebook import Built, Shown, number, say, show_frame
-from matrix_entropy.notebook_run import run_notebook
-from matrix_entropy.page_index import index_markdown
-from matrix_entropy.pages import write_page
-from matrix_entropy.readings import fit_rows, gap_words, group_gaps, separations, size_ends
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.pages.notebook import Built, Shown, number, say, show_frame
+from matrix_entropy.pages.notebook_run import run_notebook
+from matrix_entropy.pages.page_index import index_markdown
+from matrix_entropy.pages.readings import fit_rows, gap_words, group_gaps, separations, size_ends
+from matrix_entropy.pages.writing import write_page
 
 PAPER = Path(__file__).parent.parent / "paper"
-LIBRARY = Path(__file__).parent.parent / "workflow"
+LIBRARY = Path(__file__).parent.parent / "src"
 NOTEBOOKS = ("liang2024", "wei2024", "tan2024")
 SCRIPT = """\
 # %% [markdown]
@@ -32,7 +32,7 @@ figures = "nowhere"
 # ## Section
 
 # %%
-from matrix_entropy.notebook import Built
+from matrix_entropy.pages.notebook import Built
 
 Built("results", figures).figure("one", "a grey square")
 """

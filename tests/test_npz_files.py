@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.npz_files import load_npz, save_npz
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.results.npz_files import load_npz, save_npz
 
 VALUES = {
     "rows": np.arange(6.0).reshape(2, 3),

@@ -15,13 +15,17 @@ import yaml
 
 import random_models
 from commands import check_refusal, snakemake_for, with_changes
-from matrix_entropy.distances import log_det_js_distance, prepared
-from matrix_entropy.gain_file import Gains, gathered_gains
-from matrix_entropy.genres import records
-from matrix_entropy.information_gain import cholesky_diagonal, information_gains, kernel_matrix
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.token_selection import lasso_weights
+from matrix_entropy.figures.kinds.token_selection import lasso_weights
+from matrix_entropy.maths.distances import log_det_js_distance, prepared
+from matrix_entropy.maths.information_gain import (
+    cholesky_diagonal,
+    information_gains,
+    kernel_matrix,
+)
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.gain_file import Gains, gathered_gains
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.texts.synthetic.genres import records
 
 SIZES = ("1K", "2K")
 TARGETS = ["results/tables/picks.csv", "figures/map.pdf", "figures/gains.pdf"]

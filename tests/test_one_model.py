@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from scipy.stats import bootstrap, ttest_1samp, ttest_rel
 
 from figure_values import check_layout, check_same_bytes, legend_of, made_values, words
-from matrix_entropy.model_values import with_originals
-from matrix_entropy.normalisations_figure import draw_normalisations, normalisations_numbers
-from matrix_entropy.one_model import half_width, is_one_model, with_intervals
-from matrix_entropy.operations_figure import draw_operations, operations_numbers
-from matrix_entropy.untrained_figure import draw_untrained, untrained_numbers
+from matrix_entropy.figures.kinds.normalisations import draw_normalisations, normalisations_numbers
+from matrix_entropy.figures.kinds.one_model import half_width, is_one_model, with_intervals
+from matrix_entropy.figures.kinds.operations import draw_operations, operations_numbers
+from matrix_entropy.figures.kinds.untrained import draw_untrained, untrained_numbers
+from matrix_entropy.results.model_values import with_originals
 
 WIDTH = 576
 SMOL = {"SmolLM2-135M-Instruct": (135e6, WIDTH)}

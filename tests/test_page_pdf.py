@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.page_pdf import write_pdf
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.pages.page_pdf import write_pdf
 
 PAGE = '<a href="../../figures/a.pdf">a</a> <a href="#b">b</a> <a href="https://c.org">c</a>'
 # Stands for a browser: keeps the page it is given, and stamps its output with a time.

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.page_checks import check_page
-from matrix_entropy.page_markdown import PageRenderer, markdown_html, mathml
-from matrix_entropy.pages import PAGES, write_page
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.pages.page_checks import check_page
+from matrix_entropy.pages.page_markdown import PageRenderer, markdown_html, mathml
+from matrix_entropy.pages.writing import PAGES, write_page
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 TEXT = r"""# A *title*

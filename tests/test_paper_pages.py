@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from matrix_entropy.comparison import NOT_BUILT
-from matrix_entropy.counterparts import counterparts
-from matrix_entropy.errata import read_errata
-from matrix_entropy.page_checks import check_page
+from matrix_entropy.pages.errata import read_errata
+from matrix_entropy.pages.page_checks import check_page
+from matrix_entropy.published.comparison import NOT_BUILT
+from matrix_entropy.published.counterparts import counterparts
 
 PAPERS = ("liang2024", "wei2024", "tan2024")
 PAGES = ("index", *PAPERS, "errata", "comparison")

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.parquet_records import ParquetRecords
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.texts.parquet_records import ParquetRecords
 
 COLUMNS: dict[str, list[Any]] = {
     "text": ["a", None, "", "d\n", "\u4e2d", *(f"text {n}" for n in range(20))],

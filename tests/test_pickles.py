@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import small_minigpt_v2 as small
-from matrix_entropy.errors import InputError
-from matrix_entropy.pickles import compare_keys, read_pickle
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.vision.pickles import compare_keys, read_pickle
 
 
 class Harmful:

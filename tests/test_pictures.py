@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from matrix_entropy.image_records import INSTRUCTIONS, read_image_texts, rotated
-from matrix_entropy.pictures import (
+from matrix_entropy.texts.image_records import INSTRUCTIONS, read_image_texts, rotated
+from matrix_entropy.texts.synthetic.pictures import (
     COLOURS,
     GRAMMARS,
     QUESTIONS,
@@ -249,7 +249,8 @@ def test_same_seed_same_bytes_in_another_process(tmp_path: Path, grammar: str) -
     here, there = tmp_path / "here", tmp_path / "there"
     write_pictures(here, grammar, 5, 7, SMALLEST)
     call = f"write_pictures(Path({str(there)!r}), {grammar!r}, 5, 7, {SMALLEST})"
-    code = f"from pathlib import Path; from matrix_entropy.pictures import *; {call}"
+    code = "from matrix_entropy.texts.synthetic.pictures import *\n"
+    code += f"from pathlib import Path\n{call}"
     path = os.pathsep.join(sys.path)
     subprocess.run(
         [sys.executable, "-c", code],

@@ -19,10 +19,11 @@ import yaml
 
 import random_models
 from commands import snakemake, snakemake_for
-from matrix_entropy import gpus, launch
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json
-from matrix_entropy.placement import is_spread, needed_bytes, parameter_count, shared_out
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_json
+from matrix_entropy.models.placement import is_spread, needed_bytes, parameter_count, shared_out
+from matrix_entropy.running import gpus
+from matrix_entropy.states import launch
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_processes() -> None:
 TAKE = """
 import os, sys, time
 from pathlib import Path
-from matrix_entropy import gpus
+from matrix_entropy.running import gpus
 gpus.take(int(sys.argv[1]), 4, Path(sys.argv[2]))
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()
@@ -84,7 +85,7 @@ def holder(count: int, folder: Path, root: Path) -> subprocess.Popen[str]:
     """A job that holds GPUs until its input is closed."""
     return subprocess.Popen(
         [sys.executable, "-c", TAKE, str(count), str(folder)],
-        env=os.environ | {"PYTHONPATH": str(root / "workflow"), "CUDA_VISIBLE_DEVICES": "0,1,2"},
+        env=os.environ | {"PYTHONPATH": str(root / "src"), "CUDA_VISIBLE_DEVICES": "0,1,2"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -255,9 +256,9 @@ def test_gpus_are_chosen_before_torch_settles_which_there_are(
 def in_commands(driver: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The driver, seen by the processes of typed commands as well."""
     (driver / "sitecustomize.py").write_text(
-        f"from matrix_entropy import gpus\ngpus.NVIDIA = {str(driver)!r}\n"
+        f"from matrix_entropy.running import gpus\ngpus.NVIDIA = {str(driver)!r}\n"
     )
-    monkeypatch.setenv("PYTHONPATH", f"{driver}:{root / 'workflow'}")
+    monkeypatch.setenv("PYTHONPATH", f"{driver}:{root / 'src'}")
     return driver
 
 

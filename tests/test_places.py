@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from commands import snakemake
-from matrix_entropy.errors import InputError
-from matrix_entropy.input_paths import check_places
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.input_paths import check_places
 
 
 @pytest.mark.parametrize("name", ["results", "figures"])

@@ -10,15 +10,15 @@ import pytest
 import yaml
 
 from commands import snakemake
-from matrix_entropy import prefetch
-from matrix_entropy.configuration import checked
-from matrix_entropy.errors import InputError
-from matrix_entropy.fetched_by_hand import by_hand, waiting
-from matrix_entropy.files import write_json
-from matrix_entropy.hub_hashes import Stated
-from matrix_entropy.hub_models import PICKLED, WANTED, needed_patterns
-from matrix_entropy.image_prefetch import fetch_images, images_to_come
-from matrix_entropy.text_sizes import image_bytes
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_json
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.estimate import prefetch
+from matrix_entropy.estimate.fetched_by_hand import by_hand, waiting
+from matrix_entropy.estimate.image_prefetch import fetch_images, images_to_come
+from matrix_entropy.estimate.text_sizes import image_bytes
+from matrix_entropy.sources.hashes import Stated
+from matrix_entropy.sources.hub_models import PICKLED, WANTED, needed_patterns
 
 COMMIT = "0" * 40
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from made_sentences import WIDTH, WORDS, made_sentences
-from matrix_entropy.errors import InputError
-from matrix_entropy.prefix_null import prefix_null
-from matrix_entropy.sentence_map import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.prefix_null import prefix_null
+from matrix_entropy.figures.kinds.sentence_map import (
     agreement_by_chance,
     agreements,
     sentence_distances,
     silhouettes,
 )
-from matrix_entropy.sentences_file import Sentences
+from matrix_entropy.results.sentences_file import Sentences
 
 EQUALLY_LONG = {"a king": "He is the king of", "a queen": "She is the queen of"}
 

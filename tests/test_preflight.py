@@ -18,20 +18,16 @@ from huggingface_hub import constants
 import hub_server
 from commands import check_refusal, snakemake_for
 from hub_server import Files, Hub, ask_it, running_hub
-from matrix_entropy import (
-    addresses,
-    gpus,
-    hub_questions,
-    hub_texts,
-    preflight_machine,
-    preflight_sources,
-)
-from matrix_entropy.configuration import checked
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_csv
-from matrix_entropy.hub import OutOfReach, snapshot
-from matrix_entropy.hub_models import check_model
-from matrix_entropy.preflight import preflight
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_csv
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.estimate import preflight_machine, preflight_sources
+from matrix_entropy.estimate.preflight import preflight
+from matrix_entropy.running import gpus
+from matrix_entropy.sources import addresses, questions
+from matrix_entropy.sources.hub import OutOfReach, snapshot
+from matrix_entropy.sources.hub_models import check_model
+from matrix_entropy.texts import hub_texts
 
 GPT2, DOLLY = "models/openai-community/gpt2", "datasets/databricks/databricks-dolly-15k"
 TARGET = "layers_gpt2_small_dolly_15k"
@@ -70,7 +66,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         hub.publish(GPT2, model())
         hub.publish(DOLLY, {"README.md": b"# Dolly", "data/train.jsonl": b"{}" * 50})
         ask_it(hub, tmp_path, monkeypatch)
-        monkeypatch.setattr(hub_questions, "PAUSE_SECONDS", 0)
+        monkeypatch.setattr(questions, "PAUSE_SECONDS", 0)
         monkeypatch.setattr(gpus, "memories", lambda: [80 * 10**9])
         monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**12, 0, 10**12))
         yield hub
@@ -341,7 +337,7 @@ class TestTheWayThere:
     def test_a_hub_that_answers_too_slowly(
         self, server: Hub, config: Config, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hub_questions, "TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr(questions, "TIMEOUT_SECONDS", 0.1)
         monkeypatch.setattr(preflight_sources, "QUESTIONS_AT_A_TIME", 1)
         server.answering.clear()
         try:
@@ -349,7 +345,7 @@ class TestTheWayThere:
                 preflight(config, Path("results/preflight.csv"), jobs_run_here=True)
         finally:
             server.answering.set()
-        assert sum("/api/" in question for question in server.asked) == hub_questions.ATTEMPTS
+        assert sum("/api/" in question for question in server.asked) == questions.ATTEMPTS
         assert not Path("results").exists()
 
     def test_a_token_that_the_hub_does_not_know(

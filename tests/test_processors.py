@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 import random_models
-from matrix_entropy import processors
-from matrix_entropy.files import write_jsonl
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import write_jsonl
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.running import processors
 from short_texts import short_texts
 
 # Every process says at its end how many threads its libraries would use: torch, those of linear
@@ -30,7 +30,7 @@ def counted(self, max_workers=None, *arguments, **options):
     create(self, max_workers, *arguments, **options)
 concurrent.futures.thread.ThreadPoolExecutor.__init__ = counted
 def say():
-    if "matrix_entropy.console" not in sys.modules or "numpy" not in sys.modules:
+    if "matrix_entropy.running.console" not in sys.modules or "numpy" not in sys.modules:
         return
     from threadpoolctl import threadpool_info
     torch = sys.modules.get("torch")
@@ -124,7 +124,7 @@ def test_variables_of_libraries_are_limited(
 def test_every_script_asks_for_its_threads(root: Path) -> None:
     for path in (root / "workflow/scripts").glob("*.py"):
         text = path.read_text()
-        assert "from matrix_entropy import start" in text, path
+        assert "from matrix_entropy.running import start" in text, path
         assert text.count("snakemake.threads") == text.count("allowed(snakemake.threads)"), path
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_entropy.provenance import common_provenance
+from matrix_entropy.models.provenance import common_provenance
 
 MODEL = {"model": "small", "stand_in": False, "sizes": [1, 2]}
 VALUES = st.one_of(st.integers(0, 3), st.just("a"), st.just([5, 7]), st.just({"b": None}))

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.published import TABLES, published_values, with_published
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.published.tables import TABLES, published_values, with_published
 
 
 def values_of(table: int, **chosen: str) -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from figure_values import PYTHIA, made_values
-from matrix_entropy.published_curves import published_family, published_layers, published_sizes
-from matrix_entropy.scaling_figure import scaling_numbers
+from matrix_entropy.figures.kinds.scaling_figure import scaling_numbers
+from matrix_entropy.published.curves import published_family, published_layers, published_sizes
 
 LANGUAGE = ["dolly-15k", "wikipedia", "openwebtext2", "hh-rlhf"]
 # Blocks of the models of Liang 2024.

@@ -13,7 +13,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from figure_values import CEREBRAS, PYTHIA, check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.published_entropy_figure import (
+from matrix_entropy.figures.kinds.published_entropy import (
     ENTROPY,
     LAW,
     LAW_WITH_OFFSET,

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from commands import snakemake_for
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json, read_jsonl
-from matrix_entropy.model_tables import source_table
-from matrix_entropy.python_documentation import paragraphs, read_python_documentation
-from matrix_entropy.text_sizes import sources, texts_of
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json, read_jsonl
+from matrix_entropy.estimate.text_sizes import sources, texts_of
+from matrix_entropy.tables.model_tables import source_table
+from matrix_entropy.texts.python_documentation import paragraphs, read_python_documentation
 
 BETWEEN = {"shortest": 200, "longest": 900}
 ENTRY = {"python_documentation": BETWEEN}

@@ -14,25 +14,29 @@ import pytest
 import torch
 import yaml
 
-from matrix_entropy.anatomy import context_window
-from matrix_entropy.configuration import checked
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.gain_file import compute_gains
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.information_gain import information_gains, largest_gain, posterior_variances
-from matrix_entropy.metrics import losses
-from matrix_entropy.models import load_model, load_tokenizer, resolve_path
-from matrix_entropy.released import released_entropy
-from matrix_entropy.sentence_figure import draw_sentence_map, map_captions
-from matrix_entropy.sentence_map import map_distances, map_numbers
-from matrix_entropy.sentences import read_sentences
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.spectra_file import compute_spectra
-from matrix_entropy.state_files import open_states
-from matrix_entropy.texts import format_of, read_dataset
-from matrix_entropy.token_selection import token_weights
-from matrix_entropy.written_sentences import written_sentences
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.figures.kinds.sentence_figure import draw_sentence_map, map_captions
+from matrix_entropy.figures.kinds.sentence_map import map_distances, map_numbers
+from matrix_entropy.figures.kinds.token_selection import token_weights
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.information_gain import (
+    information_gains,
+    largest_gain,
+    posterior_variances,
+)
+from matrix_entropy.models.anatomy import context_window
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.results.gain_file import compute_gains
+from matrix_entropy.results.metrics import losses
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.results.spectra_file import compute_spectra
+from matrix_entropy.results.state_files import open_states
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.states.sentences import read_sentences
+from matrix_entropy.texts.readers import format_of, read_dataset
+from matrix_entropy.texts.written_sentences import written_sentences
+from released import released_entropy
 
 LAYERS = [0, 1, 2, 3, 4, 5, "final"]
 OPTIONS = {

@@ -15,19 +15,19 @@ import pandas as pd
 import pytest
 import yaml
 
-from matrix_entropy.figure_checks import GAP_CONTROLS
-from matrix_entropy.group_gaps import VALUE, group_gaps
-from matrix_entropy.group_tests import (
+from matrix_entropy.configuration.figure_checks import GAP_CONTROLS
+from matrix_entropy.figures.kinds.group_gaps import VALUE, group_gaps
+from matrix_entropy.maths.group_tests import (
     at_equal_covariate_pairs,
     explained,
     paired,
     permuted_signs,
 )
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.metrics import metrics_table, read_metrics, write_metrics
-from matrix_entropy.models import load_tokenizer, resolve_path
-from matrix_entropy.spectra_file import compute_spectra
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.models.loading import load_tokenizer, resolve_path
+from matrix_entropy.results.metrics import metrics_table, read_metrics, write_metrics
+from matrix_entropy.results.spectra_file import compute_spectra
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.texts.readers import read_dataset
 
 LAYERS = list(range(1, 31))
 OPTIONS = {

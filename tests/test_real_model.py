@@ -21,16 +21,16 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
-from matrix_entropy.group_gaps import group_gaps
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.long_row_values import formula_errors, long_positions, text_values
-from matrix_entropy.metrics import entropies, read_metrics, read_summary
-from matrix_entropy.models import load_model, load_tokenizer, resolve_path
-from matrix_entropy.page_checks import check_page
-from matrix_entropy.published_curves import TOKENS
-from matrix_entropy.rows_file import Rows
-from matrix_entropy.spectra_file import compute_spectra
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.figures.kinds.group_gaps import group_gaps
+from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.pages.page_checks import check_page
+from matrix_entropy.published.curves import TOKENS
+from matrix_entropy.results.long_row_values import formula_errors, long_positions, text_values
+from matrix_entropy.results.metrics import entropies, read_metrics, read_summary
+from matrix_entropy.results.rows_file import Rows
+from matrix_entropy.results.spectra_file import compute_spectra
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.texts.readers import read_dataset
 
 MODEL = "smollm2_135m"
 PRINTED = 2e-4  # half of the last printed digit, and ten times what processors differ by

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import real_size_models
 import real_size_tokenizers
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.models.stand_ins import train_tokenizer
 from real_size_models import Layout, gpt2_config, named_weights, write_model
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.records import text_of
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.texts.readers import read_dataset
+from matrix_entropy.texts.records import text_of
 
 WHERE = "x.jsonl, record 7"
 ALPACA = {"fields": ["instruction", "input", "output"]}

@@ -16,10 +16,10 @@ from docutils.core import publish_doctree
 from docutils.nodes import document, title
 from jinja2 import Environment, StrictUndefined
 
-from matrix_entropy.configuration import checked
-from matrix_entropy.experiments import models_of
-from matrix_entropy.figure_checks import KINDS
-from matrix_entropy.run_description import configuration_text, version_table
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.configuration.experiments import models_of
+from matrix_entropy.configuration.figure_checks import KINDS
+from matrix_entropy.pages.run_description import configuration_text, version_table
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "workflow" / "report"

@@ -13,8 +13,8 @@ from transformers import GPTNeoXConfig, LlamaConfig, OPTConfig, PreTrainedModel
 
 import by_hand
 import random_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.residual_stream import Layer, residual_stream
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.states.residual_stream import Layer, residual_stream
 
 # Relative to the largest entry of a layer. The model computes in float32 (unit roundoff 6e-8) and
 # by hand is float64: the raw states of these models differ by up to 8e-7 and, since a norm takes

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.metrics import write_metrics
-from matrix_entropy.run_curves import group_gaps, run_captions, run_curves
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.run_curves import group_gaps, run_captions, run_curves
+from matrix_entropy.results.metrics import write_metrics
 
 PANELS = {"Long": ["good", "bad"]}
 MODELS = {"small": {"title": "GPT-2 Small"}, "large": {}}

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from matrix_entropy import run_lock
-from matrix_entropy.files import read_json, write_json
-from matrix_entropy.run_lock import LOCKS, RECORDS, clear, holder, take
+from matrix_entropy.base.files import read_json, write_json
+from matrix_entropy.running import run_lock
+from matrix_entropy.running.run_lock import LOCKS, RECORDS, clear, holder, take
 
 
 @pytest.fixture
@@ -28,9 +28,10 @@ def locked(tmp_path: Path) -> Path:
 
 def taker(folder: Path, then: str) -> dict[str, Any]:
     """A process that takes a folder and then does something, as `subprocess` wants it."""
-    code = "import os, sys; from pathlib import Path; from matrix_entropy.run_lock import take;"
+    code = "import os, sys; from pathlib import Path;"
+    code += "from matrix_entropy.running.run_lock import take;"
     code += f"take(Path(sys.argv[1])); {then}"
-    library = str(Path(run_lock.__file__).parent.parent)
+    library = str(Path(run_lock.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": library}
     return {"args": [sys.executable, "-c", code, str(folder)], "env": environment}
 

@@ -12,14 +12,14 @@ import pytest
 from scipy.optimize import curve_fit
 from scipy.stats import linregress
 
-from matrix_entropy import scaling
-from matrix_entropy.published import published_values
-from matrix_entropy.scaling import (
+from matrix_entropy.maths import scaling
+from matrix_entropy.maths.scaling import (
     PowerLaw,
     constant_rank_null,
     fit_power_law,
     share_of_log_d,
 )
+from matrix_entropy.published.tables import published_values
 
 CEREBRAS = {
     "111M": 768,

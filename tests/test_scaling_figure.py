@@ -22,9 +22,9 @@ from figure_values import (
     size_ticks,
     words,
 )
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_style import COLOURS, GREY, save_figure
-from matrix_entropy.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
+from matrix_entropy.figures.style import COLOURS, GREY, save_figure
 
 
 def draw(values: pd.DataFrame) -> Figure:

@@ -15,9 +15,13 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.text import Text
 
 from figure_values import check_same_bytes, legend_of, words
-from matrix_entropy.figure_style import COLOURS
-from matrix_entropy.multimodal_metrics import POSITIONS
-from matrix_entropy.schematic_figure import draw_schematic, schematic_captions, schematic_numbers
+from matrix_entropy.figures.kinds.schematic import (
+    draw_schematic,
+    schematic_captions,
+    schematic_numbers,
+)
+from matrix_entropy.figures.style import COLOURS
+from matrix_entropy.results.multimodal_metrics import POSITIONS
 
 FIGURE = {"name": "schematic", "title": "Where entropy is measured in a vision-language model"}
 LLAVA: dict[str, Any] = {

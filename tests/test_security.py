@@ -19,14 +19,14 @@ import yaml
 
 import random_models
 from commands import check_refusal, snakemake_for
-from matrix_entropy import hub_texts
-from matrix_entropy.archive import unpack
-from matrix_entropy.configuration import checked
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json
-from matrix_entropy.input_paths import check_input_paths
-from matrix_entropy.page_markdown import PageRenderer, escaped_markdown, markdown_html
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.configuration.input_paths import check_input_paths
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.pages.page_markdown import PageRenderer, escaped_markdown, markdown_html
+from matrix_entropy.results.archive import unpack
+from matrix_entropy.texts import hub_texts
 
 # Modules that unpickle, or run what they read, whatever they are asked for.
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
@@ -94,7 +94,8 @@ def test_the_search_finds(source: str) -> None:
 
 
 def test_nothing_unpickles_or_runs_what_it_reads(root: Path) -> None:
-    files = [*(root / "workflow").rglob("*.py"), *(root / "paper").glob("*.py")]
+    folders = ("workflow", "src", "paper")
+    files = [path for folder in folders for path in (root / folder).rglob("*.py")]
     assert len(files) > 140
     found = {path.name: list(forbidden(path.read_text(encoding="utf-8"))) for path in files}
     assert not {name: what for name, what in found.items() if what}

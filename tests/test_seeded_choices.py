@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from matrix_entropy.seeded_choices import pick, sample
+from matrix_entropy.texts.synthetic.seeded_choices import pick, sample
 
 
 class Given:

@@ -20,12 +20,12 @@ from matplotlib.text import Text
 
 from figure_values import check_same_bytes, legend_of, words
 from made_sentences import WORDS, made_sentences, map_entry
-from matrix_entropy import sentence_figure, sentence_map
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_style import COLOURS
-from matrix_entropy.sentence_figure import draw_sentence_map, map_captions
-from matrix_entropy.sentence_map import map_distances, map_numbers
-from matrix_entropy.sentences_file import Sentences
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds import sentence_figure, sentence_map
+from matrix_entropy.figures.kinds.sentence_figure import draw_sentence_map, map_captions
+from matrix_entropy.figures.kinds.sentence_map import map_distances, map_numbers
+from matrix_entropy.figures.style import COLOURS
+from matrix_entropy.results.sentences_file import Sentences
 
 
 @pytest.fixture(autouse=True)

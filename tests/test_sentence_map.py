@@ -10,11 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from made_sentences import WIDTH, WORDS, made_sentences, map_entry
-from matrix_entropy import sentence_map
-from matrix_entropy.embeddings import principal_coordinates
-from matrix_entropy.errors import InputError
-from matrix_entropy.prefix_null import prefix_null
-from matrix_entropy.sentence_map import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds import sentence_map
+from matrix_entropy.figures.kinds.prefix_null import prefix_null
+from matrix_entropy.figures.kinds.sentence_map import (
     agreement_by_chance,
     agreements,
     map_distances,
@@ -23,6 +22,7 @@ from matrix_entropy.sentence_map import (
     sentence_distances,
     silhouettes,
 )
+from matrix_entropy.maths.embeddings import principal_coordinates
 
 MEASURES = [
     *("last_token", "token_mean"),

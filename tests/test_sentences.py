@@ -18,16 +18,16 @@ from transformers import (
 )
 
 import short_texts
-from matrix_entropy import sentences as module
-from matrix_entropy.errors import InputError
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.sentences import MOST_SENTENCES, read_sentences
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.state_files import open_states
-from matrix_entropy.token_selection import find_token
-from matrix_entropy.tokens import tokenise
-from matrix_entropy.written_sentences import written_sentences
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.token_selection import find_token
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.results.state_files import open_states
+from matrix_entropy.states import sentences as module
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.states.sentences import MOST_SENTENCES, read_sentences
+from matrix_entropy.texts.tokens import tokenise
+from matrix_entropy.texts.written_sentences import written_sentences
 from random_models import save
 
 LAYERS = [1, 3, "final"]

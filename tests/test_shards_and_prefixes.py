@@ -14,13 +14,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 import random_models
-from matrix_entropy.errors import InputError
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.metrics import metrics_table, ppl_token, ppl_windows, summary_table
-from matrix_entropy.spectra_file import Spectra, compute_spectra, gathered
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.state_files import open_states
-from matrix_entropy.tokens import corpus_windows, tokenise
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.metrics import metrics_table, ppl_token, ppl_windows, summary_table
+from matrix_entropy.results.spectra_file import Spectra, compute_spectra, gathered
+from matrix_entropy.results.state_files import open_states
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.texts.tokens import corpus_windows, tokenise
 
 LAYERS = [1, "final"]
 OPTIONS = {

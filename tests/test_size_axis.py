@@ -11,8 +11,14 @@ import pytest
 from matplotlib.axes import Axes
 
 from figure_values import PYTHIA, check_layout, made_values, size_ticks
-from matrix_entropy.figure_style import styled
-from matrix_entropy.size_axis import label_sizes, log_ordinate, places_of, size_labels, spread
+from matrix_entropy.figures.size_axis import (
+    label_sizes,
+    log_ordinate,
+    places_of,
+    size_labels,
+    spread,
+)
+from matrix_entropy.figures.style import styled
 
 
 @pytest.fixture

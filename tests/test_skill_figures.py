@@ -14,14 +14,14 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.skill_graph_figure import draw_skill_graph, graph_captions, graph_numbers
-from matrix_entropy.skill_scaling_figure import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.skill_graph import draw_skill_graph, graph_captions, graph_numbers
+from matrix_entropy.figures.kinds.skill_scaling import (
     draw_skill_scaling,
     skill_scaling_captions,
     skill_scaling_numbers,
 )
-from matrix_entropy.skills import conditional_entropy, expected_flops, sample_skill_graph
+from matrix_entropy.maths.skills import conditional_entropy, expected_flops, sample_skill_graph
 
 GRAPH = {"name": "graph", "alpha": 0.5, "skills": 300, "texts": 2000, "seed": 0}
 SCALING = {

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import zeta
 from scipy.stats import chi2, kstest, linregress
 
-from matrix_entropy.skills import (
+from matrix_entropy.maths.skills import (
     conditional_entropy,
     expected_flops,
     finite_skills_term,

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix_entropy.entropy import entropy_bound, entropy_of, matrix_entropy
-from matrix_entropy.released import released_entropy
-from matrix_entropy.spectra import spectrum
+from matrix_entropy.maths.entropy import entropy_bound, entropy_of, matrix_entropy
+from matrix_entropy.maths.spectra import spectrum
+from released import released_entropy
 
 
 def cloud(tokens: int, width: int, seed: int = 0, kind: str = "power") -> np.ndarray:

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_csv, write_json
-from matrix_entropy.metrics import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_csv, write_json
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.results.metrics import (
     entropies,
     joined_layers,
     losses,
@@ -26,8 +27,7 @@ from matrix_entropy.metrics import (
     write_metrics,
     write_summary,
 )
-from matrix_entropy.spectra import spectrum
-from matrix_entropy.spectra_file import EPSILON, Spectra, compute_spectra, equal_lengths
+from matrix_entropy.results.spectra_file import EPSILON, Spectra, compute_spectra, equal_lengths
 
 LENGTHS = [1, 2, 30, 25, 40, 90]
 GROUPS = ["good", "bad", "good", "bad", "good", "bad"]

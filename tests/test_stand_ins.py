@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from matrix_entropy.anatomy import blocks_and_norm, context_window
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_json
-from matrix_entropy.grammar import stories
-from matrix_entropy.models import load_model
-from matrix_entropy.stand_ins import END_OF_TEXT, new_model, train_stand_in, train_tokenizer
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_json
+from matrix_entropy.models.anatomy import blocks_and_norm, context_window
+from matrix_entropy.models.loading import load_model
+from matrix_entropy.models.stand_ins import END_OF_TEXT, new_model, train_stand_in, train_tokenizer
+from matrix_entropy.texts.synthetic.grammar import stories
 
 TRAIN = {
     "architecture": "gpt2",

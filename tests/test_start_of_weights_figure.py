@@ -13,9 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from figure_values import check_layout, check_same_bytes, legend_of, made_values, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.model_values import with_originals
-from matrix_entropy.start_of_weights_figure import draw_starts, start_numbers, start_words
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.start_of_weights import draw_starts, start_numbers, start_words
+from matrix_entropy.results.model_values import with_originals
 
 LAYERS = [*map(str, range(7)), "final"]
 STARTS = {0.01: 4.0, 0.02: 6.0, 0.0417: 58.0, 0.08: 69.0}  # and the rank of seed 0 at the end

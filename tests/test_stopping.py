@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from matrix_entropy import stopping
+from matrix_entropy.running import stopping
 
 JOB = """
 import time
 print("begun", flush=True)
 input()
-from matrix_entropy import stopping
+from matrix_entropy.running import stopping
 stopping.job()
 try:
     print("at work", flush=True)
@@ -27,7 +27,7 @@ finally:
 STUBBORN = "print('begun', flush=True); import time; time.sleep(1000)"
 RUN = """
 import subprocess, sys
-from matrix_entropy import stopping
+from matrix_entropy.running import stopping
 stopping.quietly()
 if sys.argv[1]:
     stopping.with_its_jobs(lambda: print("finish", flush=True))
@@ -48,7 +48,7 @@ input()
     ],
 )
 def test_ctrl_c(job: str, when: str, times: int, status: int, told: str) -> None:
-    pipe, library = subprocess.PIPE, str(Path(stopping.__file__).parent.parent)
+    pipe, library = subprocess.PIPE, str(Path(stopping.__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-c", RUN, job],
         stdin=pipe,

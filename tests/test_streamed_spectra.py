@@ -16,15 +16,15 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 import random_models
-from matrix_entropy import streamed_spectra
-from matrix_entropy.device_spectra import normalised_matrix, spectrum_of
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.spectra import spectrum
-from matrix_entropy.spectra_file import Spectra, compute_spectra
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.streamed_spectra import stream_spectra
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.spectra_file import Spectra, compute_spectra
+from matrix_entropy.states import streamed_spectra
+from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.states.streamed_spectra import stream_spectra
 from short_texts import OPTIONS, short_texts
 
 LAYERS = [0, 1, 2, 3, "final"]
@@ -219,7 +219,7 @@ def test_several_processes_find_the_same(
             str(root / "workflow/scripts/stream_spectra.py"),
             *(str(part) for pair in arguments.items() for part in pair),
         ],
-        env=os.environ | {"PYTHONPATH": str(root / "workflow")},
+        env=os.environ | {"PYTHONPATH": str(root / "src")},
         capture_output=True,
         text=True,
         timeout=600,

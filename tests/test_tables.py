@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matrix_entropy.published import published_values, with_published
-from matrix_entropy.tables import STAND_INS, TITLES, Layout, write_table, write_text_table
+from matrix_entropy.published.tables import published_values, with_published
+from matrix_entropy.tables.writing import STAND_INS, TITLES, Layout, write_table, write_text_table
 
 BY_SIZE = Layout(heads=("dataset", "indicator"), columns="size")
 ODD = r"50 % of R&D_x {a} \b #1 ~c ^d $e$ <f> *g* _h_ [i] |j| `k`"

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from commands import snakemake
-from matrix_entropy import targets
-from matrix_entropy.configuration import checked
-from matrix_entropy.errors import InputError
-from matrix_entropy.fetched_by_hand import by_hand
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration import targets
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.estimate.fetched_by_hand import by_hand
 
 
 @pytest.fixture(scope="module", params=["config.yaml", "miniature/config.yaml"])

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from matrix_entropy import text_files
-from matrix_entropy.errors import InputError
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.texts import text_files
+from matrix_entropy.texts.readers import read_dataset
 
 ROOT = Path(__file__).parent.parent
 
@@ -198,7 +198,7 @@ def test_a_gzip_of_nothing_but_zeros() -> None:
     script = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from matrix_entropy.texts import read_dataset\n"
+        "from matrix_entropy.texts.readers import read_dataset\n"
         "limit = 1500 * 2**20\n"
         "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
         "read_dataset({}, Path(sys.argv[1]), 'zeros.txt.gz')\n"
@@ -208,7 +208,7 @@ def test_a_gzip_of_nothing_but_zeros() -> None:
         packed.write_bytes(gzip.compress(bytes(2**20)) * 2**10)
         done = subprocess.run(
             [sys.executable, "-c", script, packed],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             capture_output=True,
             text=True,
         )

@@ -19,12 +19,12 @@ from typing import Any
 import pandas
 import pytest
 
-from matrix_entropy import json_text
-from matrix_entropy import texts as texts_module
-from matrix_entropy.errors import InputError
-from matrix_entropy.files import read_jsonl
-from matrix_entropy.text_files import format_of
-from matrix_entropy.texts import read_dataset, select_texts
+from matrix_entropy.base import json_text
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_jsonl
+from matrix_entropy.texts import readers as texts_module
+from matrix_entropy.texts.readers import read_dataset, select_texts
+from matrix_entropy.texts.text_files import format_of
 
 SCRIPT = Path(__file__).parent.parent / "workflow" / "scripts" / "read_texts.py"
 

@@ -18,13 +18,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.token_figure import (
+from matrix_entropy.figures.kinds.token_figure import (
     FRAMES,
     draw_token_weights,
     token_captions,
 )
-from matrix_entropy.token_selection import (
+from matrix_entropy.figures.kinds.token_selection import (
     METHODS,
     PICKED,
     PUBLISHED_COLUMN,
@@ -32,6 +31,7 @@ from matrix_entropy.token_selection import (
     shown_token,
     token_weights,
 )
+from matrix_entropy.results.sentences_file import Sentences
 from test_token_selection import CAPITALS, SETTINGS, made_sentences
 
 TABLE = {"name": "picks", "title": "Picks", "model": "pythia_1_4b", **SETTINGS}

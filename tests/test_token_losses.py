@@ -10,8 +10,8 @@ import torch
 
 import by_hand
 import random_models
-from matrix_entropy import token_losses
-from matrix_entropy.token_losses import Decoder
+from matrix_entropy.states import token_losses
+from matrix_entropy.states.token_losses import Decoder
 
 NAMES = ["gpt2", "gpt_neo", "gpt_neox", "llama", "opt"]
 LENGTHS = [41, 7, 1]

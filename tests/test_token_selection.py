@@ -13,12 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_entropy import token_selection
-from matrix_entropy.errors import InputError
-from matrix_entropy.published_curves import TOKENS
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.tables import write_text_table
-from matrix_entropy.token_selection import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds import token_selection
+from matrix_entropy.figures.kinds.token_selection import (
     PUBLISHED_COLUMN,
     find_token,
     lasso_weights,
@@ -28,6 +25,9 @@ from matrix_entropy.token_selection import (
     selection_table,
     token_weights,
 )
+from matrix_entropy.published.curves import TOKENS
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.tables.writing import write_text_table
 
 SENTENCE = (
     "Is London the capital of UK? Yes. Is Moscow the capital of Russia? Yes. "

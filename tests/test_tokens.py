@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matrix_entropy.tokens import Encoded, corpus_windows, tokenise
+from matrix_entropy.texts.tokens import Encoded, corpus_windows, tokenise
 
 
 class Blank:

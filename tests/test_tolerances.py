@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matrix_entropy.published import published_values
-from matrix_entropy.tolerances import (
+from matrix_entropy.published.tables import published_values
+from matrix_entropy.published.tolerances import (
     ALLOWANCES,
     ENTROPY,
     Tolerance,

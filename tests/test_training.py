@@ -12,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from matrix_entropy.training import EVALUATIONS, HELD_OUT_EVERY, fit, rate, split, write_curve
+from matrix_entropy.models.training import (
+    EVALUATIONS,
+    HELD_OUT_EVERY,
+    fit,
+    rate,
+    split,
+    write_curve,
+)
 
 TRAIN = {"steps": 25, "learning_rate": 0.1, "seed": 5}
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import random_models
-from matrix_entropy.entropy import entropy_of
-from matrix_entropy.extraction import Extraction
-from matrix_entropy.token_losses import Decoder
-from matrix_entropy.tokens import Tokens
+from matrix_entropy.maths.entropy import entropy_of
+from matrix_entropy.states.extraction import Extraction
+from matrix_entropy.states.token_losses import Decoder
+from matrix_entropy.texts.tokens import Tokens
 
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "transformer_lens.json").read_text())
 

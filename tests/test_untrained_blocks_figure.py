@@ -13,8 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
-from matrix_entropy.errors import InputError
-from matrix_entropy.untrained_blocks_figure import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.untrained_blocks import (
     draw_untrained_blocks,
     untrained_block_captions,
     untrained_block_numbers,

@@ -20,8 +20,8 @@ from figure_values import (
     made_variants,
     words,
 )
-from matrix_entropy.errors import InputError
-from matrix_entropy.untrained_figure import draw_untrained, untrained_numbers
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.kinds.untrained import draw_untrained, untrained_numbers
 
 VARIANTS = ["trained", "untrained, seed 1", "untrained, seed 2", "untrained, seed 3"]
 

@@ -19,15 +19,15 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 import small_architectures
-from matrix_entropy.anatomy import context_window, length_limits
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.errors import InputError
-from matrix_entropy.figure_text import left_out_in_front
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.models import check_sizes
-from matrix_entropy.spectra_file import Spectra, compute_spectra
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.streamed_spectra import stream_spectra
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.text import left_out_in_front
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.models.anatomy import context_window, length_limits
+from matrix_entropy.models.loading import check_sizes
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.spectra_file import Spectra, compute_spectra
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.states.streamed_spectra import stream_spectra
 from short_texts import OPTIONS, short_texts
 
 TEXTS = short_texts(9, 1)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from matrix_entropy.texts import read_dataset
-from matrix_entropy.variants import reorder, split_sentences, union, vary
+from matrix_entropy.texts.readers import read_dataset
+from matrix_entropy.texts.variants import reorder, split_sentences, union, vary
 
 STORY = 'Dr. Smith paid 3.50 for it, i.e. too much. He left. "Why?!" she asked.\n\nNo reply...'
 STORY_SENTENCES = [
@@ -126,7 +126,7 @@ def test_words() -> None:
 def test_the_order_is_the_same_in_every_process() -> None:
     """Python salts its hash differently in each; the random generator must not depend on it."""
     program = (
-        "import json, sys; from matrix_entropy.variants import vary; "
+        "import json, sys; from matrix_entropy.texts.variants import vary; "
         "print(json.dumps(vary(json.load(sys.stdin), {'s': {'sentences': 'shuffled', 'seed': 5}})))"
     )
     texts = [{"id": str(i), "group": "all", "text": STORY} for i in range(30)]
@@ -137,7 +137,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
             [sys.executable, "-c", program],
             input=json.dumps(texts),
             env=os.environ
-            | {"PYTHONHASHSEED": salt, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")},
+            | {"PYTHONHASHSEED": salt, "PYTHONPATH": str(Path(__file__).parents[1] / "src")},
             capture_output=True,
             text=True,
             check=True,

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from matrix_entropy.configuration import checked
-from matrix_entropy.eva_vit import HEADS
-from matrix_entropy.figure_checks import MULTIMODAL
-from matrix_entropy.minigpt_v2 import MiniGPTv2Config
-from matrix_entropy.shared_checks import IMAGE_RECORDS
-from matrix_entropy.vision_checks import JOINED, VISION_HEADS
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.configuration.figure_checks import MULTIMODAL
+from matrix_entropy.configuration.shared_checks import IMAGE_RECORDS
+from matrix_entropy.configuration.vision_checks import JOINED, VISION_HEADS
+from matrix_entropy.models.vision.eva_vit import HEADS
+from matrix_entropy.models.vision.minigpt_v2 import MiniGPTv2Config
 from test_configuration import ADVICE, BASE, REMOVED, ROOT_SCHEMA, at, changed, refusal
 
 EITHER_RECORD = "`record: llava_instruct` or `record: cc_sbu_align`"

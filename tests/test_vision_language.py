@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 
 import small_llava
-from matrix_entropy.errors import InputError
-from matrix_entropy.image_records import rotated
-from matrix_entropy.vision_language import (
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.vision.interface import (
     beginning,
     check_room,
     read_texts,
     reversed_image_tokens,
 )
+from matrix_entropy.texts.image_records import rotated
 
 RECORDS = [{"id": "first", "text": "a red square"}, {"id": "second", "text": "two green circles ."}]
 

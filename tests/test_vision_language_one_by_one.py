@@ -18,10 +18,10 @@ from transformers import LlavaForConditionalGeneration
 import small_llava
 import small_minigpt_v2
 from commands import check_refusal, snakemake, snakemake_for, with_changes
-from matrix_entropy.files import read_json, read_jsonl
-from matrix_entropy.minigpt_v2 import load_minigpt_v2
-from matrix_entropy.multimodal_metrics import POSITIONS
-from matrix_entropy.spectra_file import Spectra
+from matrix_entropy.base.files import read_json, read_jsonl
+from matrix_entropy.models.vision.minigpt_v2 import load_minigpt_v2
+from matrix_entropy.results.multimodal_metrics import POSITIONS
+from matrix_entropy.results.spectra_file import Spectra
 
 TABLES = ["five", "changed", "parts"]
 TARGETS = [*(f"results/tables/{name}.csv" for name in TABLES), "figures/where.pdf"]

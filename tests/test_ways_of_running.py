@@ -10,9 +10,9 @@ import yaml
 
 import random_models
 from commands import snakemake_for
-from matrix_entropy.files import write_jsonl
-from matrix_entropy.spectra_file import Spectra
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import write_jsonl
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.spectra_file import Spectra
 from short_texts import short_texts
 
 TEXTS = short_texts(9, 2)

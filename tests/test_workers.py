@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from matrix_entropy import asking, processors, workers
+from matrix_entropy.running import asking, processors, workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux only")
 
-FIRST = "from matrix_entropy import start\n"
+FIRST = "from matrix_entropy.running import start\n"
 # Who does the work, and what was imported before it began.
 WHO = FIRST + "import json, os, sys\nprint(json.dumps([os.getppid(), sorted(sys.modules)]))\n"
 # Some that are rarely used, so that nothing else has imported them.
-IMPORTS = WHO + "import wave, matrix_entropy.seeded_choices\n"
+IMPORTS = WHO + "import wave, matrix_entropy.texts.synthetic.seeded_choices\n"
 # Seconds; it only ends what hangs.
 PATIENCE = 600
 SLEEPS = FIRST + "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(3600)\n"
@@ -70,7 +70,7 @@ class Place:
 def place(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr(workers, "GPUS", ())
     monkeypatch.delenv(asking.SOCKET, raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(root / "workflow"))
+    monkeypatch.setenv("PYTHONPATH", str(root / "src"))
     workers.begin()
     server, path = workers._begun.pop(), os.environ.pop(asking.SOCKET)
     yield Place(root, tmp_path, server, path)
@@ -123,7 +123,8 @@ def test_what_a_job_has_imported_is_there_for_the_next(place: Place) -> None:
     assert [parent for parent, _ in told] == [place.server.pid] * 3
     assert ["wave" in modules for _, modules in told] == [False, True, True]
     # The library's own modules never are.
-    assert not any("matrix_entropy.seeded_choices" in modules for _, modules in told)
+    own = "matrix_entropy.texts.synthetic.seeded_choices"
+    assert not any(own in modules for _, modules in told)
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])
@@ -231,9 +232,9 @@ MAKES = """
 from pathlib import Path
 import sys
 import pandas as pd
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.grammar import stories
-from matrix_entropy.stand_ins import train_stand_in, train_tokenizer
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.texts.synthetic.grammar import stories
+from matrix_entropy.models.stand_ins import train_stand_in, train_tokenizer
 import matplotlib.pyplot as plt
 import torch
 
@@ -265,7 +266,7 @@ def test_results_are_the_same_bytes(place: Place) -> None:
 
 
 SNAKEFILE = """
-from matrix_entropy import processors, workers
+from matrix_entropy.running import processors, workers
 
 onstart:
     workers.begin()
@@ -293,7 +294,7 @@ def run_snakemake(
     def begin(code: str) -> subprocess.Popen[str]:
         (tmp_path / "Snakefile").write_text(SNAKEFILE)
         (tmp_path / "script.py").write_text(code)
-        here = {"PYTHONPATH": str(root / "workflow"), "TMPDIR": str(temporary)}
+        here = {"PYTHONPATH": str(root / "src"), "TMPDIR": str(temporary)}
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "rules", "progress"],
             cwd=tmp_path,

@@ -16,12 +16,12 @@ import yaml
 
 import random_models
 from commands import snakemake
-from matrix_entropy.entropy import entropy_of
-from matrix_entropy.files import read_json, read_jsonl
-from matrix_entropy.gain_file import Gains
-from matrix_entropy.published_entropy_figure import published_entropy_numbers
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import read_json, read_jsonl
+from matrix_entropy.figures.kinds.published_entropy import published_entropy_numbers
+from matrix_entropy.maths.entropy import entropy_of
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.gain_file import Gains
+from matrix_entropy.results.sentences_file import Sentences
 
 FIGURES = [
     "fig01_tinystories_3m_child",

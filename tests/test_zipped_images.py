@@ -9,8 +9,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
-from matrix_entropy.errors import InputError
-from matrix_entropy.zipped_images import unpack_images
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.texts.zipped_images import unpack_images
 
 ENTRY = {"url": "https://example.org/x.zip", "records": "set/cap.json", "images": "set/image"}
 FILES = {"set/cap.json": b"{}", "set/image/2.jpg": b"two", "set/image/3.JPG": b"three"}

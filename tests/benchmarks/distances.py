@@ -4,7 +4,7 @@ One thread, one process. Fifteen sentences of eight tokens in each of three cont
 share six tokens; width 2048. The definition decomposes 2048 × 2048 matrices, so one pair of it is
 measured once, and the ratio is of its time to a 990th of ours. Run by hand:
 
-    PYTHONPATH=workflow python tests/benchmarks/distances.py
+    PYTHONPATH=src python tests/benchmarks/distances.py
 
 exits with 1 if a ratio is below its target.
 """
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from matrix_entropy.distances import DISTANCES, pairwise_distances, prepared
+from matrix_entropy.maths.distances import DISTANCES, pairwise_distances, prepared
 
 CONTEXTS, WORDS, SHARED, OWN, WIDTH = 3, 15, 6, 2, 2048
 GAMMA, RIDGE = 100.0, 1e-3

@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from matrix_entropy import extraction
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.metrics import metrics_table
-from matrix_entropy.released import released_entropy
-from matrix_entropy.spectra_file import compute_spectra
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.texts import read_dataset
-from matrix_entropy.tokens import tokenise
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.metrics import metrics_table
+from matrix_entropy.results.spectra_file import compute_spectra
+from matrix_entropy.states import extraction
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.texts.readers import read_dataset
+from matrix_entropy.texts.tokens import tokenise
+from released import released_entropy
 
 STORIES = Path(__file__).parents[2] / "data" / "stories" / "child.json"
 ROUNDS = 3

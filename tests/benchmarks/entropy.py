@@ -18,8 +18,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from matrix_entropy.entropy import entropy_of
-from matrix_entropy.released import released_entropy
+from matrix_entropy.maths.entropy import entropy_of
+from released import released_entropy
 
 # (tokens, width): the least ratio that is promised, and rounds that end in reasonable time
 SHAPES = {(128, 768): (20, 9), (128, 2048): (200, 5), (512, 768): (2, 9), (512, 2048): (10, 5)}

@@ -19,10 +19,10 @@ import pandas as pd
 import torch
 import yaml
 
-from matrix_entropy import targets
-from matrix_entropy.configuration import checked
-from matrix_entropy.devices import device_of
-from matrix_entropy.run_costs import costs_of
+from matrix_entropy.configuration import targets
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.estimate.devices import device_of
+from matrix_entropy.estimate.run_costs import costs_of
 
 MINIATURE = Path(__file__).parent.parent.parent / "miniature"
 

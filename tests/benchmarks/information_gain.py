@@ -19,7 +19,11 @@ from statistics import median
 
 import numpy as np
 
-from matrix_entropy.information_gain import cholesky_diagonal, information_gains, kernel_matrix
+from matrix_entropy.maths.information_gain import (
+    cholesky_diagonal,
+    information_gains,
+    kernel_matrix,
+)
 
 TOKENS, WIDTH, NOISE = 1024, 1024, 0.01
 STEP = 16

@@ -26,9 +26,9 @@ import logging, sys
 import torch
 from pathlib import Path
 from transformers import GPT2Config, GPT2LMHeadModel
-from matrix_entropy import extraction, hidden_states
-from matrix_entropy.grammar import stories
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.states import extraction, hidden_states
+from matrix_entropy.texts.synthetic.grammar import stories
+from matrix_entropy.models.stand_ins import train_tokenizer
 
 blocks, count, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 torch.set_num_threads(1)

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from matrix_entropy.entropy import matrix_entropy
-from matrix_entropy.models import resolve_path
-from matrix_entropy.spectra_file import Spectra
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.streamed_spectra import stream_spectra
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.models.loading import resolve_path
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.states.streamed_spectra import stream_spectra
+from matrix_entropy.texts.readers import read_dataset
 
 ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("MATRIX_ENTROPY_REAL_DATA", ROOT.parent / "shared"))

@@ -33,12 +33,12 @@ import torch
 from threadpoolctl import threadpool_limits
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from matrix_entropy import extraction
-from matrix_entropy.hidden_states import dump_hidden_states
-from matrix_entropy.spectra import spectrum
-from matrix_entropy.spectra_file import compute_spectra
-from matrix_entropy.stand_ins import train_tokenizer
-from matrix_entropy.streamed_spectra import stream_spectra
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.spectra_file import compute_spectra
+from matrix_entropy.states import extraction
+from matrix_entropy.states.hidden_states import dump_hidden_states
+from matrix_entropy.states.streamed_spectra import stream_spectra
 
 ROUNDS = 3
 # (tokens, width): least share of the limit, 40 % or what was measured before if that is less.
@@ -163,7 +163,7 @@ def of_shape(tokenizer: Any, layers: int, width: int, tokens: int, target: float
 def main() -> int:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    gc.freeze()  # as `matrix_entropy.console.job` does
+    gc.freeze()  # as `running.console.job` does
     with threadpool_limits(1):
         products = against_products()
     return 0 if against_forward_pass() and products else 1

@@ -1,6 +1,6 @@
 """How much of a finished run its jobs spent on starting: processes and imports, before any work.
 
-Adds up the last lines of all logs of a run, which `matrix_entropy.console.job` writes. Run as
+Adds up the last lines of all logs of a run, which `running.console.job` writes. Run as
 `python tests/benchmarks/start_up.py miniature`; the slowest rules come first.
 """
 

@@ -8,10 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from matrix_entropy.configuration_files import read_strictly
-from matrix_entropy.errors import InputError
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.files import read_strictly
 
 parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
 parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])

@@ -1,6 +1,6 @@
 """Wildcards and input functions, from the configuration; the other files hold only rules.
 
-Wildcards: {model}, {dataset}, {figure} and {table} are names from the configuration, {part} is a data
+Wildcards: {model}, {dataset}, {figure} and {table} are names from the checking, {part} is a data
 set or one of its shards (wikipedia.2of8), {corpus} the name of a data set that stand-ins learn from,
 {vocabulary} the size of their tokenizer. To the models of the configuration come those that figures
 and tables derive from them ({model}_untrained_{seed}, {model}_lora_{dataset}).
@@ -16,36 +16,22 @@ from pathlib import Path
 
 from snakemake.exceptions import LockException
 
-# For the scripts that jobs run; for this file configuration.smk has done it.
+# For the scripts that jobs run; for this file checking.smk has done it.
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")])),
     # A shell command finds the Python that runs Snakemake, also where it is not activated.
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
-from matrix_entropy import (
-    addresses,
-    archived_results,
-    asked_views,
-    configuration,
-    counterparts,
-    entries,
-    errata,
-    experiments,
-    failed_jobs,
-    fetched_by_hand,
-    gguf_files,
-    gpus,
-    input_paths,
-    minigpt_v2_parts,
-    model_files,
-    multimodal_metrics,
-    run_lock,
-    stopping,
-    targets,
-    workers,
-)
-from matrix_entropy.shared_checks import has_images
+from matrix_entropy.sources import addresses, gguf_files, model_files
+from matrix_entropy.results import archived_results, asked_views, multimodal_metrics
+from matrix_entropy.configuration import checking, entries, experiments, input_paths, targets
+from matrix_entropy.published import counterparts
+from matrix_entropy.pages import errata
+from matrix_entropy.running import failed_jobs, gpus, run_lock, stopping, workers
+from matrix_entropy.estimate import fetched_by_hand
+from matrix_entropy.models.vision import minigpt_v2_parts
+from matrix_entropy.configuration.shared_checks import has_images
 
 # Jobs read this file as well; their run has looked.
 if workflow.is_main_process:
@@ -58,7 +44,7 @@ if workflow.is_main_process:
 
 try:
     input_paths.check_places(ROOT, Path())
-    config.update(configuration.checked(config))
+    config.update(checking.checked(config))
     targets.chosen(config)
     input_paths.check_input_paths(config, ROOT, Path())
     ARCHIVED = (
@@ -179,9 +165,18 @@ def imports(path):
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):
-            package, _, inner = node.module.partition(".")
-            named = {alias.name for alias in node.names if not alias.name.startswith("__")}
-            found |= {inner} if inner else named
+            inner = node.module.partition(".")[2].replace(".", "/")
+            # From a package come modules, from a module what is in it.
+            parts = (
+                [inner]
+                if (LIBRARY / f"{inner}.py").is_file()
+                else [
+                    f"{inner}/{alias.name}" if inner else alias.name
+                    for alias in node.names
+                    if not alias.name.startswith("__")
+                ]
+            )
+            found |= {*parts}
     return found
 
 

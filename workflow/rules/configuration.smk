@@ -7,19 +7,20 @@ import sys
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
-LIBRARY = ROOT / "workflow" / "matrix_entropy"
+LIBRARY = ROOT / "src" / "matrix_entropy"
 
 sys.path.insert(0, str(LIBRARY.parent))
 
-from matrix_entropy import configuration_files, stopping
-from matrix_entropy.errors import InputError
+from matrix_entropy.configuration import files
+from matrix_entropy.running import stopping
+from matrix_entropy.base.errors import InputError
 
 # Jobs are given what their run has looked at.
 if workflow.is_main_process:
     stopping.quietly()
     settings = workflow.config_settings
     try:
-        configuration_files.check_files(
+        files.check_files(
             Path("config.yaml"), settings.configfiles, settings.replace_workflow_config
         )
     except InputError as error:

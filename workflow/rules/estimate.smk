@@ -13,7 +13,7 @@ rule estimate:
     input:
         code=code("estimate"),
         numbers=shipped(
-            *(f"workflow/matrix_entropy/{name}.yaml" for name in ("devices", "text_sizes"))
+            *(f"src/matrix_entropy/estimate/{name}.yaml" for name in ("devices", "text_sizes"))
         ),
     log:
         "results/logs/estimate.log",

@@ -68,7 +68,7 @@ rule run_notebook:
         notebook=local(str(ROOT / "paper/{paper}.py")),
         comparison="results/comparison.csv",
         built=lambda wildcards: that_do_not_wait(files_of_paper(wildcards.paper)),
-        code=[*code("run_notebook"), *code_of("notebook", "readings")],
+        code=[*code("run_notebook"), *code_of("pages/notebook", "pages/readings")],
     output:
         "paper/build/{paper}.ipynb",
     log:

@@ -163,7 +163,9 @@ rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
         code=code("write_texts_by_grammar"),
-        words=shipped(*(f"workflow/matrix_entropy/{name}.yaml" for name in ("grammar", "genres"))),
+        words=shipped(
+            *(f"src/matrix_entropy/texts/synthetic/{name}.yaml" for name in ("grammar", "genres"))
+        ),
     output:
         records="results/records/{dataset}.jsonl",
         prompts="results/prompts/{dataset}.jsonl",

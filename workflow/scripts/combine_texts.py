@@ -1,13 +1,13 @@
 """Make a data set's texts from those of others."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import sha256, write_json, write_jsonl
-from matrix_entropy.intermediates import read_origin, read_texts
-from matrix_entropy.variants import union, vary
+from matrix_entropy.base.files import sha256, write_json, write_jsonl
+from matrix_entropy.results.intermediates import read_origin, read_texts
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.variants import union, vary
 
 with job(snakemake.log[0]) as log:
     dataset = snakemake.params.dataset

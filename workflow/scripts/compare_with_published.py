@@ -1,13 +1,13 @@
 """Compare everything rebuilt with everything published."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.comparison import compare, summary
-from matrix_entropy.comparison_page import comparison_markdown, shown_names
-from matrix_entropy.console import job
-from matrix_entropy.files import write_csv, writing
+from matrix_entropy.base.files import write_csv, writing
+from matrix_entropy.pages.comparison_page import comparison_markdown, shown_names
+from matrix_entropy.published.comparison import compare, summary
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     entries, models, datasets = (snakemake.params[key] for key in ("entries", "models", "datasets"))

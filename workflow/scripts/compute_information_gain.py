@@ -1,13 +1,13 @@
 """Information gain of every prefix of the texts of one model and data set."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 import time
 from pathlib import Path
 
-from matrix_entropy import processors
-from matrix_entropy.console import job
-from matrix_entropy.gain_file import compute_gains
+from matrix_entropy.results.gain_file import compute_gains
+from matrix_entropy.running import processors
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     started = time.perf_counter()

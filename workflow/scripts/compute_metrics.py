@@ -1,18 +1,18 @@
 """Metrics of all texts and layers of one model and data set."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.intermediates import check_made_of
-from matrix_entropy.metrics import (
+from matrix_entropy.models.provenance import common_provenance
+from matrix_entropy.results.intermediates import check_made_of
+from matrix_entropy.results.metrics import (
     joined_layers,
     metrics_table,
     summary_table,
     write_metrics,
     write_summary,
 )
-from matrix_entropy.provenance import common_provenance
-from matrix_entropy.spectra_file import Spectra
+from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     # One file with all layers, or one for each place of a vision-language model.

@@ -1,14 +1,14 @@
 """Spectra of all texts and layers of one model and data set."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 import time
 from pathlib import Path
 
-from matrix_entropy import processors
-from matrix_entropy.asked_views import write_views
-from matrix_entropy.console import job
-from matrix_entropy.spectra_file import compute_spectra
+from matrix_entropy.results.asked_views import write_views
+from matrix_entropy.results.spectra_file import compute_spectra
+from matrix_entropy.running import processors
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     started, views = time.perf_counter(), snakemake.params.views

@@ -1,12 +1,12 @@
 """Keep the weights of a GGUF file as safetensors, with tokenizer and configuration."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json
-from matrix_entropy.gguf_models import convert_gguf
+from matrix_entropy.base.files import write_json
+from matrix_entropy.models.gguf_models import convert_gguf
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     name, model = snakemake.wildcards.model, snakemake.params.model

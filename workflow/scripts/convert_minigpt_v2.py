@@ -1,16 +1,16 @@
 """Put a MiniGPT-v2 together from the authors' files."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.eva_vit import eva_vit
-from matrix_entropy.files import read_json, write_json
-from matrix_entropy.intermediates import read_record
-from matrix_entropy.minigpt_v2_checkpoint import convert_minigpt_v2
-from matrix_entropy.model_files import check_recorded, contents
-from matrix_entropy.provenance import described
+from matrix_entropy.base.files import read_json, write_json
+from matrix_entropy.models.provenance import described
+from matrix_entropy.models.vision.eva_vit import eva_vit
+from matrix_entropy.models.vision.minigpt_v2_checkpoint import convert_minigpt_v2
+from matrix_entropy.results.intermediates import read_record
+from matrix_entropy.running.console import job
+from matrix_entropy.sources.model_files import check_recorded, contents
 
 with job(snakemake.log[0]) as log:
     parts, vision = snakemake.params.parts, snakemake.params.vision

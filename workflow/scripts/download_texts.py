@@ -1,9 +1,9 @@
 """Download a data set's file and check its hash."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.downloads import download
+from matrix_entropy.running.console import job
+from matrix_entropy.sources.downloads import download
 
 with job(snakemake.log[0]):
     dataset = snakemake.params.dataset

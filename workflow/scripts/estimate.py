@@ -1,11 +1,11 @@
 """Print what targets cost, before anything is built."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.devices import device_of
-from matrix_entropy.estimate import described, estimate
-from matrix_entropy.files import write_csv
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.estimate.devices import device_of
+from matrix_entropy.estimate.estimate import described, estimate
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     configuration = snakemake.params.configuration

@@ -1,16 +1,16 @@
 """Measure a model's accuracy on the benchmarks of a data set."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 import torch
 
-from matrix_entropy import gpus, processors
-from matrix_entropy.benchmarks import evaluate
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json
-from matrix_entropy.hub import snapshot
-from matrix_entropy.intermediates import read_origin, read_record
-from matrix_entropy.provenance import described, versions
+from matrix_entropy.base.files import write_json
+from matrix_entropy.models.benchmarks import evaluate
+from matrix_entropy.models.provenance import described, versions
+from matrix_entropy.results.intermediates import read_origin, read_record
+from matrix_entropy.running import gpus, processors
+from matrix_entropy.running.console import job
+from matrix_entropy.sources.hub import snapshot
 
 with job(snakemake.log[0]):
     gpus.take(snakemake.resources.gpu)

@@ -1,10 +1,10 @@
 """Look for the files that a MiniGPT-v2 is made of, and record their hashes."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json
-from matrix_entropy.minigpt_v2_parts import find_parts
+from matrix_entropy.base.files import write_json
+from matrix_entropy.models.vision.minigpt_v2_parts import find_parts
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     name = snakemake.wildcards.model

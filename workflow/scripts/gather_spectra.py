@@ -1,9 +1,9 @@
 """Join the spectra of a data set's shards."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.spectra_file import Spectra, gathered
+from matrix_entropy.results.spectra_file import Spectra, gathered
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     views = snakemake.params.views

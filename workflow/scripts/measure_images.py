@@ -1,18 +1,18 @@
 """Spectra at five places of a vision-language model."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
 import torch
 
-from matrix_entropy import gpus, processors
-from matrix_entropy.console import job
-from matrix_entropy.intermediates import read_origin, read_record, read_texts
-from matrix_entropy.multimodal import measure
-from matrix_entropy.multimodal_metrics import POSITIONS
-from matrix_entropy.multimodal_models import load_vision_language
-from matrix_entropy.provenance import described, versions
+from matrix_entropy.models.provenance import described, versions
+from matrix_entropy.models.vision.multimodal_models import load_vision_language
+from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
+from matrix_entropy.results.multimodal_metrics import POSITIONS
+from matrix_entropy.running import gpus, processors
+from matrix_entropy.running.console import job
+from matrix_entropy.states.multimodal import measure
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)

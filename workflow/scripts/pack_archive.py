@@ -1,13 +1,13 @@
 """Pack what has been built into an archive."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.archive import pack
-from matrix_entropy.archived_results import files_to_archive
-from matrix_entropy.console import job
-from matrix_entropy.errors import InputError
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.results.archive import pack
+from matrix_entropy.results.archived_results import files_to_archive
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     names = files_to_archive(Path())  # perhaps more by now than when the run was planned

@@ -1,31 +1,31 @@
 """Draw a control of Liang's figures."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.figure_text import left_out_in_front
-from matrix_entropy.files import write_csv
-from matrix_entropy.first_token_figure import (
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.first_token import (
     draw_first_token,
     first_token_captions,
     first_token_gaps,
     first_token_numbers,
 )
-from matrix_entropy.length_control_figure import (
+from matrix_entropy.figures.kinds.length_control import (
     draw_length_control,
     length_control_captions,
     length_control_gaps,
     length_control_numbers,
 )
-from matrix_entropy.metrics import read_provenance
-from matrix_entropy.model_values import fresh_starts
-from matrix_entropy.run_curves import run_curves
-from matrix_entropy.untrained_blocks_figure import (
+from matrix_entropy.figures.kinds.run_curves import run_curves
+from matrix_entropy.figures.kinds.untrained_blocks import (
     draw_untrained_blocks,
     untrained_block_captions,
     untrained_block_numbers,
 )
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.figures.text import left_out_in_front
+from matrix_entropy.results.metrics import read_provenance
+from matrix_entropy.results.model_values import fresh_starts
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))

@@ -1,15 +1,19 @@
 """Draw the information gain of texts against their length, for models of several sizes."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.figure_text import left_out_in_front
-from matrix_entropy.gain_figure import draw_gains, gain_captions, gain_numbers
-from matrix_entropy.gain_file import Gains, gathered_gains
-from matrix_entropy.model_values import fresh_starts
+from matrix_entropy.figures.kinds.information_gain_figure import (
+    draw_gains,
+    gain_captions,
+    gain_numbers,
+)
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.figures.text import left_out_in_front
+from matrix_entropy.results.gain_file import Gains, gathered_gains
+from matrix_entropy.results.model_values import fresh_starts
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))

@@ -1,13 +1,13 @@
 """Draw matrix entropy across the blocks of a model."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.entries import panels_of
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.layer_figure import captions, draw_layers, layer_curves
-from matrix_entropy.metrics import read_metrics
-from matrix_entropy.published_curves import published_layers
+from matrix_entropy.configuration.entries import panels_of
+from matrix_entropy.figures.kinds.layers import captions, draw_layers, layer_curves
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.published.curves import published_layers
+from matrix_entropy.results.metrics import read_metrics
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     metrics, provenance = read_metrics(snakemake.input.metrics)

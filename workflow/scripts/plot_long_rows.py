@@ -1,15 +1,15 @@
 """Draw the long rows of a model's texts, and what they do to entropy."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.files import write_csv
-from matrix_entropy.long_row_values import block_values, formula_errors, run_values
-from matrix_entropy.long_rows_figure import draw_long_rows, long_row_captions
-from matrix_entropy.model_values import fresh_starts
-from matrix_entropy.rows_file import Rows
-from matrix_entropy.run_curves import run_metrics
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.long_rows_figure import draw_long_rows, long_row_captions
+from matrix_entropy.figures.kinds.run_curves import run_metrics
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.results.long_row_values import block_values, formula_errors, run_values
+from matrix_entropy.results.model_values import fresh_starts
+from matrix_entropy.results.rows_file import Rows
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     figure, models, datasets = (snakemake.params[key] for key in ("figure", "models", "datasets"))

@@ -1,14 +1,19 @@
 """Draw a figure that compares models."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.figure_text import drawn_with, left_out_in_front, model_captions
-from matrix_entropy.files import write_csv
-from matrix_entropy.length_figure import draw_lengths, length_numbers
-from matrix_entropy.metrics import read_provenance
-from matrix_entropy.model_values import (
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.context_length import draw_lengths, length_numbers
+from matrix_entropy.figures.kinds.normalisations import draw_normalisations, normalisations_numbers
+from matrix_entropy.figures.kinds.operations import draw_operations, operations_numbers
+from matrix_entropy.figures.kinds.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
+from matrix_entropy.figures.kinds.start_of_weights import draw_starts, start_numbers, start_words
+from matrix_entropy.figures.kinds.untrained import draw_untrained, untrained_numbers
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.figures.text import drawn_with, left_out_in_front, model_captions
+from matrix_entropy.published.curves import published_sizes
+from matrix_entropy.results.metrics import read_provenance
+from matrix_entropy.results.model_values import (
     FINAL,
     cut_values,
     fresh_starts,
@@ -16,12 +21,7 @@ from matrix_entropy.model_values import (
     paired_differences,
     with_originals,
 )
-from matrix_entropy.normalisations_figure import draw_normalisations, normalisations_numbers
-from matrix_entropy.operations_figure import draw_operations, operations_numbers
-from matrix_entropy.published_curves import published_sizes
-from matrix_entropy.scaling_figure import draw_scaling, scaling_fits, scaling_numbers
-from matrix_entropy.start_of_weights_figure import draw_starts, start_numbers, start_words
-from matrix_entropy.untrained_figure import draw_untrained, untrained_numbers
+from matrix_entropy.running.console import job
 
 KINDS = {
     "scaling": (scaling_numbers, draw_scaling),

@@ -1,13 +1,13 @@
 """Draw sentences as points of a map."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.files import write_csv
-from matrix_entropy.sentence_figure import draw_sentence_map, map_captions
-from matrix_entropy.sentence_map import map_distances, map_numbers, pair_table
-from matrix_entropy.sentences_file import Sentences
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.sentence_figure import draw_sentence_map, map_captions
+from matrix_entropy.figures.kinds.sentence_map import map_distances, map_numbers, pair_table
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     figure = snakemake.params.figure

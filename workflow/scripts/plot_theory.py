@@ -1,28 +1,28 @@
 """Draw a figure that needs no model: from published numbers, or from a simulation."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.files import write_csv
-from matrix_entropy.log_d_null_figure import (
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.log_d_null import (
     draw_log_d_null,
     log_d_null_captions,
     log_d_null_numbers,
     log_d_null_shares,
 )
-from matrix_entropy.published_entropy_figure import (
+from matrix_entropy.figures.kinds.published_entropy import (
     draw_published_entropy,
     published_entropy_captions,
     published_entropy_fits,
     published_entropy_numbers,
 )
-from matrix_entropy.skill_graph_figure import draw_skill_graph, graph_captions, graph_numbers
-from matrix_entropy.skill_scaling_figure import (
+from matrix_entropy.figures.kinds.skill_graph import draw_skill_graph, graph_captions, graph_numbers
+from matrix_entropy.figures.kinds.skill_scaling import (
     draw_skill_scaling,
     skill_scaling_captions,
     skill_scaling_numbers,
 )
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     figure, paths = snakemake.params.figure, snakemake.output[:3]

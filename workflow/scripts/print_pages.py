@@ -1,12 +1,12 @@
 """Print the pages as PDF, where there is a program for it."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import writing
-from matrix_entropy.page_pdf import MISSING, write_pdf
+from matrix_entropy.base.files import writing
+from matrix_entropy.pages.page_pdf import MISSING, write_pdf
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     pages = [Path(page) for page in snakemake.input.pages]

@@ -1,10 +1,10 @@
 """Read a hub data set's texts into one record format."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.hub_texts import read_hub_dataset
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.hub_texts import read_hub_dataset
 
 with job(snakemake.log[0]) as log:
     texts, origin = read_hub_dataset(snakemake.params.dataset, snakemake.wildcards.dataset)

@@ -1,14 +1,14 @@
 """Read a data set's texts about images into one record format."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.hub_texts import hub_file
-from matrix_entropy.image_records import read_image_texts
-from matrix_entropy.zipped_images import IMAGES, RECORDS
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.hub_texts import hub_file
+from matrix_entropy.texts.image_records import read_image_texts
+from matrix_entropy.texts.zipped_images import IMAGES, RECORDS
 
 with job(snakemake.log[0]) as log:
     dataset = dict(snakemake.params.dataset)

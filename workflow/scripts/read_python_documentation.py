@@ -1,10 +1,10 @@
 """Paragraphs of the documentation that ships with Python, as texts."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.python_documentation import read_python_documentation
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.python_documentation import read_python_documentation
 
 with job(snakemake.log[0]) as log:
     texts, origin = read_python_documentation(snakemake.params.dataset)

@@ -1,17 +1,17 @@
 """Run a model over a few sentences and keep its states and attention weights."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
 import torch
 
-from matrix_entropy import gpus, processors
-from matrix_entropy.console import job
-from matrix_entropy.entries import layers_of
-from matrix_entropy.intermediates import read_origin, read_record, read_texts
-from matrix_entropy.provenance import described, versions
-from matrix_entropy.sentences import read_sentences
+from matrix_entropy.configuration.entries import layers_of
+from matrix_entropy.models.provenance import described, versions
+from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
+from matrix_entropy.running import gpus, processors
+from matrix_entropy.running.console import job
+from matrix_entropy.states.sentences import read_sentences
 
 OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "streams")
 

@@ -1,12 +1,12 @@
 """Read a data set's texts into one record format."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.readers import read_dataset
 
 with job(snakemake.log[0]) as log:
     dataset = snakemake.params.dataset

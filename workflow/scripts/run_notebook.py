@@ -1,9 +1,9 @@
 """Run the notebook of a paper."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.notebook_run import run_notebook
+from matrix_entropy.pages.notebook_run import run_notebook
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     parameters = {"results": "results", "figures": "figures", **dict(snakemake.params.items())}

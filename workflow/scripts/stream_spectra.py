@@ -1,9 +1,9 @@
 """Run a model over texts and write the spectra of its hidden states, but not the states."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy import launch
-from matrix_entropy.console import job
+from matrix_entropy.running.console import job
+from matrix_entropy.states import launch
 
 arguments = launch.parsed(__doc__)
 with job(arguments.log):
@@ -14,8 +14,8 @@ import os  # noqa: E402
 
 import torch  # noqa: E402
 
-from matrix_entropy.asked_views import write_views  # noqa: E402
-from matrix_entropy.streamed_spectra import spectra_threads, stream_spectra  # noqa: E402
+from matrix_entropy.results.asked_views import write_views  # noqa: E402
+from matrix_entropy.states.streamed_spectra import spectra_threads, stream_spectra  # noqa: E402
 
 with job(arguments.log, mode="a"):
     threads = launch.threads_of_each(arguments)

@@ -1,11 +1,11 @@
 """Record a model whose weights are to be drawn afresh."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json
-from matrix_entropy.intermediates import read_record
-from matrix_entropy.provenance import untrained_record
+from matrix_entropy.base.files import write_json
+from matrix_entropy.models.provenance import untrained_record
+from matrix_entropy.results.intermediates import read_record
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     base = read_record(snakemake.input.base)

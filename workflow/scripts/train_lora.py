@@ -1,17 +1,17 @@
 """Fine-tune a model by low-rank adapters."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
 import torch
 
-from matrix_entropy import gpus, processors
-from matrix_entropy.console import job
-from matrix_entropy.files import sha256, write_json
-from matrix_entropy.intermediates import read_origin, read_record, read_texts
-from matrix_entropy.lora import train_lora
-from matrix_entropy.provenance import versions
+from matrix_entropy.base.files import sha256, write_json
+from matrix_entropy.models.lora import train_lora
+from matrix_entropy.models.provenance import versions
+from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
+from matrix_entropy.running import gpus, processors
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     gpus.take(snakemake.resources.gpu)

@@ -1,17 +1,17 @@
 """Train a vision-language stand-in."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from matrix_entropy import processors
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json
-from matrix_entropy.intermediates import read_texts
-from matrix_entropy.multimodal_stand_ins import train_multimodal_stand_in
+from matrix_entropy.base.files import write_json
+from matrix_entropy.models.vision.multimodal_stand_ins import train_multimodal_stand_in
+from matrix_entropy.results.intermediates import read_texts
+from matrix_entropy.running import processors
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     torch.set_num_threads(processors.allowed(snakemake.threads))

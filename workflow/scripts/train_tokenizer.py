@@ -1,13 +1,13 @@
 """Train the tokenizer that stand-ins share."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import writing_folder
-from matrix_entropy.intermediates import read_texts
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.base.files import writing_folder
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.results.intermediates import read_texts
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
     texts = [record["text"] for record in read_texts(snakemake.input.corpus)]

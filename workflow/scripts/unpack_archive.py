@@ -1,11 +1,11 @@
 """Unpack an archive."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.archive import unpack
-from matrix_entropy.console import job
+from matrix_entropy.results.archive import unpack
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     unpack(snakemake.input.archive, list(snakemake.output), Path())

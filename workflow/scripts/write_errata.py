@@ -1,13 +1,13 @@
 """Fill in the numbers of the errata and see that every proof exists."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 import os
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.errata import check_proofs, read_errata, rendered_errata
-from matrix_entropy.files import writing
+from matrix_entropy.base.files import writing
+from matrix_entropy.pages.errata import check_proofs, read_errata, rendered_errata
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     repository, output = Path(snakemake.input.errata).parents[1], Path(snakemake.output[0])

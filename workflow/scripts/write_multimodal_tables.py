@@ -1,17 +1,17 @@
 """Write a table of vision-language models."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.model_tables import compared
-from matrix_entropy.multimodal_tables import (
+from matrix_entropy.results.multimodal_values import multimodal_values, paired_changes
+from matrix_entropy.running.console import job
+from matrix_entropy.tables.model_tables import compared
+from matrix_entropy.tables.multimodal_tables import (
     architecture_table,
     multimodal_table,
     operation_table,
     width_note,
 )
-from matrix_entropy.multimodal_values import multimodal_values, paired_changes
-from matrix_entropy.tables import write_table, write_text_table
+from matrix_entropy.tables.writing import write_table, write_text_table
 
 with job(snakemake.log[0]):
     table, models = snakemake.params.table, snakemake.params.models

@@ -1,13 +1,13 @@
 """Draw pictures, and write their records and texts."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.image_records import read_image_texts
-from matrix_entropy.pictures import write_pictures
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.image_records import read_image_texts
+from matrix_entropy.texts.synthetic.pictures import write_pictures
 
 with job(snakemake.log[0]) as log:
     dataset, folder = snakemake.params.dataset, Path(snakemake.output.folder)

@@ -1,10 +1,10 @@
 """Sentences of the configuration, as texts."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.written_sentences import written_sentences
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.written_sentences import written_sentences
 
 with job(snakemake.log[0]):
     sentences = snakemake.params.sentences

@@ -1,14 +1,14 @@
 """Write a table of a paper."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy import model_tables
-from matrix_entropy.console import job
-from matrix_entropy.intermediates import read_origin
-from matrix_entropy.model_values import model_values
-from matrix_entropy.tables import write_table, write_text_table
+from matrix_entropy.results.intermediates import read_origin
+from matrix_entropy.results.model_values import model_values
+from matrix_entropy.running.console import job
+from matrix_entropy.tables import model_tables
+from matrix_entropy.tables.writing import write_table, write_text_table
 
 with job(snakemake.log[0]):
     table, models, datasets = (snakemake.params[key] for key in ("table", "models", "datasets"))

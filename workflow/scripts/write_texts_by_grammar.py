@@ -1,14 +1,14 @@
 """Write a data set's records by a grammar, and read their texts."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 from pathlib import Path
 
-from matrix_entropy.console import job
-from matrix_entropy.files import write_json, write_jsonl
-from matrix_entropy.genres import records
-from matrix_entropy.grammar import stories
-from matrix_entropy.texts import read_dataset
+from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.running.console import job
+from matrix_entropy.texts.readers import read_dataset
+from matrix_entropy.texts.synthetic.genres import records
+from matrix_entropy.texts.synthetic.grammar import stories
 
 with job(snakemake.log[0]) as log:
     dataset = snakemake.params.dataset

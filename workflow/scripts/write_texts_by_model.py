@@ -1,15 +1,15 @@
 """Let a model write a data set's texts; prompts and settings are kept beside them."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 import torch
 
-from matrix_entropy import processors
-from matrix_entropy.console import job
-from matrix_entropy.files import sha256, write_json, write_jsonl
-from matrix_entropy.generation import write_texts
-from matrix_entropy.intermediates import read_record
-from matrix_entropy.provenance import described, versions
+from matrix_entropy.base.files import sha256, write_json, write_jsonl
+from matrix_entropy.models.generation import write_texts
+from matrix_entropy.models.provenance import described, versions
+from matrix_entropy.results.intermediates import read_record
+from matrix_entropy.running import processors
+from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
     torch.set_num_threads(processors.allowed(snakemake.threads))

@@ -1,21 +1,21 @@
 """Write the tokens that attention and Lasso pick as a table, and draw their weights."""
 
-from matrix_entropy import start  # noqa: F401  # isort: skip
+from matrix_entropy.running import start  # noqa: F401  # isort: skip
 
 import pandas as pd
 
-from matrix_entropy.console import job
-from matrix_entropy.figure_style import save_figure
-from matrix_entropy.files import write_csv
-from matrix_entropy.sentences_file import Sentences
-from matrix_entropy.tables import write_text_table
-from matrix_entropy.token_figure import draw_token_weights, token_captions
-from matrix_entropy.token_selection import (
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.kinds.token_figure import draw_token_weights, token_captions
+from matrix_entropy.figures.kinds.token_selection import (
     PUBLISHED_COLUMN,
     published_picks,
     selection_table,
     token_weights,
 )
+from matrix_entropy.figures.style import save_figure
+from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.running.console import job
+from matrix_entropy.tables.writing import write_text_table
 
 SETTINGS = ("layer", "attention_block", "alpha", "penalty", "threshold")
 PUBLISHED = (

@@ -1,0 +1,1 @@
+"""What every other room needs: errors, files, JSON, the files that come with the library."""

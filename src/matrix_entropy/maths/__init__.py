@@ -1,0 +1,1 @@
+"""Mathematics on arrays: spectra, entropies, information gain, distances, laws, tests."""

@@ -1,0 +1,132 @@
+"""From the hidden states of one text to the eigenvalues of its covariance.
+
+For ``Z`` of shape ``(tokens, width)`` the papers subtract the token mean, scale each row to unit
+norm and decompose ``K = ZᵀZ / N`` (``width × width``; Wei et al. 2024, Algorithm 1; Liang 2024,
+Algorithm 1). ``K`` has the same non-zero eigenvalues as the Gram matrix ``ZZᵀ / N``
+(``tokens × tokens``), so the smaller of the two is decomposed, in float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matrix_entropy.maths.long_rows import long_rows
+
+Float64 = NDArray[np.float64]
+
+# Rounding leaves a row that equals the mean with a norm of a few units in the last place of what
+# was subtracted; eight of them is a wide margin that no real row comes near. In half precision,
+# eight units are a few percent of a row, and neighbouring patches of an image differ by less: there
+# it is what storing a number alone does to it.
+ROUNDING_UNITS, HALF_PRECISION_UNITS = 8, 0.5
+HALF_PRECISION = 2.0**-11  # no type of 32 bits is as coarse
+
+
+class NotFinite(ValueError):
+    """States hold an infinity or no number."""
+
+    def __init__(self) -> None:
+        super().__init__("states hold a value that is not finite")
+
+
+def spectrum(
+    states: NDArray[np.floating], precision: float | None = None, without_long: bool = False
+) -> tuple[Float64, int]:
+    """Eigenvalues of the normalised covariance of one text's hidden states.
+
+    Rows whose distance from the token mean is only rounding error
+    (``‖z − m‖ ≤ 8 ε (‖z‖ + ‖m‖)``; in half precision, ½ ε) carry no direction and are dropped.
+
+    Parameters
+    ----------
+    states : ndarray of shape (tokens, width)
+        One row per token, any floating type; computed in float64.
+    precision : float, optional
+        Machine epsilon of the type in which the model computed the states, where that is coarser
+        than the array's own (bfloat16 states stored as float32). Default: the array's epsilon.
+    without_long : bool
+        Leave out rows that are long (`maths.long_rows`) before the mean is taken.
+
+    Returns
+    -------
+    eigenvalues : ndarray of shape (min(rows, width),)
+        Ascending, not negative, with sum one. Empty if fewer than two rows are left.
+    rows : int
+        Number of rows that were counted.
+
+    Raises
+    ------
+    NotFinite
+        If ``states`` holds a value that is not finite.
+    ValueError
+        If ``states`` is not a matrix.
+
+    Examples
+    --------
+    >>> eigenvalues, rows = spectrum(np.eye(3))
+    >>> rows, [float(value) for value in np.round(eigenvalues, 12)]
+    (3, [0.0, 0.5, 0.5])
+    """
+    if states.ndim != 2:
+        raise ValueError(f"states must have shape (tokens, width), not {states.shape}")
+    precision = float(np.finfo(states.dtype).eps) if precision is None else precision
+    if without_long:
+        states = states[~long_rows(states)]
+    gram_side = states.shape[0] <= states.shape[1]
+
+    centred = states.astype(np.float64, order="C")
+    with np.errstate(invalid="ignore"):
+        mean = centred.mean(axis=0) if len(centred) else np.zeros(states.shape[1])
+    if not np.isfinite(mean).all():
+        raise NotFinite()
+    if len(centred) < 2:
+        return np.empty(0), 0
+    centred -= mean
+    if gram_side:
+        # Scaling the Gram matrix of the centred rows costs N², scaling the rows N·d.
+        gram = centred @ centred.T  # computed by half, and other threads go on meanwhile
+        squared_norms = np.diagonal(gram).copy()
+    else:
+        squared_norms = np.einsum("ij,ij->i", centred, centred)
+
+    valid = _rows_with_direction(centred, mean, squared_norms, precision)
+    rows = int(valid.sum())
+    if rows < 2:
+        return np.empty(0), rows
+    inverse_norms = 1.0 / np.sqrt(squared_norms[valid])
+    if gram_side:
+        matrix = gram if rows == len(valid) else gram[np.ix_(valid, valid)]
+        matrix *= inverse_norms[:, None]
+        matrix *= inverse_norms[None, :]
+    else:
+        unit = centred if rows == len(valid) else centred[valid]
+        unit *= inverse_norms[:, None]
+        matrix = unit.T @ unit
+    # So many rows have no more; of a covariance, the rest is rounding.
+    return eigenvalues_of(matrix)[-rows:], rows
+
+
+def eigenvalues_of(matrix: Float64) -> Float64:
+    """Eigenvalues of a Gram or covariance matrix, ascending, with sum one; only the lower half is
+    read."""
+    eigenvalues = np.linalg.eigvalsh(matrix, UPLO="L")
+    np.maximum(eigenvalues, 0.0, out=eigenvalues)
+    return eigenvalues / eigenvalues.sum()
+
+
+def _rows_with_direction(
+    centred: Float64, mean: Float64, squared_norms: Float64, precision: float
+) -> NDArray[np.bool_]:
+    """True where a centred row is more than the rounding error of the subtraction."""
+    squared_mean = float(mean @ mean)
+    # ‖z‖² from what is at hand: z = (z − m) + m.
+    squared_rows = squared_norms + 2.0 * (centred @ mean) + squared_mean
+    scale = np.sqrt(np.maximum(squared_rows, 0.0)) + np.sqrt(squared_mean)
+    return np.sqrt(squared_norms) > tolerance(precision) * scale
+
+
+def tolerance(precision: float) -> float:
+    """Below this share of ``‖z‖ + ‖m‖`` a row's distance from the mean is only rounding error."""
+    units = HALF_PRECISION_UNITS if precision > HALF_PRECISION else ROUNDING_UNITS
+    return units * precision

@@ -1,0 +1,1 @@
+"""Language models: loaded, converted, trained, placed on devices."""

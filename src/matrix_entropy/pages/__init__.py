@@ -1,0 +1,1 @@
+"""The pages to read: notebooks, errata, the comparison, the index."""

@@ -1,0 +1,321 @@
+"""The errata of the papers: a Markdown file that a person reads and whose proofs are checked.
+
+`paper/errata.md` has a heading per paper, a heading per erratum, and five fields in this order::
+
+    ## wei2024: Lai Wei et al., *Large Language Model Evaluation via Matrix Entropy*
+
+    ### upper_limit: The upper limit of the entropy is not 1
+
+    - **Where:** section 5.3.1
+    - **Claim:** …
+    - **Right:** … lines that go on are indented by two spaces …
+    - **Difference:** …
+    - **Proof:** `tests/test_entropy.py::test_bound`, `figures/wei_fig2_context_length`
+
+A proof is a test function, or a figure or table of the configuration; where there is none, the
+field is ``none: `` and the reason. Numbers that a file already holds are not typed but taken from
+it when the page is made: ``{PATH; COLUMN; KEY=VALUE; …}`` is the cell of the one row of a CSV file
+that has these values, as it stands there, or as a format says: ``{…; as .2f}``. Paths under
+``data/`` are of the repository, all others of the working folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import csv_rows
+
+FIELDS = ("Where", "Claim", "Right", "Difference", "Proof")
+PAPER = re.compile(r"## (\w+): (\S.*)")
+ERRATUM = re.compile(r"### (\w+): (\S.*)")
+FIELD = re.compile(r"- \*\*(\w+):\*\* ?(.*)")
+NONE = "none: "
+PROOF = re.compile(r"`(tests/\w+\.py(?:::\w+)+|(?:figures|tables)/\w+)`")
+NUMBER = re.compile(r"\{([^{}]+)\}")
+NUMERIC = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
+SHIPPED = "data/"
+# What stands in front of the fields on the page; the reader sees whose words they are.
+SHOWN = ("Where", "The paper", "What is right", "How large")
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """One erratum; texts are Markdown, with numbers still to be filled in.
+
+    ``proofs`` are `tests/FILE.py::TEST`, `figures/NAME` and `tables/NAME`; if there are none,
+    ``unproven`` says why.
+    """
+
+    name: str
+    paper: str
+    title: str
+    where: str
+    claim: str
+    right: str
+    difference: str
+    proofs: tuple[str, ...]
+    unproven: str
+
+
+@dataclass(frozen=True)
+class Errata:
+    """The whole file: its introduction, the titles of the papers by name, and the errata."""
+
+    introduction: str
+    papers: Mapping[str, str]
+    errata: tuple[Erratum, ...]
+
+
+def read_errata(path: str | Path) -> Errata:
+    """The errata of a file in the form above.
+
+    Raises
+    ------
+    InputError
+        If a line is none of that form, a field is missing, empty, unknown or out of order, a name
+        is there twice, or a proof is neither of the three kinds nor ``none: `` with a reason.
+    """
+    introduction: list[str] = []
+    papers: dict[str, str] = {}
+    entries: list[tuple[str, str, str, dict[str, str]]] = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        where = f"{path}, line {number}"
+        if found := PAPER.fullmatch(line):
+            _check_new(found[1], papers, where)
+            papers[found[1]] = found[2]
+        elif not papers and not line.startswith("##"):
+            introduction.append(line)
+        elif (found := ERRATUM.fullmatch(line)) and papers:
+            _check_fields(entries, path)
+            _check_new(found[1], [name for name, *_ in entries], where)
+            entries.append((found[1], list(papers)[-1], found[2], {}))
+        elif (found := FIELD.fullmatch(line)) and entries:
+            fields = entries[-1][-1]
+            expected = FIELDS[len(fields)] if len(fields) < len(FIELDS) else "no more"
+            if found[1] != expected:
+                raise InputError(
+                    f"{where}: field '{found[1]}' of '{entries[-1][0]}' stands where {expected} is "
+                    f"expected; the fields are {', '.join(FIELDS)}, in this order."
+                )
+            fields[found[1]] = found[2]
+        elif line.startswith("  ") and entries and entries[-1][-1]:
+            fields = entries[-1][-1]
+            last = list(fields)[-1]
+            fields[last] = f"{fields[last]} {line.strip()}".lstrip()
+        elif line.strip():
+            raise InputError(
+                f"{where}: '{line[:40]}' is neither '## PAPER: …', '### NAME: …' nor "
+                "'- **Field:** …'; indent lines that go on by two spaces."
+            )
+    _check_fields(entries, path)
+    text = "\n".join(introduction).strip()
+    return Errata(text, papers, tuple(_erratum(*entry, path) for entry in entries))
+
+
+def check_proofs(
+    errata: Iterable[Erratum], repository: str | Path, figures: Iterable[str], tables: Iterable[str]
+) -> None:
+    """Whether every test, figure and table that the errata name is there.
+
+    Parameters
+    ----------
+    repository : path
+        Where the folder ``tests`` is.
+    figures, tables : iterable of str
+        Their names in the configuration.
+
+    Raises
+    ------
+    InputError
+        For the first one that is not.
+    """
+    targets = {f"figures/{name}" for name in figures} | {f"tables/{name}" for name in tables}
+    tests: dict[str, set[str]] = {}
+    for erratum in errata:
+        for proof in erratum.proofs:
+            file, _, test = proof.partition("::")
+            if test and file not in tests:
+                path = Path(repository) / file
+                tests[file] = _tests_of(path) if path.is_file() else set()
+            if test not in tests[file] if test else proof not in targets:
+                what = "test" if test else "entry of the configuration"
+                raise InputError(
+                    f"erratum '{erratum.name}': its proof `{proof}` is no {what}; name one that is "
+                    "there, or write 'none: ' and the reason."
+                )
+
+
+def number_files(errata: Errata) -> list[str]:
+    """Paths of the CSV files from which the page takes numbers, in the order of first use."""
+    text = " ".join(
+        f"{one.title} {one.claim} {one.right} {one.difference} {one.unproven}"
+        for one in errata.errata
+    )
+    found = NUMBER.findall(errata.introduction + text)
+    return list(dict.fromkeys(_parts(number)[0] for number in found))
+
+
+def built_files(path: str | Path) -> list[str]:
+    """Of `number_files`, those that have to be built before the page; the others are shipped."""
+    files = number_files(read_errata(path))
+    return [file for file in files if not file.startswith(SHIPPED)]
+
+
+def shown(path: str | Path) -> list[str]:
+    """Names of the figures and tables that are proofs of errata."""
+    proofs = [proof for erratum in read_errata(path).errata for proof in erratum.proofs]
+    return sorted(
+        {proof.split("/")[1] for proof in proofs if proof.startswith(("figures/", "tables/"))}
+    )
+
+
+def rendered_errata(
+    errata: Errata,
+    repository: str | Path,
+    folder: str | Path,
+    repository_link: str = "../..",
+    folder_link: str = "../..",
+    waiting: Collection[str] = (),
+) -> str:
+    """The page as Markdown: numbers filled in, proofs as links, and how many there are.
+
+    Parameters
+    ----------
+    repository, folder : path
+        Where ``data/`` is, and the working folder.
+    repository_link, folder_link : str
+        The way to both from the page, as links go; by default from ``paper/build/`` in both.
+    waiting : collection of str
+        Figures and tables that could not be built; the comparison says what each waits for.
+
+    Raises
+    ------
+    InputError
+        If a number cannot be taken from its file; the sentence names the erratum and the number.
+    """
+    proven = sum(bool(one.proofs) for one in errata.errata)
+
+    def filled(text: str, name: str) -> str:
+        return NUMBER.sub(lambda found: _number(found[1], repository, folder, name), text)
+
+    lines = [
+        filled(errata.introduction, "introduction"),
+        f"There are {len(errata.errata)} errata, {proven} of them with a proof that runs.",
+    ]
+    for paper, title in errata.papers.items():
+        lines.append(f"## {title}")
+        for one in errata.errata:
+            if one.paper != paper:
+                continue
+            lines.append(f"### {filled(one.title, one.name)}")
+            texts = (one.where, one.claim, one.right, one.difference)
+            fields = [
+                f"- **{label}:** {filled(text, one.name)}"
+                for label, text in zip(SHOWN, texts, strict=True)
+            ]
+            links = ", ".join(
+                _link(proof, repository_link, folder_link, waiting) for proof in one.proofs
+            )
+            shown = links or f"none that runs: {filled(one.unproven, one.name)}"
+            lines.append("\n".join([*fields, f"- **Proof:** {shown}"]))
+    return "\n\n".join(lines) + "\n"
+
+
+def _check_new(name: str, known: Iterable[str], where: str) -> None:
+    if name in known:
+        raise InputError(f"{where}: '{name}' is there twice; rename or join the two.")
+
+
+def _check_fields(entries: list[tuple[str, str, str, dict[str, str]]], path: str | Path) -> None:
+    """Whether the last erratum read is complete."""
+    if entries:
+        name, *_, fields = entries[-1]
+        for field in FIELDS:
+            if not fields.get(field):
+                raise InputError(
+                    f"{path}: erratum '{name}' has no '{field}'; add '- **{field}:** …'."
+                )
+
+
+def _erratum(
+    name: str, paper: str, title: str, fields: dict[str, str], path: str | Path
+) -> Erratum:
+    where, claim, right, difference, proof = (fields[field] for field in FIELDS)
+    proofs = () if proof.startswith(NONE) else tuple(PROOF.findall(proof))
+    if not proof.startswith(NONE) and PROOF.sub("", proof).strip(", "):
+        raise InputError(
+            f"{path}: the proof of erratum '{name}' is '{PROOF.sub('', proof).strip(', ')}'; write "
+            "`tests/FILE.py::TEST`, `figures/NAME` or `tables/NAME` with commas between, or "
+            "'none: ' and the reason."
+        )
+    unproven = "" if proofs else proof.removeprefix(NONE)
+    return Erratum(name, paper, title, where, claim, right, difference, proofs, unproven)
+
+
+def _tests_of(path: Path) -> set[str]:
+    """Test functions of a file, and those of its classes as ``Class::test``."""
+    tests = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            tests.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+            tests |= {f"{node.name}::{method.name}" for method in methods}
+    return {test for test in tests if test.split("::")[-1].startswith("test_")}
+
+
+def _parts(number: str) -> list[str]:
+    return [" ".join(part.split()) for part in number.split(";")]
+
+
+def _number(number: str, repository: str | Path, folder: str | Path, name: str) -> str:
+    """The cell that a placeholder means, with a true minus sign."""
+    where = f"erratum '{name}': the number {{{' '.join(number.split())}}}"
+    file, *others = _parts(number)
+    layout = others.pop().removeprefix("as ") if others and others[-1].startswith("as ") else ""
+    if len(others) < 2 or not all("=" in condition for condition in others[1:]):
+        raise InputError(f"{where} has to be {{PATH; COLUMN; KEY=VALUE; …}}; correct it.")
+    column, *conditions = others
+    path = Path(repository if file.startswith(SHIPPED) else folder) / file
+    if not path.is_file():
+        raise InputError(f"{where} is of a file that is not there; build {file} first.")
+    rows = csv_rows(path)
+    wanted = dict(condition.split("=", 1) for condition in conditions)
+    if unknown := {column, *wanted} - set(rows[0] if rows else ()):
+        raise InputError(f"{where}: {file} has no column '{min(unknown)}'; correct one of the two.")
+    cells = [row[column] for row in rows if all(row[key] == wanted[key] for key in wanted)]
+    if len(cells) != 1 or not cells[0]:
+        found = "an empty cell" if len(cells) == 1 else f"{len(cells)} rows"
+        raise InputError(
+            f"{where} leads to {found} of {file}; say which row, of those that have one."
+        )
+    text = cells[0]
+    if layout:
+        try:
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError
+            text = format(value, layout)
+        except ValueError:
+            raise InputError(
+                f"{where}: '{text}' cannot be written as '{layout}'; correct what follows 'as'."
+            ) from None
+    return text.replace("-", "−") if NUMERIC.fullmatch(text.rstrip("%")) else text
+
+
+def _link(proof: str, repository_link: str, folder_link: str, waiting: Collection[str]) -> str:
+    file, _, test = proof.partition("::")
+    if test:
+        return f"[`{proof}`]({repository_link}/{file})"
+    kind, name = proof.split("/")
+    if name in waiting:
+        return f"{kind[:-1]} `{name}` (not built yet: see the [comparison](comparison.html))"
+    if kind == "figures":
+        return f"[figure `{name}`]({folder_link}/figures/{name}.png)"
+    return f"[table `{name}`]({folder_link}/results/tables/{name}.md)"

@@ -1,0 +1,107 @@
+"""The first page: every figure and table of the configuration, with its paper and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from matrix_entropy.configuration.experiments import models_of
+from matrix_entropy.pages.notebook import HOME
+from matrix_entropy.pages.page_markdown import escaped_markdown
+from matrix_entropy.pages.writing import PAGES
+
+Entry = dict[str, Any]
+
+INTRODUCTION = """\
+# Matrix entropy of language models
+
+Figures and tables of papers on the information in the hidden states of language models, rebuilt
+from texts to pictures. The pages of the papers walk through them in order, with controls beside
+them.
+"""
+STAND_INS = """\
+> **Stand-ins, not the papers' models.** This run's models are small ones of the same architectures,
+> trained in seconds on generated texts. They show that every step works and say nothing about the
+> models that they are named after. What needs no model is what it is at full size.
+"""
+OTHERS = "Others"
+
+
+def index_markdown(
+    figures: Mapping[str, Entry],
+    tables: Mapping[str, Entry],
+    models: Mapping[str, Entry],
+    pages: Collection[str] = tuple(PAGES),
+    waiting: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The first page as Markdown: a section per paper, a row per figure and table.
+
+    Parameters
+    ----------
+    figures, tables, models : mapping
+        Of the configuration, checked, by name.
+    pages : collection of str
+        Which of `pages.writing.PAGES` are built beside it.
+    waiting : mapping
+        Figures and tables that could not be built, by name, with what each waits for.
+
+    Returns
+    -------
+    str
+        Rows link to the place on the paper's page, if there is one, and to the files. If a model in
+        use is a stand-in, the page says so at its head.
+    """
+    entries = [("figure", name, entry) for name, entry in figures.items()]
+    entries += [("table", name, entry) for name, entry in tables.items()]
+    used = {model for _, _, entry in entries for model in models_of(entry)}
+    parts = [INTRODUCTION]
+    if any("train" in models[name] for name in used):
+        parts.append(STAND_INS)
+    more = [name for name in ("errata", "comparison") if name in pages]
+    if more:
+        listed = " and ".join(f"[{PAGES[name]}]({name}.html)" for name in more)
+        parts.append(f"Across the papers: {listed}.\n")
+    papers = [name for name in PAGES if any(entry.get("paper") == name for *_, entry in entries)]
+    for paper in [*papers, None]:
+        found = [part for part in entries if _paper(part[2]) == paper]
+        if not found:
+            continue
+        heading = OTHERS if paper is None else PAGES[paper]
+        if paper in pages:
+            heading = f"[{heading}]({paper}.html)"
+        rows = "".join(
+            _row(kind, name, entry, models, pages, waiting.get(name)) for kind, name, entry in found
+        )
+        parts.append(f"## {heading}\n\n| what | models | files |\n| --- | --- | --- |\n{rows}")
+    return "\n".join(parts)
+
+
+def _paper(entry: Entry) -> str | None:
+    """The paper of a figure or table, if it is one that has a page."""
+    return entry["paper"] if entry.get("paper") in PAGES else None
+
+
+def _row(
+    kind: str,
+    name: str,
+    entry: Entry,
+    models: Mapping[str, Entry],
+    pages: Collection[str],
+    waits_for: str | None,
+) -> str:
+    title = escaped_markdown(entry.get("title", name))
+    if _paper(entry) in pages:
+        title = f"[{title}]({entry['paper']}.html#{kind}-{name})"
+    place = f"{HOME}/figures" if kind == "figure" else f"{HOME}/results/tables"
+    endings = {"PDF": ".pdf", "numbers": ".csv"}
+    if kind == "table":
+        endings = {"CSV": ".csv", "LaTeX": ".tex"}
+    files = ", ".join(f"[{called}]({place}/{name}{end})" for called, end in endings.items())
+    if waits_for is not None:
+        files = escaped_markdown(f"not built yet: {waits_for}")
+    titles = [str(models[model].get("title", model)) for model in models_of(entry)]
+    shown = titles[0] if len(titles) == 1 else f"{titles[0]} to {titles[-1]}" if titles else "none"
+    if len(titles) == 2:
+        shown = " and ".join(titles)
+    return f"| {title} (`{name}`) | {escaped_markdown(shown)} | {files} |\n"

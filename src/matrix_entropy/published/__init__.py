@@ -1,0 +1,1 @@
+"""What the papers print, and how ours compare with it."""

@@ -1,0 +1,63 @@
+"""Which figures and tables have a published counterpart, and in which file their numbers stand."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from matrix_entropy.base.shipped import PUBLISHED
+
+Entry = dict[str, Any]
+
+# What `paper:` says of figures and tables of a real model that is none of the papers'.
+REAL_MODEL = "real_model"
+# Of these kinds the papers' texts say in general what rises or falls (`published.claims`).
+CLAIMED = (
+    *("group_gaps", "context_length", "operations", "variants"),
+    *("information_gain", "sentence_map", "token_selection"),
+)
+
+# Read without pandas, since every plan of the workflow asks for it.
+LAYERS = PUBLISHED / "liang2024_figures.csv"
+
+
+def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Of the figures and tables that have a published counterpart, the file of their numbers.
+
+    Parameters
+    ----------
+    entries : mapping
+        ``figures:`` and ``tables:`` of the configuration, by name.
+
+    Returns
+    -------
+    dict
+        The path below the working folder that each is compared by.
+    """
+    files = {}
+    for name, entry in entries.items():
+        kind = entry.get("kind", "layers")
+        if "paper" not in entry:
+            continue
+        if entry["paper"] == REAL_MODEL:
+            if kind in CLAIMED:
+                folder = "results/tables" if kind == "variants" else "figures"
+                files[name] = f"{folder}/{name}.csv"
+        elif kind == "published_entropy":
+            files[name] = f"figures/{name}.fits.csv"
+        elif "table" in entry:
+            files[name] = f"results/tables/{name}.csv"
+        elif kind in ("scaling", "token_selection") or (
+            kind == "layers" and (entry["model"], entry["dataset"]) in _drawn()
+        ):
+            files[name] = f"figures/{name}.csv"
+    return files
+
+
+@functools.cache
+def _drawn() -> frozenset[tuple[str, str]]:
+    """Models and data sets that Liang's figures show."""
+    with LAYERS.open(encoding="utf-8", newline="") as lines:
+        return frozenset((row["model"], row["dataset"]) for row in csv.DictReader(lines))

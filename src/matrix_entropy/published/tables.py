@@ -1,0 +1,101 @@
+"""The numbers that Wei et al. 2024 print in their tables, and ours beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.shipped import PUBLISHED
+
+TABLES = PUBLISHED / "wei2024_tables.csv"
+MODELS = PUBLISHED / "models.csv"
+
+# Published indicators that have another name here; all others are the same on both sides.
+NAMES = {"ppl_windows": "ppl"}
+COMPARED = "yes"
+UNPUBLISHED = "no published value"
+STAND_IN = "stand-in, not comparable"
+
+
+def published_models() -> pd.DataFrame:
+    """The models of the published tables: ``model_family``, ``size``, ``parameters``, ``width``."""
+    return pd.read_csv(MODELS)
+
+
+def published_values(table: int | str) -> pd.DataFrame:
+    """The values of one table of Wei et al. 2024, in the order printed.
+
+    Columns: ``model_family`` (lower case), ``size``, ``dataset``, ``indicator``
+    (``matrix_entropy`` is ``H / log d``, averaged over texts), ``variant`` ("" where a table has
+    none) and ``value`` (NaN where our copy of the paper is unreadable).
+
+    Raises
+    ------
+    InputError
+        If no values of this table are kept; the sentence lists those that are.
+    """
+    values = pd.read_csv(
+        TABLES, dtype={"table": str}, keep_default_na=False, na_values={"value": ""}
+    )
+    chosen = values[values["table"] == str(table)]
+    if chosen.empty:
+        known = ", ".join(dict.fromkeys(values["table"]))
+        raise InputError(
+            f"there are no published values of table '{table}' of Wei et al. 2024 in "
+            f"{TABLES.name}; choose one of {known}."
+        )
+    return chosen.drop(columns="table").reset_index(drop=True)
+
+
+def with_published(values: pd.DataFrame, table: int | str) -> pd.DataFrame:
+    """Our values with those of a table of Wei et al. 2024 beside them, in the same order.
+
+    A row is found by family (in lower case), size, data set, indicator and variant. The paper's
+    ``ppl`` is held against ``ppl_windows``: the paper does not say how it was computed, and
+    only concatenated windows agree with all its rows.
+
+    Parameters
+    ----------
+    values : DataFrame
+        ``family`` ("Cerebras-GPT"), ``size`` ("111M"), ``published_dataset`` ("dolly-15k"),
+        ``indicator``, ``value``, ``stand_in`` (bool) and perhaps ``variant``.
+    table : int or str
+        As in `published_values`.
+
+    Returns
+    -------
+    DataFrame
+        The same with ``published``, ``difference`` (``value − published``; NaN for a stand-in,
+        which is another model) and ``comparable``: "yes", "no published value" or "stand-in, not
+        comparable".
+
+    Raises
+    ------
+    InputError
+        If no values of this table are kept.
+    """
+    known = published_values(table).set_index(
+        ["model_family", "size", "dataset", "indicator", "variant"]
+    )
+    variant = values["variant"].fillna("") if "variant" in values else ""
+    keys = pd.MultiIndex.from_frame(
+        pd.DataFrame(
+            {
+                "family": values["family"].str.lower(),
+                "size": values["size"],
+                "dataset": values["published_dataset"],
+                "indicator": values["indicator"].replace(NAMES),
+                "variant": variant,
+            }
+        )
+    )
+    published = known["value"].reindex(keys).to_numpy()
+    stand_in = values["stand_in"].to_numpy(dtype=bool)
+    return values.assign(
+        published=published,
+        difference=np.where(stand_in, np.nan, values["value"] - published),
+        comparable=np.select(
+            [np.isnan(published), stand_in], [UNPUBLISHED, STAND_IN], default=COMPARED
+        ),
+    )

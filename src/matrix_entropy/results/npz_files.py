@@ -1,0 +1,90 @@
+"""Arrays and provenance of a result in one ``.npz``: nothing is pickled, damage is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import writing
+from matrix_entropy.results.intermediates import check_place
+from matrix_entropy.results.state_files import DAMAGED
+
+# Shares that a model of bfloat16 gives are rounded by so much of one.
+HALF = 2.0**-7
+
+
+class Result(Protocol):
+    """A dataclass of arrays, tuples of names, single values and ``provenance``."""
+
+    def fault(self) -> str | None:
+        """What cannot be in it, if there is anything."""
+
+
+Some = TypeVar("Some", bound=Result)
+
+
+def save_npz(path: str | Path, values: dict[str, Any]) -> None:
+    """Write arrays, texts and numbers under their names, and ``provenance``, which is a dict."""
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
+    arrays["provenance"] = np.array(json.dumps(values["provenance"]))
+    with writing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def load_npz(kind: type[Some], path: str | Path) -> Some:
+    """What `save_npz` wrote of an object of this kind; what was a single value is one again.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or holds values that cannot be, or an older version wrote it without
+        one of the names, or if it says that it is of another model or data set than its place.
+    """
+    known: Any = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            values: dict[str, Any] = {name: stored[name] for name in stored.files}
+        if "provenance" in values:
+            values["provenance"] = json.loads(values["provenance"].item())
+    except (*DAMAGED, TypeError) as error:
+        raise _damaged(path, error) from None
+    if missing := set(known) - set(values):
+        raise InputError(
+            f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it and "
+            "run again."
+        )
+    singles = {name for name, value in values.items() if np.ndim(value) == 0} - {"provenance"}
+    values |= {name: values[name].item() for name in singles}
+    check_place(path, values["provenance"])
+    try:
+        names = {
+            name: tuple(map(str, values[name])) for name in known if known[name].startswith("tuple")
+        }
+        found = kind(**{name: values[name] for name in known} | names)
+        fault = found.fault()
+    except (AttributeError, TypeError, ValueError, IndexError) as error:  # of another shape or type
+        raise _damaged(path, error) from None
+    if fault:
+        raise _damaged(path, fault)
+    return found
+
+
+def _damaged(path: str | Path, fault: object) -> InputError:
+    return InputError(f"{path} is damaged ({fault}); delete it and run again.")
+
+
+def offsets_fault(offsets: Any, count: int, of: str) -> str | None:
+    """What is wrong with where each of ``count`` things begins among what there is of them."""
+    if offsets.shape != (count + 1,) or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+        return f"its offsets are not those of {count} {of}"
+    return None
+
+
+def within(values: Any, least: float, most: float = float("inf")) -> bool:
+    """Whether all values are numbers, finite and in these limits."""
+    return bool(np.isfinite(values).all() and (values >= least).all() and (values <= most).all())

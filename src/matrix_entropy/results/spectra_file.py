@@ -1,0 +1,330 @@
+"""The spectra of a data set: every text, every layer, in one small file that is kept for good.
+
+Beside the spectra of all rows stand those of the controls, from the same hidden states:
+``without_first_row`` drops the first token's row (often an attention sink), ``without_long_rows``
+every row that is far longer than the others (`maths.long_rows`), wherever it stands.
+``equal_length`` cuts all texts that are compared with each other to the same number of rows, which
+for a causal model is the same as cutting the texts; ``equal_length_without_long_rows`` then drops
+the long rows of what is left. ``first_{n}`` keeps the first n rows of every text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.models.provenance import joined_provenance
+from matrix_entropy.results.asked_views import ALL_ROWS, FIRST
+from matrix_entropy.results.npz_files import load_npz, save_npz
+from matrix_entropy.results.state_files import open_folder, open_states
+
+# Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
+FEWEST_EQUAL_ROWS = 16
+# Each spectrum is divided by its sum, so what is left is rounding: 2e-16, some thousand times.
+SUM_TOLERANCE = 1e-10
+EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Eigenvalues of V views, L layers and T texts, one after another, and what they belong to."""
+
+    eigenvalues: NDArray[np.float64]
+    counts: NDArray[np.int64]  # (V, L, T): how many eigenvalues
+    rows: NDArray[np.int64]  # (V, L, T): how many rows were counted
+    views: tuple[str, ...]
+    layers: tuple[str, ...]
+    width: int
+    ids: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    offsets: NDArray[np.int64]  # (T + 1,): where a text's tokens begin
+    truncated: NDArray[np.bool_]
+    token_losses: NDArray[np.float32]
+    window_groups: NDArray[np.str_]  # (W,): of the corpus read in windows; empty if it was not
+    window_losses: NDArray[np.float32]  # (W,): mean negative log-likelihood of a window's tokens
+    window_tokens: NDArray[np.int64]  # (W,): how many tokens a window predicts
+    provenance: dict[str, Any]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """(V, L, T): where a spectrum begins in ``eigenvalues``."""
+        ends = np.cumsum(self.counts.ravel())
+        return (ends - self.counts.ravel()).reshape(self.counts.shape)
+
+    def of(self, view: int, layer: int, text: int) -> NDArray[np.float64]:
+        """Eigenvalues of one text at one layer, ascending; empty if undefined."""
+        start = self.starts[view, layer, text]
+        return self.eigenvalues[start : start + self.counts[view, layer, text]]
+
+    def with_views(self, names: Sequence[str]) -> Spectra:
+        """Only some views, in this order; `InputError` if one was not made."""
+        for name in names:
+            if name not in self.views:
+                raise InputError(
+                    f"{self.called} have no view '{name}', but {', '.join(self.views)}; delete "
+                    "them and run again."
+                )
+        places = [self.views.index(name) for name in names]
+        of_views = np.split(self.eigenvalues, np.cumsum(self.counts.sum(axis=(1, 2)))[:-1])
+        return replace(
+            self,
+            eigenvalues=np.concatenate([np.empty(0), *(of_views[place] for place in places)]),
+            counts=self.counts[places],
+            rows=self.rows[places],
+            views=tuple(names),
+        )
+
+    def with_groups(self, names: dict[str, str]) -> Spectra:
+        """Groups under other names, if there are any; `InputError` if one is not named then."""
+        if not names:
+            return self
+        for group in dict.fromkeys(map(str, self.groups)):
+            if group not in names:
+                raise InputError(
+                    f"{self.called} have texts of a group '{group}', which `groups:` of the data "
+                    "set does not name; delete them and run again."
+                )
+
+        def renamed(groups: NDArray[np.str_]) -> NDArray[np.str_]:
+            return np.array([names[group] for group in map(str, groups)], dtype=np.str_)
+
+        return replace(self, groups=renamed(self.groups), window_groups=renamed(self.window_groups))
+
+    @property
+    def called(self) -> str:
+        """What messages call these spectra."""
+        made_of = self.provenance
+        return f"the spectra of {made_of['model']['model']} on {made_of['dataset']['name']}"
+
+    def save(self, path: str | Path) -> None:
+        """Write everything into one file."""
+        save_npz(path, vars(self))
+
+    @staticmethod
+    def load(path: str | Path) -> Spectra:
+        """Read a file that `save` wrote; `InputError` if it is damaged or holds no spectra."""
+        return load_npz(Spectra, path)
+
+    def fault(self) -> str | None:
+        """What cannot be in spectra."""
+        texts, lengths = len(self.ids), np.diff(self.offsets)
+        shape = (len(self.views), len(self.layers), texts)
+        per_text: dict[str, Any] = {
+            "groups": self.groups,
+            "truncated": self.truncated,
+            "offsets": lengths,
+        }
+        per_window: dict[str, Any] = {"losses": self.window_losses, "tokens": self.window_tokens}
+        if self.counts.shape != shape or self.rows.shape != shape:
+            return f"its numbers of eigenvalues are not those of {shape} views, layers and texts"
+        for name, values in per_text.items():
+            if len(values) != texts:
+                return f"its {name} are not those of {texts} texts"
+        for name, values in per_window.items():
+            if len(values) != len(self.window_groups):
+                return f"the {name} of its windows are not those of their groups"
+        if (
+            self.offsets[0] != 0
+            or (lengths < 0).any()
+            or len(self.token_losses) != self.offsets[-1]
+        ):
+            return "its losses are not those of its tokens"
+        if (self.counts < 0).any() or (self.counts > self.width).any():
+            return f"it has more eigenvalues than the width of {self.width}"
+        if (self.rows < 0).any() or (self.rows > lengths).any():
+            return "it counts more rows than a text has"
+        if self.counts.sum() != len(self.eigenvalues):
+            return "it has not as many eigenvalues as it says"
+        if not (np.isfinite(self.eigenvalues).all() and (self.eigenvalues >= 0).all()):
+            return "some eigenvalues are negative or no numbers"
+        sums = np.add.reduceat(self.eigenvalues, self.starts[self.counts > 0].ravel())
+        if len(sums) and np.abs(sums - 1).max() > SUM_TOLERANCE:
+            return "the eigenvalues of a text do not sum to one"
+        return None
+
+
+def equal_lengths(
+    groups: Sequence[str] | NDArray[np.str_],
+    lengths: NDArray[np.int64],
+    panels: Sequence[Sequence[str]],
+) -> NDArray[np.int64]:
+    """Rows that each text keeps when all texts of its panel are cut to the same number.
+
+    The shortest text of a panel gives the number, but never less than `FEWEST_EQUAL_ROWS`; a text
+    shorter than that, or in no panel, gets 0.
+    """
+    cut = np.zeros_like(lengths)
+    for members in panels:
+        inside = np.isin(groups, members) & (cut == 0)
+        if inside.any():
+            shared = max(FEWEST_EQUAL_ROWS, int(lengths[inside].min()))
+            cut[inside & (lengths >= shared)] = shared
+    return cut
+
+
+def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
+    """The spectra of a data set from those of its shards, as if it had never been cut.
+
+    Raises
+    ------
+    InputError
+        If a shard is missing, or the shards come from different models, texts or options.
+    """
+    provenance = joined_provenance([shard.provenance for shard in shards], data_set, "spectra")
+    views, layers = shards[0].counts.shape[:2]
+    # Texts vary fastest, so what a shard has of one view and layer is in one piece.
+    pieces = [
+        np.split(shard.eigenvalues, np.cumsum(shard.counts.sum(axis=2).ravel())[:-1])
+        for shard in shards
+    ]
+    spectra = [piece[at] for at in range(views * layers) for piece in pieces]
+    lengths = np.concatenate([np.diff(shard.offsets) for shard in shards])
+    joined: dict[str, Any] = {
+        field.name: np.concatenate([getattr(shard, field.name) for shard in shards], axis=-1)
+        for field in fields(Spectra)
+        if field.name not in ("eigenvalues", "views", "layers", "width", "offsets", "provenance")
+    }
+    return Spectra(
+        eigenvalues=np.concatenate([np.empty(0), *spectra]),
+        views=shards[0].views,
+        layers=shards[0].layers,
+        width=shards[0].width,
+        offsets=np.cumsum([0, *lengths]),
+        provenance=provenance,
+        **joined,
+    )
+
+
+class View(NamedTuple):
+    """Which rows of every text are counted: those of a slice, with long ones or without."""
+
+    kept: list[slice]
+    without_long: bool = False
+
+
+def views_of(
+    groups: Sequence[str] | NDArray[np.str_],
+    lengths: NDArray[np.int64],
+    controls: Sequence[str],
+    panels: Sequence[Sequence[str]] | None,
+    cuts: Sequence[int] = (),
+) -> dict[str, View]:
+    """What each view counts of every text: all rows, those of the controls, the first so many.
+
+    Parameters
+    ----------
+    groups, lengths
+        Of every text.
+    controls : sequence of str
+        Names of views, as above.
+    panels : sequence of sequences of str, optional
+        Groups compared with each other; None compares all.
+    cuts : sequence of int
+        Numbers of first rows; a shorter text has no such view.
+    """
+    if panels is None:
+        panels = [sorted(set(groups))]
+    whole = [slice(0, int(length)) for length in lengths]
+    equal = [slice(0, int(length)) for length in equal_lengths(groups, lengths, panels)]
+    known = {
+        ALL_ROWS: View(whole),
+        "without_first_row": View([slice(1, int(length)) for length in lengths]),
+        "equal_length": View(equal),
+        "without_long_rows": View(whole, without_long=True),
+        "equal_length_without_long_rows": View(equal, without_long=True),
+    }
+    views = {name: known[name] for name in (ALL_ROWS, *controls)}
+    for cut in cuts:
+        views[f"{FIRST}{cut}"] = View([slice(0, cut if n >= cut else 0) for n in lengths])
+    return views
+
+
+# Eigenvalues and counted rows of one text at one layer, view by view.
+Found = list[tuple[NDArray[np.float64], int]]
+
+
+def assembled(
+    found: Sequence[Sequence[Found]],
+    views: Sequence[str],
+    layers: Sequence[int | str],
+    width: int,
+    tokens: dict[str, NDArray[Any]],
+    provenance: dict[str, Any],
+) -> Spectra:
+    """The spectra of all texts out of what was ``found`` layer by layer and text by text.
+
+    ``tokens`` is what `texts.tokens.token_arrays` knows of the texts; ids are left out,
+    since spectra are published, and from them a text could be read.
+    """
+    in_order = [
+        of_text[view] for view in range(len(views)) for of_layer in found for of_text in of_layer
+    ]
+    shape = (len(views), len(layers), len(tokens["ids"]))
+    return Spectra(
+        eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in in_order)]),
+        counts=np.array([len(values) for values, _ in in_order], dtype=np.int64).reshape(shape),
+        rows=np.array([rows for _, rows in in_order], dtype=np.int64).reshape(shape),
+        views=tuple(views),
+        layers=tuple(map(str, layers)),
+        width=width,
+        provenance=provenance,
+        **{name: values for name, values in tokens.items() if name != "token_ids"},
+    )
+
+
+def compute_spectra(
+    folder: Path,
+    layers: Sequence[int | str],
+    controls: Sequence[str],
+    panels: Sequence[Sequence[str]] | None,
+    threads: int = 1,
+    cuts: Sequence[int] = (),
+) -> Spectra:
+    """Spectra of all texts and layers in a folder of hidden states.
+
+    Parameters
+    ----------
+    folder : Path
+        As `states.hidden_states.dump_hidden_states` writes it.
+    layers : sequence
+        Layers to read; one that the run left out since the model does not have it is left out.
+    controls, panels, cuts
+        See `views_of`.
+    threads : int
+        Texts worked on at a time, each by one thread: small matrices gain nothing from more.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, cut short, or does not fit the tokens beside it.
+    """
+    provenance, tokens = open_folder(folder)
+    offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
+    views = views_of(tokens["groups"], lengths, controls, panels, cuts)
+    precision = EPSILON[provenance["options"]["dtype"]]
+    layers = [layer for layer in layers if layer in provenance.get("layers", layers)]
+    found: list[list[Found]] = []
+    width = 0
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        for layer in layers:
+            states = open_states(folder, layer, int(offsets[-1]))
+            width = states.shape[1]
+
+            def of_text(text: int, states: NDArray[np.floating] = states) -> Found:
+                whole = states[offsets[text] : offsets[text + 1]]
+                return [
+                    spectrum(whole[view.kept[text]], precision, view.without_long)
+                    for view in views.values()
+                ]
+
+            found.append(list(pool.map(of_text, range(len(lengths)))))
+    return assembled(found, list(views), layers, width, tokens, provenance)

@@ -1,0 +1,1 @@
+"""How a job runs: its log, processors, GPUs, lock, and the process that it is a copy of."""

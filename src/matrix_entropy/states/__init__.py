@@ -1,0 +1,1 @@
+"""Models run over texts and images: hidden states, losses, and spectra on the way."""

@@ -1,0 +1,284 @@
+"""Spectra computed as the rows appear, beside the forward pass; no hidden states are written.
+
+On a GPU the matrices are made where the layers ran (`states.device_spectra`), and the job's
+threads find their eigenvalues while the device goes on. Without one, a job of several threads keeps
+some of them for spectra, and a job of a single thread computes them in between.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from threadpoolctl import threadpool_limits
+
+from matrix_entropy.base.files import part_of_folder
+from matrix_entropy.maths.spectra import NotFinite, spectrum
+from matrix_entropy.results.spectra_file import EPSILON, Found, View, assembled, views_of
+from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
+from matrix_entropy.states.extraction import cleared, extract, not_finite
+from matrix_entropy.states.residual_stream import Layer
+from matrix_entropy.texts.tokens import Tokens
+
+# What waits for a thread on the host; beyond that the forward pass's own thread finds the spectra.
+WAITING_BYTES = 2**30
+
+
+def spectra_threads(threads: int, on_device: bool) -> int:
+    """Threads that only compute spectra, of those of a job: a quarter, beside a GPU all.
+
+    Examples
+    --------
+    >>> [spectra_threads(threads, False) for threads in (1, 2, 8)], spectra_threads(8, True)
+    ([0, 1, 2], 8)
+    """
+    if on_device:
+        return threads
+    return 0 if threads == 1 else max(1, threads // 4)
+
+
+class ToSpectra:
+    """Sends rows into spectra.
+
+    Parameters
+    ----------
+    part : Path
+        Folder in which several processes leave what they found.
+    precision : float
+        Machine epsilon of the type in which the model computes.
+    views_of : callable
+        From groups and lengths of the texts to what each view counts.
+    model_name : str
+        For messages.
+    threads : int
+        Of this process.
+    on_device : bool, optional
+        Make the matrices where the rows are; by default, if that is a GPU.
+    """
+
+    def __init__(
+        self,
+        part: Path,
+        precision: float,
+        views_of: Callable[[Sequence[str], np.ndarray], dict[str, View]],
+        model_name: str,
+        threads: int = 1,
+        on_device: bool | None = None,
+    ) -> None:
+        self.part, self.precision = part, precision
+        self.layers: list[Layer] = []
+        self.views_of, self.model_name, self.threads = views_of, model_name, threads
+        self.on_device = on_device
+        self.found: dict[tuple[int, int], Found] = {}
+        self.failure: BaseException | None = None
+        self.width = 0
+        self.waiting, self.lock = 0, threading.Lock()
+        self.pool: ThreadPoolExecutor | None = None
+        self.limits: threadpool_limits | None = None
+
+    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
+        """Nothing has to be there beforehand."""
+
+    def open(
+        self,
+        layers: Sequence[Layer],
+        tokens: Tokens,
+        texts: Sequence[dict[str, str]],
+        device: torch.device,
+    ) -> bool:
+        self.layers = list(layers)
+        self.ids = [text["id"] for text in texts]
+        self.views = self.views_of([text["group"] for text in texts], np.diff(tokens.kept_offsets))
+        if self.on_device is None:
+            self.on_device = device.type == "cuda"
+        count = spectra_threads(self.threads, self.on_device)
+        self.pool = ThreadPoolExecutor(count) if count else None
+        # NumPy's library only: the forward pass keeps torch's threads.
+        self.limits = threadpool_limits(1, user_api="blas")
+        return self.on_device
+
+    def take(self, layer: Layer, text: int, rows: torch.Tensor) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.width = rows.shape[1]
+        parts = [(rows[view.kept[text]], view.without_long) for view in self.views.values()]
+        find: Callable[[], Found]
+        if self.on_device:
+            made = [normalised_matrix(part, self.precision, without) for part, without in parts]
+            size = sum(matrix.nbytes for matrix, _ in made)
+            find = functools.partial(_from_matrices, *_to_host(made))
+        else:
+            size = rows.nbytes
+            find = functools.partial(_from_rows, parts, self.precision)
+        if self.pool is not None and self._waits(size):
+            done = self.pool.submit(self._find, layer, text, find)
+            done.add_done_callback(lambda _: self._waits(-size))
+        else:
+            self._find(layer, text, find)
+
+    def close(self, complete: bool) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=not complete)
+        if self.limits is not None:
+            self.limits.restore_original_limits()
+        if not complete:
+            return
+        if self.failure is not None:
+            raise self.failure
+        state = PartialState()
+        if state.num_processes > 1:
+            _save(self.part / f"spectra_{state.process_index}.npz", self.found)
+
+    def in_order(self) -> list[list[Found]]:
+        """By layer and text, what all processes found; for the first, when all have closed."""
+        for path in self.part.glob("spectra_*.npz"):
+            self.found |= _load(path)
+        texts = range(len(self.ids))
+        return [[self.found[at, text] for text in texts] for at in range(len(self.layers))]
+
+    def _find(self, layer: Layer, text: int, find: Callable[[], Found]) -> None:
+        failure: BaseException
+        try:
+            self.found[self.layers.index(layer), text] = find()
+            return
+        except NotFinite:
+            failure = not_finite(self.model_name, self.ids[text], layer)
+        except BaseException as error:  # told to the thread that runs the model
+            failure = error
+        # The first: a state that is not finite spoils all layers behind it.
+        with self.lock:
+            self.failure = self.failure or failure
+
+    def _waits(self, size: int) -> bool:
+        """Count so many bytes among those that wait, unless that would be too many."""
+        with self.lock:
+            if size > 0 and self.waiting + size > WAITING_BYTES:
+                return False
+            self.waiting += size
+            return True
+
+
+# Matrix and valid rows of every view.
+Matrices = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def _to_host(made: Matrices) -> tuple[Matrices, torch.cuda.Event | None]:
+    """Begin to copy matrices from a GPU, and the event after which the copies are whole.
+
+    The copies follow the kernels that make the matrices, whose memory is free behind them.
+    """
+    device = made[0][0].device
+    if device.type != "cuda":
+        return made, None
+    copies = [
+        (_pinned(matrix).copy_(matrix, non_blocking=True), _pinned(valid).copy_(valid, True))
+        for matrix, valid in made
+    ]
+    return copies, torch.cuda.current_stream(device).record_event()
+
+
+def _pinned(like: torch.Tensor) -> torch.Tensor:
+    return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+
+
+def _from_rows(parts: Sequence[tuple[torch.Tensor, bool]], precision: float) -> Found:
+    return [spectrum(part.numpy(), precision, without_long) for part, without_long in parts]
+
+
+def _from_matrices(made: Matrices, copied: torch.cuda.Event | None) -> Found:
+    if copied is not None:
+        copied.synchronize()
+    return [spectrum_of(matrix.numpy(), valid.numpy()) for matrix, valid in made]
+
+
+def _save(path: Path, found: dict[tuple[int, int], Found]) -> None:
+    spectra = [spectrum for of_text in found.values() for spectrum in of_text]
+    np.savez(
+        path,
+        places=np.array(list(found), dtype=np.int64).reshape(-1, 2),
+        counts=np.array([len(values) for values, _ in spectra], dtype=np.int64),
+        rows=np.array([rows for _, rows in spectra], dtype=np.int64),
+        eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in spectra)]),
+    )
+
+
+def _load(path: Path) -> dict[tuple[int, int], Found]:
+    with np.load(path, allow_pickle=False) as stored:
+        if not len(stored["places"]):  # a process that had no text
+            return {}
+        values = np.split(stored["eigenvalues"], np.cumsum(stored["counts"])[:-1])
+        spectra = list(zip(values, map(int, stored["rows"]), strict=True))
+        places = stored["places"].tolist()
+    views = len(spectra) // len(places)
+    return {
+        (layer, text): spectra[number * views : (number + 1) * views]
+        for number, (layer, text) in enumerate(places)
+    }
+
+
+def stream_spectra(
+    record: dict[str, Any],
+    model_options: dict[str, Any],
+    dataset_options: dict[str, Any],
+    texts: Sequence[dict[str, str]],
+    layers: Sequence[Layer],
+    path: Path,
+    provenance: dict[str, Any],
+    batch_tokens: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    threads: int = 1,
+    on_device: bool | None = None,
+) -> None:
+    """Write the file of spectra that hidden states on disk would have given, without these.
+
+    ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
+    `results.spectra_file.views_of`), ``threads`` are those of this process, ``on_device``
+    is for `ToSpectra`. For the other parameters, and for running in several processes, see
+    `states.extraction.extract`.
+
+    Raises
+    ------
+    InputError
+        As `extract` does.
+    """
+    part = part_of_folder(path)
+    sink = ToSpectra(
+        part,
+        EPSILON[model_options["dtype"]],
+        lambda groups, lengths: views_of(
+            groups,
+            lengths,
+            dataset_options.get("controls", []),
+            dataset_options.get("panels"),
+            dataset_options.get("lengths", []),
+        ),
+        record["model"],
+        threads,
+        on_device,
+    )
+
+    def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
+        assembled(
+            sink.in_order(), list(sink.views), sink.layers, sink.width, arrays, provenance | counts
+        ).save(path)
+
+    with cleared(part):
+        extract(
+            record,
+            model_options,
+            dataset_options,
+            texts,
+            layers,
+            part,
+            sink,
+            finish,
+            batch_tokens,
+            shard,
+        )

@@ -1,0 +1,1 @@
+"""Tables: their kinds, and how they are written."""

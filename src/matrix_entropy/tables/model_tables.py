@@ -1,0 +1,170 @@
+"""The tables across models: which rows and columns each kind has, from the models' values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from matrix_entropy.published.tables import with_published
+from matrix_entropy.results.intermediates import read_accuracies
+from matrix_entropy.tables.writing import Layout
+
+Entry = dict[str, Any]
+
+# Columns of values that are indicators of a table, in its order.
+INDICATORS = {
+    "entropy_a": "matrix_entropy",
+    "effective_rank_geometric": "effective_rank",
+    "loss": "loss",
+    "ppl_token": "ppl_token",
+    "ppl_windows": "ppl_windows",
+}
+PERPLEXITIES = ("ppl_token", "ppl_windows")
+KEYS = (
+    *("model", "model_title", "family", "size", "parameters", "stand_in", "weights"),
+    *("dataset", "published_dataset"),
+)
+
+
+def long_table(values: pd.DataFrame, indicators: Sequence[str]) -> pd.DataFrame:
+    """One row per value: the columns `KEYS`, ``variant``, ``texts``, ``indicator``, ``value``."""
+    keys = [*KEYS, "dataset_title", "variant", "texts"]
+    columns = [column for column in INDICATORS if column in indicators]
+    table = values[[*keys, *columns]].melt(keys, var_name="indicator", value_name="value")
+    return table.replace({"indicator": INDICATORS})
+
+
+def indicator_table(
+    values: pd.DataFrame, accuracies: Sequence[str], perplexity: bool
+) -> tuple[pd.DataFrame, Layout]:
+    """Tables 1, 8 and 9: every indicator of every data set, a column for each size.
+
+    Parameters
+    ----------
+    values : DataFrame
+        From `results.model_values.model_values`.
+    accuracies : sequence of str
+        ``{model}/{dataset}.json`` of the benchmarks, if any.
+    perplexity : bool
+        Whether perplexities are among the indicators.
+    """
+    shown = [name for name in INDICATORS if perplexity or name not in PERPLEXITIES]
+    table = long_table(values, shown)
+    frames = [_accuracy(values, accuracies), table] if accuracies else [table]
+    table = _in_order(pd.concat(frames, ignore_index=True), values)
+    return table, Layout(("dataset_title", "indicator"), "size")
+
+
+def _accuracy(values: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
+    found = {path.split("/")[-2]: read_accuracies(path) for path in paths}
+    rows = values[[*KEYS, "dataset_title", "variant", "texts"]].copy()
+    rows["indicator"] = "accuracy"
+    rows["value"] = [
+        found[model].get(dataset, {}).get("accuracy", np.nan)
+        for model, dataset in zip(rows["model"], rows["dataset"], strict=True)
+    ]
+    return rows.dropna(subset="value")
+
+
+def lora_table(values: pd.DataFrame, models: dict[str, Entry]) -> tuple[pd.DataFrame, Layout]:
+    """Table 2: entropy and loss on the training texts before and after fine-tuning."""
+    tuned = values["model"].map(lambda name: "lora" in models[name])
+    values = values.assign(variant=np.where(tuned, "lora", "base"))
+    table = long_table(values, ("entropy_a", "effective_rank_geometric", "loss"))
+    return _in_order(table, values), Layout(("dataset_title", "indicator", "variant"), "size")
+
+
+def variant_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
+    """Table 3: entropy for every variant, the mean of all but the first, a column for each."""
+    table = long_table(values.sort_values("order", kind="stable"), ("entropy_a",))
+    first = table["variant"].iloc[0]
+    others = table[table["variant"] != first]
+    keys = [*KEYS, "dataset_title", "texts", "indicator"]
+    mean = others.groupby(keys, sort=False, as_index=False)["value"].mean()
+    # What Table 3 calls the average of its prompts 1 to 3.
+    mean["variant"] = f"average_1_to_{others['variant'].nunique()}"
+    base = table[table["variant"] == first].set_index("model")["value"]
+    fall = mean.assign(variant="reduction", value=mean["model"].map(base) - mean["value"])
+    table = pd.concat([table, mean, fall], ignore_index=True)
+    return _in_order(table, values), Layout(("size",), "variant")
+
+
+def sample_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
+    """Table 7: entropy for every sample of one source, and their standard deviation (ddof 1).
+
+    Samples are called by what follows the beginning that their names share (``wikipedia_``).
+    """
+    names = list(dict.fromkeys(values["dataset"]))
+    source = _shared_beginning(names)
+    values = values.assign(
+        variant=values["dataset"].str.removeprefix(f"{source}_"),
+        dataset=source,
+        dataset_title=source,
+        published_dataset=source.replace("_", "-"),
+    )
+    table = long_table(values, ("entropy_a",))
+    keys = [*KEYS, "dataset_title", "indicator"]
+    spread = table.groupby(keys, sort=False, as_index=False)["value"].std(ddof=1)
+    table = pd.concat([table, spread.assign(variant="standard_deviation")], ignore_index=True)
+    # A sample's name may promise another size than this scale has.
+    counted = table["variant"] + " (" + table["texts"].map("{:.0f} texts)".format)
+    table["sample"] = counted.where(table["texts"].notna(), "standard deviation")
+    return table, Layout(("size",), "sample")
+
+
+def _shared_beginning(names: Sequence[str]) -> str:
+    """The words, parted by underscores, that all names begin with; else ``samples``."""
+    shared: list[str] = []
+    for words in zip(*(name.split("_") for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        shared.append(words[0])
+    return "_".join(shared) or "samples"
+
+
+def compared(table: pd.DataFrame, published: str | None) -> pd.DataFrame:
+    """The table with the published values beside ours, if there is a published one."""
+    return table if published is None else with_published(table, published)
+
+
+def _in_order(table: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Rows by data set as in ``values``; within one, as they are."""
+    order = list(dict.fromkeys(values["dataset"]))
+    position = table["dataset"].map(order.index)
+    return table.loc[position.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def prompt_table(changes: dict[str, Entry]) -> pd.DataFrame:
+    """Table 10: the prefixes of a data set's variants."""
+    prefixes = {name: change["prefix"] for name, change in changes.items() if "prefix" in change}
+    return pd.DataFrame({"id": list(prefixes), "prompt": list(prefixes.values())})
+
+
+def source_table(origins: dict[str, Entry], datasets: dict[str, Entry]) -> pd.DataFrame:
+    """Where the texts of data sets come from: source, revision, licence, rows, hash.
+
+    The hash is the resolved commit of a hub data set, else the SHA-256 of the file. ``rows`` are
+    the records of the source, ``texts`` those that are left after empty ones and sampling.
+    """
+    rows = []
+    for name, origin in origins.items():
+        entry, generate = datasets[name], origin.get("generate", {})
+        made_here = (
+            f"generated by the grammar {generate.get('grammar')}, seed {generate.get('seed')}"
+        )
+        rows.append(
+            {
+                "name": name,
+                "data set": entry.get("title", name),
+                "source": made_here if "grammar" in generate else origin["source"],
+                "revision": origin.get("revision", ""),
+                "licence": entry.get("licence") or origin.get("licence", ""),
+                "rows": origin.get("records", origin["texts"]),
+                "texts": origin["texts"],
+                "hash": origin.get("commit") or origin.get("sha256", ""),
+            }
+        )
+    return pd.DataFrame(rows)

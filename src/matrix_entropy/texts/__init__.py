@@ -1,0 +1,1 @@
+"""Texts of data sets: read, sampled, derived, tokenised."""

@@ -1,0 +1,1 @@
+"""Texts and pictures that are written by rules."""
