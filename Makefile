@@ -51,7 +51,7 @@ rehearsal: .venv/installed ## run full-size commands on random weights of the re
 	PYTHONPATH=src python tests/rehearsal.py $(FOLDER)
 
 rehearse-papers: .venv/installed ## run the commands for whole papers on small random models (FOLDER=)
-	PYTHONPATH=workflow python tests/rehearsal.py $(FOLDER) --only papers
+	PYTHONPATH=src python tests/rehearsal.py $(FOLDER) --only papers
 
 cluster-test: .venv/cluster ## run Liang's figures on a Slurm of two nodes that is made for it (root)
 	pytest -m slurm -s tests/cluster

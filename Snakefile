@@ -38,10 +38,7 @@ else:
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/liang2024.smk"
-include: "workflow/rules/wei2024.smk"
-include: "workflow/rules/tan2024.smk"
-include: "workflow/rules/real_model.smk"
+include: "workflow/rules/papers.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/run_description.smk"
 
@@ -75,10 +72,6 @@ rule all:
     """Every figure, table and page of every paper."""
     default_target: True
     input:
-        rules.liang2024.input,
-        rules.wei2024.input,
-        rules.wei2024_multimodal.input,
-        rules.tan2024.input,
-        rules.real_model.input,
+        targets_of(*OF_PAPERS),
         rules.paper.input,
         rules.describe_run.output,

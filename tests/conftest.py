@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 # Before transformers is imported: without it every missing file costs half a minute.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import yaml
+
+from matrix_entropy.configuration.papers import with_papers
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("MATRIX_ENTROPY_REAL_DATA", ROOT.parent / "shared"))
+
+
+def configured(folder: Path | str = "") -> dict[str, Any]:
+    """The configuration of a scale as it is written, with the entries of its papers."""
+    return with_papers(yaml.safe_load((ROOT / folder / "config.yaml").read_text(encoding="utf-8")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -27,10 +27,10 @@ import small_minigpt_v2
 from conftest import ROOT, SHARED
 from file_server import FileServer
 from hub_server import Files, Hub
-from matrix_entropy.eva_vit import eva_vit
-from matrix_entropy.pictures import picture_records
-from matrix_entropy.python_documentation import paragraphs
-from matrix_entropy.stand_ins import train_tokenizer
+from matrix_entropy.models.stand_ins import train_tokenizer
+from matrix_entropy.models.vision.eva_vit import eva_vit
+from matrix_entropy.texts.python_documentation import paragraphs
+from matrix_entropy.texts.synthetic.pictures import picture_records
 from real_size_models import Layout, cerebras, gpt2_config, write_model
 
 Config = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
+from conftest import configured
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.kinds.published_entropy import (
     published_entropy_fits,
@@ -39,7 +39,7 @@ WEI |= {"minigpt-v2": "MiniGPT-v2"}
 
 @pytest.fixture(scope="module")
 def configuration(root: Path) -> dict[str, Any]:
-    return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    return configured()
 
 
 def entries_of(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def entries_of(configuration: dict[str, Any]) -> dict[str, Any]:
 
 def rebuilt_table(table: str, stand_in: bool = False) -> pd.DataFrame:
     """The published table as if it were ours, of 10000 texts each."""
-    values = published_values(table)
+    values = published_values("wei2024", table)
     place = {size: number for number, size in enumerate(dict.fromkeys(values["size"]))}
     return pd.DataFrame(
         {
@@ -67,9 +67,11 @@ def rebuilt_table(table: str, stand_in: bool = False) -> pd.DataFrame:
 
 def rebuilt_curves(model: str, dataset: str) -> pd.DataFrame:
     """Liang's curves as if they were ours."""
-    curves = published_layers(model, dataset)
+    curves = published_layers("liang2024", model, dataset)
     return pd.DataFrame(
         {
+            "model": model,
+            "dataset": dataset,
             "group": curves["group"],
             "block": curves["block"].astype(int),
             "normalised_mean": curves["mean"],
@@ -87,8 +89,8 @@ def verdicts(compared: pd.DataFrame, kind: str = "number") -> dict[str, int]:
 
 @pytest.mark.parametrize("table", ["1", "2", "3", "5", "6", "7", "8", "9"])
 def test_a_table_is_equal_to_itself(table: str) -> None:
-    compared = compare_table(table, rebuilt_table(table))
-    values = published_values(table)
+    compared = compare_table("wei2024", table, rebuilt_table(table))
+    values = published_values("wei2024", table)
     expected = {"pass": int((values["indicator"] != "ppl").sum())}
     if table in ("1", "8"):
         expected["not judged"] = int((values["indicator"] == "ppl").sum())
@@ -109,7 +111,7 @@ def test_a_table_is_equal_to_itself(table: str) -> None:
 def test_the_tolerance_is_the_border(share: float, verdict: str) -> None:
     ours = rebuilt_table("8")
     ours.loc[0, "value"] += share * 2e-4
-    row = compare_table("8", ours).iloc[0]
+    row = compare_table("wei2024", "8", ours).iloc[0]
     assert row["verdict"] == verdict
     assert row["difference"] == pytest.approx(share * 2e-4)
     assert row["tolerance"] == pytest.approx(2e-4)
@@ -119,7 +121,7 @@ def test_the_tolerance_is_the_border(share: float, verdict: str) -> None:
 def test_what_is_missing_is_not_built_and_what_is_more_is_unpublished() -> None:
     ours = rebuilt_table("8")
     more = ours.iloc[[1]].assign(indicator="ppl_token")
-    compared = compare_table("8", pd.concat([ours.iloc[1:], more]))
+    compared = compare_table("wei2024", "8", pd.concat([ours.iloc[1:], more]))
     assert verdicts(compared) == {
         "pass": 55,
         "not judged": 28,
@@ -135,7 +137,7 @@ def test_what_is_missing_is_not_built_and_what_is_more_is_unpublished() -> None:
 def test_no_number_of_a_stand_in_is_judged_but_its_directions_are() -> None:
     ours = rebuilt_table("2", stand_in=True)
     ours.loc[ours["variant"] == "lora", "value"] -= 1
-    compared = compare_table("2", ours)
+    compared = compare_table("wei2024", "2", ours)
     assert verdicts(compared) == {"stand-in, not comparable": 36}
     assert compared[["difference", "tolerance"]].isna().all(axis=None)
     told = compared[compared["kind"] == "direction"].set_index("quantity")["verdict"]
@@ -150,14 +152,14 @@ def test_half_of_what_lora_does_may_be_missed() -> None:
     base = ours["value"].where(~tuned).groupby(key).transform("max")
     for share, expected in ((0.6, "pass"), (-0.5, "fail")):
         changed = ours.assign(value=base + share * (ours["value"] - base))
-        compared = compare_table("2", changed)
+        compared = compare_table("wei2024", "2", changed)
         assert set(compared.loc[compared["group"] == "lora", "verdict"]) == {expected}
 
 
 def test_positions_of_effective_ranks_are_told_apart() -> None:
     ours = rebuilt_table("6").assign(position=lambda table: table["indicator"])
     ranks = ours.assign(indicator="effective_rank", value=20.0)
-    compared = compare_table("6", pd.concat([ours, ranks]))
+    compared = compare_table("wei2024", "6", pd.concat([ours, ranks]))
     assert verdicts(compared) == {"pass": 15, "no published value": 15}
     groups = compared.loc[compared["quantity"] == "effective_rank", "group"]
     assert "base, h2_connector" in set(groups)
@@ -193,12 +195,12 @@ def test_a_figure_across_sizes_has_the_numbers_of_its_table(configuration: dict[
 
 def test_curves_are_judged_by_their_reading_error() -> None:
     ours = rebuilt_curves("gpt2_small", "child")
-    published = published_layers("gpt2_small", "child")
+    published = published_layers("liang2024", "gpt2_small", "child")
     ours["normalised_mean"] += published["mean_err"]
     ours["normalised_std"] -= published["std_err"] + 1.4e-4
-    assert verdicts(compare_layers("gpt2_small", "child", ours, False)) == {"pass": 96}
+    assert verdicts(compare_layers("liang2024", "gpt2_small", "child", ours, False)) == {"pass": 96}
     ours.loc[5, "normalised_mean"] += 2e-4
-    compared = compare_layers("gpt2_small", "child", ours, False)
+    compared = compare_layers("liang2024", "gpt2_small", "child", ours, False)
     (failed,) = compared[compared["verdict"] == "fail"].to_dict("records")
     assert (failed["group"], failed["layer"]) == (ours.loc[5, "group"], ours.loc[5, "block"])
     assert failed["quantity"] == "mean of H / log d"
@@ -207,13 +209,15 @@ def test_curves_are_judged_by_their_reading_error() -> None:
 
 def test_a_block_that_was_not_extracted_is_not_built() -> None:
     ours = rebuilt_curves("gpt2_small", "world")
-    compared = compare_layers("gpt2_small", "world", ours[ours["block"] != 3], False)
+    compared = compare_layers("liang2024", "gpt2_small", "world", ours[ours["block"] != 3], False)
     assert verdicts(compared) == {"pass": 44, "not built": 4}
 
 
 def test_a_stand_in_of_other_depth_has_a_shape_only() -> None:
     ours = rebuilt_curves("gpt2_small", "world")
-    compared = compare_layers("gpt2_small", "world", ours[ours["block"] % 3 == 0], True)
+    compared = compare_layers(
+        "liang2024", "gpt2_small", "world", ours[ours["block"] % 3 == 0], True
+    )
     assert verdicts(compared) == {"stand-in, not comparable": 48}
     assert compared.loc[compared["kind"] == "number", "rebuilt"].isna().all()
     assert sum(verdicts(compared, "direction").values()) == 5
@@ -405,6 +409,9 @@ def test_other_stories_of_that_name_are_not_comparable(
         lambda curves: curves.drop(columns="normalised_mean"),
         lambda curves: curves.drop(columns="group"),
         lambda curves: curves.assign(block="a"),
+        lambda curves: curves.assign(model="gpt2_large"),
+        lambda curves: curves.assign(dataset="child"),
+        lambda curves: curves.drop(columns="model"),
         lambda curves: curves.assign(normalised_std="a"),
     ],
 )
@@ -416,7 +423,7 @@ def test_numbers_of_another_form_are_told(
     path.parent.mkdir()
     change(rebuilt_curves("gpt2_small", "world")).to_csv(path, index=False)
     entries = {name: configuration["figures"][name]}
-    with pytest.raises(InputError, match=rf"{path} has not the columns and .*; delete it and run"):
+    with pytest.raises(InputError, match=rf"{path} (has|is|does) .*; delete it and run"):
         compare(entries, configuration["models"], {"world": {"url": "somewhere"}}, [path])
 
 
@@ -439,7 +446,7 @@ def test_the_miniature_is_compared_in_directions(configuration: dict[str, Any], 
     paths = [folder / file for file in counterparts(entries).values()]
     if not all(path.exists() for path in paths[:12]):
         pytest.skip("the miniature is not built: run `make miniature` first")
-    small = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    small = configured(folder)
     compared = compare(entries, small["models"], small["datasets"], paths)
     of_models = compared[compared["item"] != "tan_fig1_entropy_power_law"]
     assert not {"pass", "fail"} & set(verdicts(of_models))

@@ -7,18 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
-from matrix_entropy.pages.comparison_page import (
-    CONTROL,
-    DRAWN,
-    NO_CURVE,
-    NOT_COMPARED,
-    OTHERWISE,
-    WORDS,
-    comparison_markdown,
-    shown_names,
-)
+from conftest import configured
+from matrix_entropy.configuration.kinds import CONTROL, DRAWN, KINDS, NO_CURVE, WORDS
+from matrix_entropy.pages.comparison_page import OTHERWISE, comparison_markdown, shown_names
 from matrix_entropy.published.comparison import COLUMNS, NUMERIC, summary
 from matrix_entropy.published.counterparts import counterparts
 
@@ -63,7 +55,7 @@ def test_what_is_not_compared_is_said_with_the_reason() -> None:
         "map": {"kind": "sentence_map", "title": "Figure 4"},
         "lengths": {"kind": "context_length", "title": "Figure 2"},
         "parts": {"kind": "architecture"},
-        "mine": {"kind": "something"},
+        "mine": {"kind": "indicators"},
     }
     told = page([direction("same direction")], others).partition("## Not compared\n")[2]
     assert told.strip().splitlines() == [
@@ -85,20 +77,20 @@ def test_what_waits_is_said_with_what_it_waits_for() -> None:
 
 @pytest.fixture(scope="module")
 def configuration(root: Path) -> dict[str, Any]:
-    return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    return configured()
 
 
 def test_every_kind_of_the_configuration_has_its_reason(configuration: dict[str, Any]) -> None:
     entries = configuration["figures"] | configuration["tables"]
     found = {
-        name: NOT_COMPARED.get(entry.get("kind", "layers"))
+        name: KINDS[entry.get("kind", "layers")].not_compared
         for name, entry in entries.items()
         if "paper" in entry and name not in counterparts(entries)
     }
     assert set(found.values()) == {DRAWN, WORDS, CONTROL}
     controls = {name for name, reason in found.items() if reason == CONTROL}
     assert {name for name in found if name.startswith("control_")} <= controls
-    assert NOT_COMPARED["layers"] == NO_CURVE
+    assert KINDS["layers"].not_compared == NO_CURVE
 
 
 def test_names_of_the_configuration_and_of_the_papers_have_titles() -> None:

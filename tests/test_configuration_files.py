@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from commands import check_refusal, snakemake
+from conftest import configured
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.configuration.checking import checked
 from matrix_entropy.configuration.files import check_files, read_strictly
@@ -114,7 +115,7 @@ def test_our_own_files_pass(root: Path) -> None:
 
 def test_a_run_can_be_repeated_from_its_description(root: Path, tmp_path: Path) -> None:
     """It states every key with its default, so that nothing of config.yaml is kept."""
-    config = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    config = configured()
     (tmp_path / "described.yaml").write_text(yaml.safe_dump(checked(config)), encoding="utf-8")
     check_files(root / "config.yaml", [tmp_path / "described.yaml"])
 
@@ -289,7 +290,7 @@ def test_every_profile_looks_at_the_files(root: Path, name: str) -> None:
 
 def test_examples_of_the_readme_use_names_of_their_own(root: Path) -> None:
     """A reader may copy any of them over config.yaml."""
-    config = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    config = configured()
     blocks = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text("utf-8"), re.DOTALL)
     assert blocks
     for block in blocks:

@@ -34,18 +34,18 @@ def sized(table: str) -> pd.DataFrame:
 
 
 def paired(table: str) -> pd.DataFrame:
-    values = published_values(table).rename(columns={"value": "published"})
+    values = published_values("wei2024", table).rename(columns={"value": "published"})
     model = values["model_family"] + "-" + values["size"]
     return values.assign(rebuilt=values["published"], model=model)
 
 
 def drawn(model: str, dataset: str) -> dict[str, np.ndarray]:
-    curves = published_layers(model, dataset)
+    curves = published_layers("liang2024", model, dataset)
     return {group: part["mean"].to_numpy() for group, part in curves.groupby("group")}
 
 
 def reading_errors(model: str, dataset: str) -> dict[str, np.ndarray]:
-    curves = published_layers(model, dataset)
+    curves = published_layers("liang2024", model, dataset)
     return {group: part["mean_err"].to_numpy() for group, part in curves.groupby("group")}
 
 
@@ -131,7 +131,7 @@ def test_rotation_raises_and_reversal_lowers_what_sees_the_image() -> None:
 def test_the_connector_lowers_entropy_in_all_four_runs() -> None:
     rows = pd.DataFrame(pair_directions(paired("5"), "5"))
     reduced = rows[rows["quantity"] == "h1_vision_encoder to h2_connector"]
-    values = published_values(5)
+    values = published_values("wei2024", 5)
     reduction = values[values["indicator"] == "image_reduction"]["value"]
     np.testing.assert_allclose(-reduced["published"], reduction, atol=1e-9)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
+from conftest import ROOT, configured
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_csv
 from matrix_entropy.figures.kinds.published_entropy import (
@@ -92,9 +92,14 @@ What was found, at {data/n.csv; value; key=a}.
 """
 
 
+ERRATA_FILES = [
+    ROOT / "paper" / place / "errata.md" for place in ("", "liang2024", "wei2024", "tan2024")
+]
+
+
 @pytest.fixture(scope="module")
 def errata() -> Errata:
-    return read_errata(Path(__file__).parents[1] / "paper" / "errata.md")
+    return read_errata(*ERRATA_FILES)
 
 
 @pytest.fixture
@@ -128,7 +133,7 @@ def check(made: Path, figures: tuple[str, ...] = ("some",)) -> None:
 
 @pytest.mark.parametrize("scale", ["config.yaml", "miniature/config.yaml"])
 def test_every_proof_is_there(errata: Errata, root: Path, scale: str) -> None:
-    configuration = yaml.safe_load((root / scale).read_text(encoding="utf-8"))
+    configuration = configured(Path(scale).parent)
     check_proofs(errata.errata, root, configuration["figures"], configuration["tables"])
 
 
@@ -155,8 +160,8 @@ def test_every_proof_written_for_the_errata_is_named_by_one(errata: Errata, root
 def test_our_page(errata: Errata, root: Path, tmp_path: Path) -> None:
     """The figure whose numbers it takes needs no model, and is built here."""
     assert number_files(errata) == [
-        "data/published/liang2024_figures.csv",
-        "data/published/wei2024_tables.csv",
+        "paper/liang2024/published/figures.csv",
+        "paper/wei2024/published/tables.csv",
         "figures/tan_fig1_entropy_power_law.fits.csv",
     ]
     fits = published_entropy_fits(published_entropy_numbers())
@@ -319,6 +324,4 @@ def test_text_cells_stay_as_they_are(made: Path) -> None:
 
 
 def test_files_to_be_built_are_told_from_those_that_are_shipped(root: Path) -> None:
-    assert built_files(root / "paper" / "errata.md") == [
-        "figures/tan_fig1_entropy_power_law.fits.csv"
-    ]
+    assert built_files(*ERRATA_FILES) == ["figures/tan_fig1_entropy_power_law.fits.csv"]

@@ -1,6 +1,6 @@
 """Proofs of errata that no other test holds: from the published numbers and from mathematics.
 
-Numbers that `paper/errata.md` types are asserted here to the digits typed there.
+Numbers that `paper/NAME/errata.md` types are asserted here to the digits typed there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.published.tables import published_models, published_values
 from released import released_entropy
 
-PUBLISHED = Path(__file__).parents[1] / "data" / "published"
+LIANG = Path(__file__).parents[1] / "paper/liang2024/published"
 LANGUAGE = ("dolly-15k", "wikipedia", "openwebtext2", "hh-rlhf")
 BENCHMARKS = ("openbookqa", "winogrande", "piqa")
 SERIES = [
@@ -39,7 +39,7 @@ SERIES = [
 
 def wei(table: int, **chosen: str) -> np.ndarray:
     """Values of a table of Wei et al. 2024, in the order printed."""
-    values = published_values(table)
+    values = published_values("wei2024", table)
     for column, value in chosen.items():
         values = values[values[column] == value]
     return values["value"].to_numpy()
@@ -47,7 +47,7 @@ def wei(table: int, **chosen: str) -> np.ndarray:
 
 def liang(figure: int, quantity: str = "mean") -> pd.DataFrame:
     """A figure of Liang 2024: a row per block, a column per group."""
-    values = pd.read_csv(PUBLISHED / "liang2024_figures.csv")
+    values = pd.read_csv(LIANG / "figures.csv")
     values = values[values["figure"] == figure]
     return values.pivot(index="layer", columns="series", values=quantity)
 
@@ -75,7 +75,9 @@ def test_pythia_1b_is_where_its_width_puts_it() -> None:
 
 def ranks(table: int, dataset: str) -> pd.Series:
     """Effective ranks by number of parameters: the width to the power of ``H / log d``."""
-    values = published_values(table).merge(published_models(), on=["model_family", "size"])
+    values = published_values("wei2024", table).merge(
+        published_models(), on=["model_family", "size"]
+    )
     values = values[(values["dataset"] == dataset) & (values["indicator"] == "matrix_entropy")]
     return (values["width"] ** values["value"]).set_axis(values["parameters"]).sort_index()
 
@@ -100,7 +102,9 @@ def test_effective_ranks_have_no_common_fall() -> None:
 @pytest.mark.parametrize(("table", "dataset"), SERIES)
 def test_other_normalisations_fall_as_one_over_d(table: int, dataset: str) -> None:
     """Exponents, against parameters, of effective rank / d and of 1 / d alone."""
-    values = published_values(table).merge(published_models(), on=["model_family", "size"])
+    values = published_values("wei2024", table).merge(
+        published_models(), on=["model_family", "size"]
+    )
     values = values[(values["dataset"] == dataset) & (values["indicator"] == "matrix_entropy")]
     size, width = np.log(values["parameters"]), values["width"]
     share = width ** (values["value"] - 1)
@@ -284,20 +288,20 @@ LIANG_WIDTHS = {
 
 def lengths() -> pd.Series:
     """Number of rows of every story: about 1.06 tokens a piece, and the one put in front."""
-    stories = pd.read_csv(PUBLISHED / "liang2024_lengths.csv")
+    stories = pd.read_csv(LIANG / "lengths.csv")
     return (1.06 * stories["pieces"] + 1).groupby(stories["series"]).apply(list)
 
 
 def raw_entropies(model: str) -> pd.DataFrame:
     """Mean entropy in nats: a row per group, a column per block."""
-    values = pd.read_csv(PUBLISHED / "liang2024_figures.csv")
+    values = pd.read_csv(LIANG / "figures.csv")
     values = values[values["model"] == model]
     means = values.pivot(index="series", columns="layer", values="mean")
     return means * np.log(LIANG_WIDTHS[model])
 
 
 def test_every_higher_set_is_the_longer_one() -> None:
-    stories = pd.read_csv(PUBLISHED / "liang2024_lengths.csv").groupby("series")
+    stories = pd.read_csv(LIANG / "lengths.csv").groupby("series")
     words, pieces = stories["words"].mean(), stories["pieces"].mean()
     for higher, lower in PAIRS:
         assert words[higher] > words[lower]
@@ -393,7 +397,7 @@ def test_one_long_row_explains_the_dips(
 
     fit = minimize_scalar(distance, bounds=(1, 300), method="bounded")
     assert (round(fit.x), fit.fun) == pytest.approx((norm, error), abs=6e-5)
-    spreads = pd.read_csv(PUBLISHED / "liang2024_figures.csv").query(f"model == '{model}'")
+    spreads = pd.read_csv(LIANG / "figures.csv").query(f"model == '{model}'")
     spreads = spreads[spreads["layer"] == dip].set_index("series")["std"]
     deviations = predicted(fit.x).map(np.std) / scale
     np.testing.assert_allclose(deviations, spreads[deviations.index], atol=0.0085)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
+from matrix_entropy.base import shipped
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.kinds.length_control import (
     LENGTHS,
@@ -21,7 +22,6 @@ from matrix_entropy.figures.kinds.length_control import (
     length_control_numbers,
     published_groups,
 )
-from matrix_entropy.published.curves import LAYERS
 from matrix_entropy.results.metrics import write_metrics
 
 GAPS = ("good long − bad long", "good condensed − bad condensed", "utopian − dystopian")
@@ -133,14 +133,14 @@ def test_the_published_line_is_that_of_the_normal_equations(published: pd.DataFr
     left = ((part["entropy"] - part["fitted"]) ** 2).sum()
     total = ((part["entropy"] - part["entropy"].mean()) ** 2).sum()
     np.testing.assert_allclose(part["r_squared"], 1 - left / total)
-    means = pd.read_csv(LAYERS)
+    means = pd.read_csv(shipped.published("liang2024", "figures"))
     chosen = means[(means["model"] == "gpt2_large") & (means["layer"] == 20)]
     assert set(np.round(chosen["mean"] * np.log(1280), 9)) == set(np.round(part["entropy"], 9))
 
 
 def test_the_readme_counts_what_the_files_hold(root: Path) -> None:
-    readme = (root / "data" / "published" / "README.md").read_text(encoding="utf-8")
-    curves, lengths = pd.read_csv(LAYERS), pd.read_csv(LENGTHS)
+    readme = (root / "paper" / "published.md").read_text(encoding="utf-8")
+    curves, lengths = pd.read_csv(shipped.published("liang2024", "figures")), pd.read_csv(LENGTHS)
     assert f"{len(curves)} means and standard deviations" in readme
     assert f"the author's {len(lengths)} stories" in readme
     assert (curves["std_err"] > 0.0015).sum() == 10

@@ -32,7 +32,7 @@ def values_of(
     table: int, shift: float = 0.0, families: tuple[str, ...] = tuple(WIDTHS)
 ) -> pd.DataFrame:
     """The published entropies as if they were ours, so much higher, with those of operations."""
-    published = published_values(table)
+    published = published_values("wei2024", table)
     operations = {variant: operation for operation, variant in VARIANTS.items()}
     rows: list[dict[str, Any]] = []
     for row in published[published["indicator"].isin(POSITIONS)].itertuples():
@@ -81,9 +81,9 @@ def grid(folder: Path, frame: pd.DataFrame, layout: Any) -> list[list[str]]:
 
 def test_table_5_is_its_published_self(tmp_path: Path) -> None:
     frame, layout = multimodal_table(values_of(5))
-    frame = compared(frame, "5")
+    frame = compared(frame, {"paper": "wei2024", "table": "5"})
     entropies = frame[frame["measure"] == "Matrix entropy / log d"]
-    assert len(entropies) == len(published_values(5)) == 28
+    assert len(entropies) == len(published_values("wei2024", 5)) == 28
     assert set(entropies["comparable"]) == {"yes"}
     # Reductions and alignments are computed from entropies printed with four digits.
     assert entropies["difference"].abs().max() < 5.1e-5
@@ -105,7 +105,9 @@ def test_table_5_is_its_published_self(tmp_path: Path) -> None:
 
 def test_differences_are_ours_minus_published(tmp_path: Path) -> None:
     frame, layout = multimodal_table(values_of(5, shift=0.01))
-    frame = compared(frame, "5").set_index(["model", "dataset", "indicator"])
+    frame = compared(frame, {"paper": "wei2024", "table": "5"}).set_index(
+        ["model", "dataset", "indicator"]
+    )
     for position in POSITIONS:
         assert frame.loc[("llava-1.5", "align", position), "difference"] == pytest.approx(0.01)
     reduction = frame.loc[("llava-1.5", "align", "image_reduction")]
@@ -142,7 +144,7 @@ def test_ranks_are_reduced_and_aligned_as_entropies_are(tmp_path: Path) -> None:
 def test_below_stand_ins_stands_nothing_published(tmp_path: Path) -> None:
     values = values_of(5, shift=0.01)
     frame, layout = multimodal_table(values.assign(stand_in=values["family"] == "MiniGPT-v2"))
-    frame = compared(frame, "5")
+    frame = compared(frame, {"paper": "wei2024", "table": "5"})
     published = [row for row in grid(tmp_path, frame, layout) if row[2] == "published"]
     assert len(published) == 7
     assert published[0][3:] == ["0.4197", "0.3170", "–", "–"]
@@ -150,7 +152,7 @@ def test_below_stand_ins_stands_nothing_published(tmp_path: Path) -> None:
     assert stand_ins["difference"].isna().all()
     assert stand_ins["published"].notna().sum() == 14, "the CSV has them"
     frame, layout = multimodal_table(values.assign(stand_in=True))
-    frame = compared(frame, "5")
+    frame = compared(frame, {"paper": "wei2024", "table": "5"})
     assert grid(tmp_path, frame, layout)[0][:3] == ["Measure", "Quantity", "LLaVA-1.5, detail 23k"]
     for ending in ("md", "tex"):
         text = (tmp_path / f"table.{ending}").read_text(encoding="utf-8")
@@ -208,7 +210,7 @@ def changes_of(values: pd.DataFrame) -> pd.DataFrame:
 def test_table_6_is_its_published_self(tmp_path: Path) -> None:
     values = values_of(6, shift=0.0002)
     frame, layout = operation_table(values, changes_of(values))
-    frame = compared(frame, "6")
+    frame = compared(frame, {"paper": "wei2024", "table": "6"})
     rows = grid(tmp_path, frame, layout)
     operations = ["Base", "Image rotated clockwise", "Image tokens reversed"]
     assert rows[0] == ["Run", "Measure", "Quantity", "Values", *operations]
@@ -217,7 +219,9 @@ def test_table_6_is_its_published_self(tmp_path: Path) -> None:
         *("0.4199", "0.4265", "0.4199"),
     ]
     published = [row[4:] for row in rows if row[3] == "published"]
-    table = published_values(6).pivot(index="indicator", columns="variant", values="value")
+    table = published_values("wei2024", 6).pivot(
+        index="indicator", columns="variant", values="value"
+    )
     for row, position in zip(published, POSITIONS, strict=True):
         assert row == [f"{table.loc[position, variant]:.4f}" for variant in VARIANTS.values()]
     assert {tuple(row[4:]) for row in rows if row[3] == "difference"} == {("+0.0002",) * 3}

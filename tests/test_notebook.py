@@ -8,9 +8,9 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
+from conftest import configured
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.pages.notebook import Built, Shown, number, say, show_frame
 from matrix_entropy.pages.notebook_run import run_notebook
@@ -201,7 +201,7 @@ def test_a_notebook_is_run_with_parameters_and_becomes_a_page(built, tmp_path):
     script = tmp_path / "paper.py"
     script.write_text(SCRIPT)
     run_notebook(script, tmp_path / "run.ipynb", {"figures": str(built.figures)})
-    write_page(tmp_path / "run.ipynb", tmp_path / "liang2024.html")
+    write_page(tmp_path / "run.ipynb", tmp_path / "liang2024.html", ["liang2024"])
     page = (tmp_path / "liang2024.html").read_text(encoding="utf-8")
     assert 'alt="a grey square"' in page
     assert "<title>Title" in page
@@ -231,7 +231,7 @@ def test_no_number_is_typed_into_the_prose_of_a_paper(name):
     named = (
         r"(Figures?|Tables?|[Tt]heorems?|[Ss]ections?|et al\.|Liang|and|to) [\d.]+|GPT-2|\b\d+M\b"
     )
-    for cell in jupytext.read(PAPER / f"{name}.py").cells:
+    for cell in jupytext.read(PAPER / name / "notebook.py").cells:
         if cell.cell_type == "markdown":
             prose = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", "", cell.source, flags=re.DOTALL)
             prose = re.sub(r"(?<=\w)_?\d", "", re.sub(named, "", prose))
@@ -239,11 +239,13 @@ def test_no_number_is_typed_into_the_prose_of_a_paper(name):
 
 
 def test_the_notebooks_show_every_figure_and_table_of_their_papers():
-    config = yaml.safe_load((PAPER.parent / "config.yaml").read_text(encoding="utf-8"))
+    config = configured()
     for kind in ("figures", "tables"):
         for name, entry in config[kind].items():
             if entry.get("paper") in NOTEBOOKS:
-                assert f'"{name}"' in (PAPER / f"{entry['paper']}.py").read_text(encoding="utf-8")
+                assert f'"{name}"' in (PAPER / entry["paper"] / "notebook.py").read_text(
+                    encoding="utf-8"
+                )
 
 
 def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
@@ -265,10 +267,10 @@ def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
     assert "[Errata](errata.html)" in text
     assert "comparison.html" not in text
     assert "Stand-ins" in text
-    waits = index_markdown(figures, tables, models, waiting={"three": "model `a` needs b"})
+    waits = index_markdown(figures, tables, models, [], waiting={"three": "model `a` needs b"})
     assert "| not built yet: model \\`a\\` needs b |" in waits
     assert "three.csv" not in waits
-    real = index_markdown(figures, {}, models)
+    real = index_markdown(figures, {}, models, ["real_model"])
     assert "Stand-ins" not in real
     (tmp_path / "index.md").write_text(text, encoding="utf-8")
-    write_page(tmp_path / "index.md", tmp_path / "index.html")
+    write_page(tmp_path / "index.md", tmp_path / "index.html", ["index"])

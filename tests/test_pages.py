@@ -12,7 +12,7 @@ from PIL import Image
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.pages.page_checks import check_page
 from matrix_entropy.pages.page_markdown import PageRenderer, markdown_html, mathml
-from matrix_entropy.pages.writing import PAGES, write_page
+from matrix_entropy.pages.writing import write_page
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 TEXT = r"""# A *title*
@@ -34,6 +34,8 @@ $$\frac{a}{b}$$
 ## One
 """
 
+PAGES = ["index", "liang2024", "wei2024", "tan2024", "real_model", "errata", "comparison"]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -43,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def built(folder: Path, source: str, page: str = "errata") -> str:
-    write_page(folder / source, folder / f"{page}.html")
+    write_page(folder / source, folder / f"{page}.html", PAGES)
     return (folder / f"{page}.html").read_text(encoding="utf-8")
 
 
@@ -90,12 +92,12 @@ def test_headings_have_anchors_of_their_own_and_a_list(folder):
 
 def test_pages_link_to_each_other_and_say_which_is_open(folder):
     page = built(folder, "text.md")
-    assert re.findall(r'<li><a href="(\w+)\.html"', page) == list(PAGES)
+    assert re.findall(r'<li><a href="(\w+)\.html"', page) == PAGES
     assert page.count('aria-current="page"') == 1
     assert '<a href="errata.html" aria-current="page">' in page
     write_page(folder / "text.md", folder / "index.html", ["wei2024", "index"])
     some = (folder / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r'<li><a href="(\w+)\.html"', some) == ["index", "wei2024"]
+    assert re.findall(r'<li><a href="(\w+)\.html"', some) == ["wei2024", "index"]
 
 
 def test_the_same_source_gives_the_same_bytes(folder):

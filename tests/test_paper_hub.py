@@ -12,7 +12,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
 from file_server import running_files
-from matrix_entropy.configuration import checked
+from matrix_entropy.configuration.checking import checked
 from paper_hub import fill_server, layout_of, learnt, smaller
 from real_size_models import write_model
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
+from conftest import configured
 from matrix_entropy.pages.errata import read_errata
 from matrix_entropy.pages.page_checks import check_page
 from matrix_entropy.published.comparison import NOT_BUILT
@@ -26,7 +26,7 @@ def pages(miniature: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def configuration(root: Path) -> dict:
-    return yaml.safe_load((root / "miniature" / "config.yaml").read_text())
+    return configured("miniature")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -73,7 +73,7 @@ def test_everything_published_is_compared(miniature: Path, configuration: dict) 
 
 
 def test_every_erratum_is_on_the_page(root: Path, pages: dict[str, str]) -> None:
-    errata = read_errata(root / "paper" / "errata.md").errata
+    errata = read_errata(*(root / "paper" / place / "errata.md" for place in ("", *PAPERS))).errata
     assert pages["errata"].count("<h3") == len(errata)
     assert not re.search(r"\{[^}]*;[^}]*\}", pages["errata"].partition("<body>")[2])
 

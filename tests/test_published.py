@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.published.tables import TABLES, published_values, with_published
+from matrix_entropy.base.shipped import published
+from matrix_entropy.published.tables import published_values, with_published
 
 
 def values_of(table: int, **chosen: str) -> np.ndarray:
-    values = published_values(table)
+    values = published_values("wei2024", table)
     for column, value in chosen.items():
         values = values[values[column] == value]
     return values["value"].to_numpy()
@@ -26,14 +27,14 @@ def values_of(table: int, **chosen: str) -> np.ndarray:
     ("table", "rows"), [(1, 84), (2, 36), (3, 15), (5, 28), (6, 15), (7, 6), (8, 84), (9, 80)]
 )
 def test_every_value_of_a_table_is_there_once(table: int, rows: int) -> None:
-    values = published_values(table)
+    values = published_values("wei2024", table)
     assert len(values) == rows
     assert not values.drop(columns="value").duplicated().any()
-    assert published_values(str(table)).equals(values)
+    assert published_values("wei2024", str(table)).equals(values)
 
 
 def test_one_value_is_missing() -> None:
-    tables = [published_values(table) for table in (1, 2, 3, 5, 6, 7, 8, 9)]
+    tables = [published_values("wei2024", table) for table in (1, 2, 3, 5, 6, 7, 8, 9)]
     missing = pd.concat(tables)[lambda values: values["value"].isna()]
     assert missing[["model_family", "size", "dataset", "indicator"]].to_numpy().tolist() == [
         ["pythia", "14M", "wikipedia", "loss"]
@@ -42,12 +43,12 @@ def test_one_value_is_missing() -> None:
 
 def test_an_unknown_table_is_said_with_those_known() -> None:
     with pytest.raises(InputError, match=r"table '4' .* choose one of 1, 2, 3, 5, 6, 7, 8, 9\."):
-        published_values(4)
+        published_values("wei2024", 4)
 
 
 def test_the_readme_counts_what_the_file_holds(root: Path) -> None:
-    readme = (root / "data" / "published" / "README.md").read_text(encoding="utf-8")
-    values = pd.read_csv(TABLES)
+    readme = (root / "paper" / "published.md").read_text(encoding="utf-8")
+    values = pd.read_csv(published("wei2024", "tables"))
     assert f"There are {len(values)} rows and {values['value'].count()} values." in readme
     for column in values.columns:
         assert f"| `{column}` |" in readme
@@ -118,7 +119,7 @@ def ours(**changes: object) -> pd.DataFrame:
 
 
 def one(values: pd.DataFrame, table: int) -> tuple[float, float, str]:
-    row = with_published(values, table).iloc[0]
+    row = with_published(values, "wei2024", table).iloc[0]
     return row["published"], row["difference"], row["comparable"]
 
 
@@ -177,7 +178,7 @@ def test_no_variant_may_be_missing_or_empty() -> None:
 def test_rows_stay_as_and_where_they_were() -> None:
     sizes = ["13B", "111M", "9B", "2.7B"]
     frame = pd.concat([ours(size=size, texts=7) for size in sizes]).set_index([[5, 2, 9, 2]])
-    result = with_published(frame, 8)
+    result = with_published(frame, "wei2024", 8)
     pd.testing.assert_frame_equal(result[frame.columns], frame)
     np.testing.assert_array_equal(result["published"], [0.4859, 0.5976, np.nan, 0.5240])
 
@@ -185,8 +186,8 @@ def test_rows_stay_as_and_where_they_were() -> None:
 @pytest.mark.parametrize("table", [1, 2, 3, 5, 6, 7, 8, 9])
 def test_published_values_differ_from_themselves_by_nothing(table: int) -> None:
     names = {"model_family": "family", "dataset": "published_dataset"}
-    frame = published_values(table).rename(columns=names).assign(stand_in=False)
+    frame = published_values("wei2024", table).rename(columns=names).assign(stand_in=False)
     frame["indicator"] = frame["indicator"].replace({"ppl": "ppl_windows"})
-    result = with_published(frame, table).dropna(subset="value")
+    result = with_published(frame, "wei2024", table).dropna(subset="value")
     assert set(result["comparable"]) == {"yes"}
     assert (result["difference"] == 0).all()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
+from conftest import configured
 from figure_values import PYTHIA, made_values
 from matrix_entropy.figures.kinds.scaling_figure import scaling_numbers
 from matrix_entropy.published.curves import published_family, published_layers, published_sizes
@@ -20,12 +20,12 @@ BLOCKS |= {"gpt2_small": 12, "gpt2_medium": 24, "gpt2_large": 36}
 
 
 def test_every_figure_of_the_configuration_has_its_curves(root: Path) -> None:
-    configuration = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    configuration = configured()
     points = 0
     for name, figure in configuration["figures"].items():
         if figure["paper"] != "liang2024" or "kind" in figure:
             continue
-        curves = published_layers(figure["model"], figure["dataset"])
+        curves = published_layers("liang2024", figure["model"], figure["dataset"])
         panels = configuration["datasets"][figure["dataset"]]["panels"]
         assert set(curves["group"]) == {group for groups in panels.values() for group in groups}
         for _, curve in curves.groupby("group"):
@@ -35,16 +35,16 @@ def test_every_figure_of_the_configuration_has_its_curves(root: Path) -> None:
 
 
 def test_stretched_to_another_depth_ends_meet() -> None:
-    curves = published_layers("gpt2_small", "world", blocks=4)
+    curves = published_layers("liang2024", "gpt2_small", "world", blocks=4)
     utopian = curves[curves["group"] == "utopian"]
     np.testing.assert_allclose(utopian["block"], np.linspace(0, 3, 12))
     assert set(curves["published_blocks"]) == {12}
-    whole = published_layers("gpt2_small", "world")
+    whole = published_layers("liang2024", "gpt2_small", "world")
     assert curves["mean"].equals(whole["mean"])
 
 
 def test_other_texts_have_no_published_curve() -> None:
-    assert published_layers("gpt2_small", "child_matched").empty
+    assert published_layers("liang2024", "gpt2_small", "child_matched").empty
 
 
 @pytest.mark.parametrize(

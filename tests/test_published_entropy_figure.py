@@ -122,8 +122,8 @@ def test_models_are_those_of_the_configuration(root: Path) -> None:
 
 
 def test_the_readme_describes_the_models(root: Path) -> None:
-    readme = (root / "data" / "published" / "README.md").read_text(encoding="utf-8")
-    assert f"`models.csv` holds {len(published_models())} models" in readme
+    readme = (root / "paper" / "published.md").read_text(encoding="utf-8")
+    assert f"`wei2024/published/models.csv` holds {len(published_models())} models" in readme
     for column in published_models():
         assert f"`{column}`" in readme
 

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from gguf import GGUFReader
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
+from conftest import configured
 from matrix_entropy.figures.kinds.group_gaps import group_gaps
 from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
 from matrix_entropy.pages.page_checks import check_page
@@ -46,7 +46,7 @@ def scale(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def configuration(scale: Path) -> dict:
-    return yaml.safe_load((scale / "config.yaml").read_text(encoding="utf-8"))
+    return configured(scale)
 
 
 def gaps(scale: Path, configuration: dict, datasets: list[str]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined
 
 from matrix_entropy.configuration.checking import checked
 from matrix_entropy.configuration.experiments import models_of
-from matrix_entropy.configuration.figure_checks import KINDS
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.pages.run_description import configuration_text, version_table
 
 ROOT = Path(__file__).parents[1]
@@ -79,8 +79,12 @@ def captions_of_kinds() -> dict[str, set[str]]:
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         text = path.read_text(encoding="utf-8")
         lists = dict(re.findall(r"^([A-Z_]+) = (\(.*\))$", text, re.MULTILINE))
-        for rule in re.split(r"^(?:use )?rule ", text, flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *(?:use )?rule\b", text, flags=re.MULTILINE)[1:]:
             captions = re.findall(r'(?:_files\(|in_report\([^)]*?, )"(\w+)"', rule)
+            if "kinds.FIGURES" in text and rule.startswith(":"):
+                for kind, about in KINDS.items():
+                    if about.reads != "own rule":
+                        found.setdefault(kind, set()).add(about.caption)
             for written in re.findall(r"of_kind\(\w+, (.+)\)", rule) if captions else []:
                 named = [lists[name] for name in re.findall(r"\*(\w+)", written)]
                 for kind in re.findall(r'"(\w+)"', "".join([written, *named])):

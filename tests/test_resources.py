@@ -89,7 +89,7 @@ def test_every_job_states_what_it_needs_and_asks_for_more_the_second_time(
 def test_every_rule_says_so_itself(root: Path) -> None:
     """Not by Snakemake's defaults, which differ from one executor to another."""
     for path in (root / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^ *(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *(?:use )?rule\b", path.read_text(), flags=re.MULTILINE)[1:]:
             if "script:" in rule or "shell:" in rule:
                 assert re.search(r"\n +threads: ", rule), rule.splitlines()[0]
                 assert re.search(r"\n +\*\*needs\(", rule), rule.splitlines()[0]
@@ -116,6 +116,6 @@ def test_other_resources_run_no_job_again(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "miniature/config.yaml", tmp_path)
     built = snakemake(root, target, "--directory", str(tmp_path))
     assert built.returncode == 0, built.stderr
-    more = ("--set-resources", "plot_theory:mem_mb=9000", "plot_theory:gpu=1")
+    more = ("--set-resources", "plot_skill_graph:mem_mb=9000", "plot_skill_graph:gpu=1")
     again = snakemake(root, target, "-n", "--directory", str(tmp_path), *more)
     assert "Nothing to be done" in again.stdout + again.stderr

@@ -58,7 +58,7 @@ def parameters(sizes: pd.Series) -> np.ndarray:
 
 def series(table: int, dataset: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Parameters, widths and published normalised entropies of a family on a data set."""
-    values = published_values(table)
+    values = published_values("wei2024", table)
     values = values[(values["dataset"] == dataset) & (values["indicator"] == "matrix_entropy")]
     width = values["size"].map(PYTHIA if table == 9 else CEREBRAS)
     return parameters(values["size"]), width.to_numpy(), values["value"].to_numpy()

@@ -395,7 +395,7 @@ def test_published_picks_but_for_commas_stand_before_their_target() -> None:
 
 
 def test_the_readme_counts_the_picks(root: Path) -> None:
-    readme = (root / "data" / "published" / "README.md").read_text(encoding="utf-8")
+    readme = (root / "paper" / "published.md").read_text(encoding="utf-8")
     printed = pd.read_csv(TOKENS)
     lists = printed.groupby(["target", "method"]).ngroups
     assert f"{len(printed)} picks in {lists} lists" in readme

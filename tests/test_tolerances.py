@@ -42,7 +42,7 @@ def test_the_same_texts_leave_rounding_and_float32() -> None:
 
 
 def test_samples_of_table_7_lie_within_each_others_tolerance() -> None:
-    *samples, deviation = published_values(7)["value"]
+    *samples, deviation = published_values("wei2024", 7)["value"]
     allowed = amount(dataset="wikipedia")
     assert all(abs(a - b) <= allowed for a, b in combinations(samples, 2))
     assert allowed == pytest.approx(2e-4 + 3 * np.sqrt(2) * deviation, rel=0.01)
@@ -51,7 +51,7 @@ def test_samples_of_table_7_lie_within_each_others_tolerance() -> None:
 
 def test_no_data_set_passes_for_another() -> None:
     """The largest tolerance of Table 8 is far below what tells its data sets apart."""
-    values = published_values(8)
+    values = published_values("wei2024", 8)
     entropy = values[values["indicator"] == "matrix_entropy"]
     gaps = [
         abs(a - b) for _, part in entropy.groupby("size") for a, b in combinations(part["value"], 2)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from matrix_entropy.configuration.checking import checked
-from matrix_entropy.configuration.figure_checks import MULTIMODAL
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.configuration.shared_checks import IMAGE_RECORDS
 from matrix_entropy.configuration.vision_checks import JOINED, VISION_HEADS
 from matrix_entropy.models.vision.eva_vit import HEADS
@@ -307,7 +307,7 @@ FIGURES: dict[str, tuple[dict[str, Any], list[str]]] = {
         for section in ("figures", "tables")
         for name, entry in BASE[section].items()
         for key in ("model", "models")
-        if key in entry and entry.get("kind", "layers") not in MULTIMODAL
+        if key in entry and not KINDS[entry.get("kind", "layers")].of_vision
     },
     "figure of a vision-language model": (
         {"figures.my_figure.model": "my_llava"},

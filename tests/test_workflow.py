@@ -16,6 +16,7 @@ import yaml
 
 import random_models
 from commands import snakemake
+from conftest import configured
 from matrix_entropy.base.files import read_json, read_jsonl
 from matrix_entropy.figures.kinds.published_entropy import published_entropy_numbers
 from matrix_entropy.maths.entropy import entropy_of
@@ -172,13 +173,13 @@ def test_target_rules_are_documented(root: Path) -> None:
 def test_the_readme_lists_every_figure_and_table_and_no_other(root: Path) -> None:
     readme = (root / "README.md").read_text()
     listed = re.findall(r"^\| `((?!smollm2_)\w+)` \|", readme, re.MULTILINE)
-    config = yaml.safe_load((root / "config.yaml").read_text())
+    config = configured()
     figures = [*FIGURES, *LIANG_CONTROLS, *WEI_FIGURES, *TAN_FIGURES]
     assert list(config["figures"]) == figures
     assert list(config["tables"]) == [*LIANG_TABLES, *WEI_TABLES, *TAN_TABLES]
     of_liang = [*FIGURES, *LIANG_CONTROLS, *LIANG_TABLES]
     assert listed == [*of_liang, *WEI_FIGURES, *WEI_TABLES, *TAN_FIGURES, *TAN_TABLES]
-    real = yaml.safe_load((root / "smollm2" / "config.yaml").read_text())
+    real = configured("smollm2")
     named = re.findall(r"`(smollm2_(?!135m)\w+)`", readme)
     assert sorted(named) == sorted({*real["figures"], *real["tables"]})
 
@@ -234,13 +235,14 @@ def test_every_library_file_a_rule_uses_is_among_its_inputs(root: Path, tmp_path
     target = "figures/fig03_gpt2_small_child.pdf"
     done = snakemake(root, "--filegraph", target, "--directory", str(tmp_path))
     plan = done.stdout[done.stdout.index(">dump_hidden_states<") :].split("label")[0]
-    for module in ("hidden_states", "residual_stream", "state_files", "tokens", "models", "errors"):
+    used = ("states/hidden_states", "states/residual_stream", "results/state_files")
+    for module in (*used, "texts/tokens", "models/loading", "base/errors"):
         assert f"matrix_entropy/{module}.py" in plan
 
 
 def test_no_module_of_the_library_is_imported_in_a_way_that_is_not_seen(root: Path) -> None:
     """The rules look for `from matrix_entropy` alone, and stop at what is not a file there."""
-    for path in (root / "workflow").rglob("*.py"):
+    for path in [*(root / "workflow").rglob("*.py"), *(root / "src").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 assert not [name for name in node.names if "matrix_entropy" in name.name], path
@@ -252,7 +254,7 @@ def test_every_script_brings_its_own_code(root: Path) -> None:
     """A rule names the script whose imports are its inputs: it has to be the one that it runs."""
     scripts = set()
     for path in (root / "workflow" / "rules").glob("*.smk"):
-        for rule in re.split(r"^ *(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *(?:use )?rule\b", path.read_text(), flags=re.MULTILINE)[1:]:
             run = re.search(r"scripts/(\w+)\.py", rule)
             code = re.search(r'code\("(\w+)"\)', rule)
             if run:
@@ -269,7 +271,7 @@ def test_the_miniature_figures_come_from_their_metrics(
     """The numbers beside each figure are means over the table it was drawn from."""
     assert all((miniature / f"figures/{figure}{end}").exists() for end in (".pdf", ".png"))
     curves = pd.read_csv(miniature / f"figures/{figure}.csv")
-    entry = yaml.safe_load((root / "miniature/config.yaml").read_text())["figures"][figure]
+    entry = configured("miniature")["figures"][figure]
     metrics = pd.read_parquet(
         miniature / f"results/metrics/{entry['model']}/{entry['dataset']}.parquet"
     )
@@ -323,7 +325,7 @@ def test_the_miniature_tables_say_stand_in(miniature: Path, table: str) -> None:
 
 def test_figures_without_a_model_are_those_of_the_full_scale(miniature: Path, root: Path) -> None:
     """The same numbers from config.yaml's entry as the miniature scale has drawn."""
-    entry = yaml.safe_load((root / "config.yaml").read_text())["figures"]
+    entry = configured()["figures"]
     epsilon = entry["tan_fig1_entropy_power_law"]["published_entropy"]["epsilon"]
     drawn = pd.read_csv(miniature / "figures/tan_fig1_entropy_power_law.csv")
     expected = published_entropy_numbers(epsilon)

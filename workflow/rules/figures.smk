@@ -2,14 +2,86 @@
 
 Needs: results/metrics/{model}/{dataset}.parquet and the summaries beside them, information gains,
 sentences, rows. Makes: figures/{figure}.pdf for every entry of `figures:` and
-figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png and .csv; fits of power
-laws in .fits.csv, gaps between groups in .gaps.csv.
+figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png and .csv, and what else a
+kind has: fits of power laws in .fits.csv, gaps between groups in .gaps.csv.
 """
 
-# Beside a figure of long rows: values of every text, where the rows stand, errors of the formula.
-TABLES_OF_ROWS = [f"figures/{{figure}}.{name}.csv" for name in ["texts", "positions", "formula"]]
-ACROSS_MODELS = ("normalisations", "context_length", "operations")
-AGAINST_FRESH = ("untrained", "start_of_weights")
+
+def memory_of_kind(wildcards, input):
+    """MiB for a job that holds its input several times over, or simulates what it shows."""
+    return max(2000, memory_of_input(wildcards, input))
+
+
+def kind_of(wildcards):
+    """What is known of a figure's kind."""
+    return kinds.FIGURES[FIGURES[wildcards.figure]["kind"]]
+
+
+def inputs_of_kind(wildcards):
+    """What a figure is made from, as its kind says."""
+    figure, reads = FIGURES[wildcards.figure], kind_of(wildcards).reads
+    if reads == "metrics":
+        return metrics_of(figure)
+    if reads == "rows":
+        return metrics_of(figure) | {"rows": rows_of(wildcards)}
+    if reads == "gains":
+        return {"gains": gains_of(wildcards)}
+    if reads == "sentences":
+        return {"sentences": [sentences_of(FIGURES, "figure")(wildcards)]}
+    return {}
+
+
+def models_of_kind(wildcards):
+    """What a figure says of its models."""
+    figure, reads = FIGURES[wildcards.figure], kind_of(wildcards).reads
+    if reads == "sentences":
+        return {figure["model"]: MODELS[figure["model"]]}
+    return architectures_of(figure) if reads == "architectures" else shown_models(figure)
+
+
+def datasets_of_kind(wildcards):
+    """What a figure says of its texts."""
+    figure = FIGURES[wildcards.figure]
+    if kind_of(wildcards).reads == "sentences":
+        groups = asked_views.source_groups(DATASETS[figure["dataset"]])
+        return {figure["dataset"]: {"source_groups": groups}}
+    return shown_datasets(figure)
+
+
+def figure_files(caption, *more):
+    """What drawing a figure makes; the report shows the PNG."""
+    png = in_report("figures/{figure}.png", caption, "Figures")
+    return ["figures/{figure}.pdf", png, "figures/{figure}.csv", *more]
+
+
+def metrics_of_figure(wildcards):
+    figure = FIGURES[wildcards.figure]
+    return f"results/metrics/{figure['model']}/{figure['dataset']}.parquet"
+
+
+def metrics_of_blocks(wildcards):
+    """The metrics for a figure across blocks, which is refused before the model runs for nothing."""
+    try:
+        targets.check_blocks(wildcards.model, MODELS[wildcards.model])
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return f"results/metrics/{wildcards.model}/{wildcards.dataset}.parquet"
+
+
+def rows_of(wildcards):
+    """Rows of the runs of a figure, those of fresh weights included."""
+    found = dict.fromkeys(experiments.runs(FIGURES[wildcards.figure], DATASETS))
+    return [f"results/rows/{model}/{dataset}.npz" for model, dataset in found]
+
+
+def gains_of(wildcards):
+    """Information gains of a figure's models, on every part of their data sets."""
+    figure = wildcards.figure
+    return [
+        f"results/information_gain/{figure}/{model}/{part}.npz"
+        for model, dataset in experiments.runs(FIGURES[figure], DATASETS)
+        for part in experiments.part_names(dataset, DATASETS[dataset]["shards"])
+    ]
 
 
 rule plot_figure:
@@ -34,7 +106,7 @@ rule plot_figure:
         dataset=lambda wildcards: DATASETS[FIGURES[wildcards.figure]["dataset"]],
         # The names of the published curve behind ours, if there is to be one.
         overlay=lambda wildcards: (
-            only(FIGURES[wildcards.figure], "model", "dataset")
+            {"paper": "liang2024"} | only(FIGURES[wildcards.figure], "paper", "model", "dataset")
             if FIGURES[wildcards.figure]["overlay"]
             else None
         ),
@@ -71,168 +143,35 @@ rule plot_layers:
         "../scripts/plot_layers.py"
 
 
-rule plot_models:
-    """A figure that compares models: across sizes, lengths, variants or with fresh weights."""
-    input:
-        unpack(lambda wildcards: metrics_of(FIGURES[wildcards.figure])),
-        code=code("plot_models"),
-    output:
-        *figure_files("models"),
-    log:
-        "results/logs/plot_models/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, *ACROSS_MODELS, *AGAINST_FRESH),
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        **needs(memory_of_input, 30),
-    params:
-        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
-        models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
-        datasets=lambda wildcards: shown_datasets(FIGURES[wildcards.figure]),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_models.py"
+for kind, about in kinds.FIGURES.items():
+    if about.reads == "own rule":
+        continue
 
-
-use rule plot_models as plot_scaling with:
-    output:
-        *figure_files("models", "figures/{figure}.fits.csv"),
-    log:
-        "results/logs/plot_scaling/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "scaling"),
-
-
-rule plot_information_gain:
-    """Information gain against the number of tokens, for models of several sizes."""
-    input:
-        gains=gains_of,
-        code=code("plot_information_gain"),
-    output:
-        *figure_files("information_gain"),
-    log:
-        "results/logs/plot_information_gain/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "information_gain"),
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        **needs(memory_of_input, 30),
-    params:
-        figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
-        models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
-        datasets=lambda wildcards: shown_datasets(FIGURES[wildcards.figure]),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_information_gain.py"
-
-
-rule plot_sentences:
-    """Sentences as points of a map, by the distances between them."""
-    input:
-        sentences=sentences_of(FIGURES, "figure"),
-        code=code("plot_sentences"),
-    output:
-        *figure_files("sentence_map", "figures/{figure}.distances.csv"),
-    log:
-        "results/logs/plot_sentences/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "sentence_map"),
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        **needs(memory_of_input, 30),
-    params:
-        figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
-        model=lambda wildcards: MODELS[FIGURES[wildcards.figure]["model"]],
-        groups=lambda wildcards: asked_views.source_groups(
-            DATASETS[FIGURES[wildcards.figure]["dataset"]]
-        ),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_sentences.py"
-
-
-rule plot_schematic:
-    """Where the entropies of vision-language models are measured."""
-    input:
-        code=code("plot_schematic"),
-    output:
-        *figure_files("schematic"),
-    log:
-        "results/logs/plot_schematic/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "schematic"),
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        **needs(2000, 30),
-    params:
-        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
-        models=lambda wildcards: architectures_of(FIGURES[wildcards.figure]),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_schematic.py"
-
-
-rule plot_long_rows:
-    """Long rows across blocks, attention to them, and the entropy with and without them."""
-    input:
-        metrics=lambda wildcards: metrics_of(FIGURES[wildcards.figure])["metrics"],
-        rows=rows_of,
-        code=code("plot_long_rows"),
-    output:
-        *figure_files("controls", *TABLES_OF_ROWS),
-    log:
-        "results/logs/plot_long_rows/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "long_rows"),
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        **needs(memory_of_input, 30),
-    params:
-        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
-        models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
-        datasets=lambda wildcards: shown_datasets(FIGURES[wildcards.figure]),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_long_rows.py"
-
-
-rule plot_controls:
-    """A control of Liang's figures: the length of texts, the first token, fresh weights."""
-    input:
-        metrics=lambda wildcards: metrics_of(FIGURES[wildcards.figure])["metrics"],
-        published=shipped("data/published/liang2024_*.csv"),
-        code=code("plot_controls"),
-    output:
-        *figure_files("controls", "figures/{figure}.gaps.csv"),
-    log:
-        "results/logs/plot_controls/{figure}.log",
-    wildcard_constraints:
-        figure=of_kind(FIGURES, "length_control", "first_token", "untrained_blocks"),
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        **needs(memory_of_input, 30),
-    params:
-        figure=lambda wildcards: {"name": wildcards.figure, **FIGURES[wildcards.figure]},
-        models=lambda wildcards: shown_models(FIGURES[wildcards.figure]),
-        datasets=lambda wildcards: shown_datasets(FIGURES[wildcards.figure]),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/plot_controls.py"
+    rule:
+        name:
+            f"plot_{kind}"
+        input:
+            unpack(inputs_of_kind),
+            published=shipped("paper/*/published/*.csv"),
+            code=lambda wildcards: [*code("plot_kind"), *code_of(kind_of(wildcards).module)],
+        output:
+            *figure_files(about.caption, *(f"figures/{{figure}}.{t}.csv" for t in about.tables)),
+        log:
+            f"results/logs/plot_{kind}/{{figure}}.log",
+        wildcard_constraints:
+            figure=of_kind(FIGURES, kind),
+        conda:
+            "../../envs/analysis.yaml"
+        threads: 1
+        resources:
+            **needs(memory_of_kind, 30),
+        params:
+            figure=lambda wildcards: with_settings(wildcards.figure, FIGURES),
+            models=models_of_kind,
+            datasets=datasets_of_kind,
+            module=lambda wildcards: kind_of(wildcards).module,
+            tables=lambda wildcards: kind_of(wildcards).tables,
+        message:
+            "Drawing {wildcards.figure}"
+        script:
+            "../scripts/plot_kind.py"

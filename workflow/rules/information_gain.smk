@@ -5,6 +5,12 @@ results/information_gain/{figure}/{model}/{part}.npz (kept for good).
 """
 
 
+def group_of_gains(wildcards):
+    """The group whose texts a figure's gains are of; none where a model reads its texts alone."""
+    group = FIGURES[wildcards.figure].get("group")
+    return None if group == dataset_of(wildcards) else group
+
+
 rule compute_information_gain:
     """The diagonal of one Cholesky factor per text, from which the gain of every prefix follows."""
     input:

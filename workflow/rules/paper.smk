@@ -6,11 +6,40 @@ rebuilt number beside the published one, and paper/build/*.html with a PDF of ea
 installed that can print one.
 """
 
+
+def that_do_not_wait(files):
+    """Of files of figures and tables those that can be made; says what the others wait for."""
+    names = {file: Path(file).name.partition(".")[0] for file in files}
+    for name in [name for name in WAITING if name in names.values()]:
+        for sentence in fetched_by_hand.by_hand(config | {"targets": [name]}):
+            _tell_by_hand(sentence)
+    return [file for file, name in names.items() if name not in WAITING]
+
+
+def files_of_paper(paper):
+    """The same of all targets of a paper, which one page shows."""
+    return targets_of(paper, targets.with_images(paper))
+
+
+def waiting_of(*papers):
+    """The figures and tables of papers that wait for what their user has to fetch, and for what."""
+    entries = FIGURES | TABLES
+    return {name: what for name, what in WAITING.items() if entries[name].get("paper") in papers}
+
+
 COUNTERPARTS = counterparts.counterparts(FIGURES | TABLES)
 COMPARED = {name: (FIGURES | TABLES)[name] for name in COUNTERPARTS}
-NOTEBOOKS = [paper for paper in PAPERS if files_of_paper(paper)]
-# The errata show figures of the papers, which a scale of a real model does not have.
-ERRATA = ["errata"] if set(errata.shown(ROOT / "paper/errata.md")) <= {*FIGURES, *TABLES} else []
+NOTEBOOKS = [
+    paper
+    for paper in PAPERS
+    if files_of_paper(paper) and (ROOT / "paper" / paper / "notebook.py").is_file()
+]
+# An introduction, and those of each paper that has some.
+ERRATA_FILES = [
+    file for place in ("", *PAPERS) if (file := ROOT / "paper" / place / "errata.md").is_file()
+]
+# They show figures of all three papers, which a scale of a real model does not have.
+ERRATA = ["errata"] if set(errata.shown(*ERRATA_FILES)) <= {*FIGURES, *TABLES} else []
 PAGES = ["index", *NOTEBOOKS, *ERRATA, "comparison"]
 
 
@@ -27,7 +56,7 @@ rule compare_with_published:
     """Every rebuilt number beside the published one, with the tolerance that it should meet."""
     input:
         built=lambda wildcards: that_do_not_wait(COUNTERPARTS.values()),
-        published=shipped("data/published/*.csv"),
+        published=shipped("paper/*/published/*.csv"),
         code=code("compare_with_published"),
     output:
         numbers="results/comparison.csv",
@@ -65,7 +94,7 @@ rule compare_with_published:
 rule run_notebook:
     """Walk through a paper: its figures and tables as rebuilt, what is published, the controls."""
     input:
-        notebook=local(str(ROOT / "paper/{paper}.py")),
+        notebook=local(str(ROOT / "paper/{paper}/notebook.py")),
         comparison="results/comparison.csv",
         built=lambda wildcards: that_do_not_wait(files_of_paper(wildcards.paper)),
         code=[*code("run_notebook"), *code_of("pages/notebook", "pages/readings")],
@@ -120,9 +149,9 @@ rule write_index:
 rule write_errata:
     """The errata, with their numbers filled in and every proof looked up."""
     input:
-        errata=local(str(ROOT / "paper/errata.md")),
-        numbers=errata.built_files(ROOT / "paper/errata.md"),
-        published=shipped("data/published/*.csv"),
+        errata=local(list(map(str, ERRATA_FILES))),
+        numbers=errata.built_files(*ERRATA_FILES),
+        published=shipped("paper/*/published/*.csv"),
         tests=shipped("tests/test_*.py"),
         code=code("write_errata"),
     output:

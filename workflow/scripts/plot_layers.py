@@ -19,5 +19,9 @@ with job(snakemake.log[0]):
     overlay, published = snakemake.params.overlay, None
     if overlay:
         layers = snakemake.params.model["layers"]
-        published = published_layers(overlay["model"], overlay["dataset"], layers)
-    save_figure(draw_layers(curves, title, subtitle, published), curves, snakemake.output)
+        published = published_layers(**overlay, blocks=layers)
+    drawn = draw_layers(curves, title, subtitle, published)
+    # Whose they are, for those that read them.
+    curves.insert(0, "model", provenance["model"]["model"])
+    curves.insert(1, "dataset", provenance["dataset"]["name"])
+    save_figure(drawn, curves, snakemake.output)

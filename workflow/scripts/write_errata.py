@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 from matrix_entropy.base.files import writing
+from matrix_entropy.base.shipped import ROOT
 from matrix_entropy.pages.errata import check_proofs, read_errata, rendered_errata
 from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:
-    repository, output = Path(snakemake.input.errata).parents[1], Path(snakemake.output[0])
-    found = read_errata(snakemake.input.errata)
+    repository, output = ROOT, Path(snakemake.output[0])
+    found = read_errata(*snakemake.input.errata)
     check_proofs(found.errata, repository, snakemake.params.figures, snakemake.params.tables)
     link = os.path.relpath(repository, output.parent)
     with writing(output) as temporary:

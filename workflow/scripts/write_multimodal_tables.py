@@ -25,5 +25,5 @@ with job(snakemake.log[0]):
             long, layout = multimodal_table(values)
         else:
             long, layout = operation_table(values, paired_changes(metrics))
-        long = compared(long, table.get("table"))
+        long = compared(long, table)
         write_table(long, layout, snakemake.output, f"{caption} {width_note(values)}")

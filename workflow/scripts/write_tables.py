@@ -34,5 +34,5 @@ with job(snakemake.log[0]):
             long, layout = model_tables.variant_table(values)
         else:
             long, layout = model_tables.sample_table(values)
-        long = model_tables.compared(long, table.get("table"))
+        long = model_tables.compared(long, table)
         write_table(long, layout, snakemake.output, caption)

@@ -15,6 +15,8 @@ from jsonschema.exceptions import ValidationError
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.shipped import SCHEMA
 from matrix_entropy.configuration.contradictions import contradictions
+from matrix_entropy.configuration.kinds import FIGURES, TABLES, described
+from matrix_entropy.configuration.papers import with_papers
 from matrix_entropy.configuration.yaml_examples import example, resolve
 from matrix_entropy.sources.model_sizes import with_sizes
 
@@ -63,7 +65,7 @@ VALIDATOR = validators.extend(
 
 
 def checked(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with defaults filled in.
+    """The configuration with its papers' entries, and defaults filled in.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def checked(config: dict[str, Any]) -> dict[str, Any]:
         entry does not say in exactly one way where its model or data set comes from.
     """
     _check_words(config, [])
-    schema = _schema()
+    config = with_papers(config)
+    schema = whole_schema()
     validator = VALIDATOR(schema)
     # The deepest error is the most precise: the others follow from it.
     errors = sorted(validator.iter_errors(config), key=lambda error: -len(error.absolute_path))
@@ -115,9 +118,14 @@ def _check_words(value: Any, path: list[str]) -> None:
 
 
 @functools.cache
-def _schema() -> dict[str, Any]:
+def whole_schema() -> dict[str, Any]:
+    """The schema of a configuration, with the kinds of figures and tables that there are."""
     # Reading it takes five times as long as checking a configuration with it.
     schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    for entry, known in (("figure", FIGURES), ("table", TABLES)):
+        kind = schema["$defs"][entry]["properties"]["kind"]
+        del kind["type"]
+        kind |= {"enum": list(known), "description": described(known)}
     return schema
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from matrix_entropy.configuration.dataset_checks import dataset_contradictions
 from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.configuration.figure_checks import figure_contradictions, names_given_twice
+from matrix_entropy.configuration.papers import paper_names
 from matrix_entropy.configuration.shared_checks import known, one_source, said_in_vain
 from matrix_entropy.configuration.vision_checks import MULTIMODAL, vision_contradictions
 from matrix_entropy.configuration.yaml_examples import to_write
@@ -28,6 +29,12 @@ def contradictions(config: dict[str, Any], root: dict[str, Any]) -> Iterator[tup
         yield from dataset_contradictions(name, config, root)
     for section in ("figures", "tables"):
         for name, entry in config[section].items():
+            if "paper" in entry and entry["paper"] not in paper_names():
+                yield (
+                    f"'{section}.{name}.paper'",
+                    f"is '{entry['paper']}'; choose one of {', '.join(paper_names())}, or leave it "
+                    "out.",
+                )
             yield from figure_contradictions([section, name], entry, config, root)
     yield from names_given_twice(config)
 

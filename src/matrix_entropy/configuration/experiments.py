@@ -7,7 +7,7 @@ the entries of the compared ones are derived here, so that they are written nowh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -76,14 +76,14 @@ def models_of(entry: Entry) -> list[str]:
     return entry.get("models") or ([entry["model"]] if "model" in entry else [])
 
 
-def runs(entry: Entry, datasets: dict[str, Entry]) -> Iterator[tuple[str, str]]:
+def runs(entry: Entry, datasets: Mapping[str, Entry]) -> Iterator[tuple[str, str]]:
     """Pairs of model and data set whose metrics a figure or table reads, the compared ones last."""
     models = models_of(entry)
-    named = entry.get("datasets", [entry.get("dataset")])
-    yield from itertools.product(models, filter(None, named))
+    named: list[str] = entry.get("datasets") or ([entry["dataset"]] if "dataset" in entry else [])
+    yield from itertools.product(models, named)
     for fresh in fresh_weights(entry):
         # The group alone, if it is a data set: fresh weights need not see the other members.
-        group = entry.get("group")
+        group = entry.get("group", "")
         yield untrained_name(*fresh), group if group in datasets else entry["dataset"]
     for model in models:
         if entry.get("kind") == "lora":
@@ -91,12 +91,12 @@ def runs(entry: Entry, datasets: dict[str, Entry]) -> Iterator[tuple[str, str]]:
             yield from ((lora_name(model, member), member) for member in members)
 
 
-def members_of(dataset: str, datasets: dict[str, Entry]) -> list[str]:
+def members_of(dataset: str, datasets: Mapping[str, Entry]) -> list[str]:
     """The data sets that a union joins; a data set that is none is its only member."""
     return list(datasets[dataset].get("union", [dataset]))
 
 
-def tasks_of(dataset: str, datasets: dict[str, Entry]) -> list[str]:
+def tasks_of(dataset: str, datasets: Mapping[str, Entry]) -> list[str]:
     """The members of a data set that have a benchmark task."""
     return [name for name in members_of(dataset, datasets) if "task" in datasets[name]]
 

@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from matrix_entropy.base.shipped import PUBLISHED
+from matrix_entropy.base.shipped import published
 from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.configuration.experiments import OWN, derived_models, runs
+from matrix_entropy.configuration.kinds import KINDS, WITH_FIGURE
 from matrix_entropy.configuration.shared_checks import (
     given,
     has_images,
@@ -22,56 +23,10 @@ from matrix_entropy.configuration.shared_checks import (
 from matrix_entropy.configuration.yaml_examples import resolve, to_write
 from matrix_entropy.sources.gguf_files import is_gguf
 
-# What every figure and table may say, and what one of a kind must and may say beside it.
+# What every figure and table may say.
 ALWAYS = ("paper", "kind", "title")
-KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "layers": (("model", "dataset"), ("overlay",)),
-    "scaling": (("models", "dataset"), ("leave_out", "overlay")),
-    "normalisations": (("models", "dataset"), ()),
-    "context_length": (("models", "dataset"), ()),
-    "operations": (("models", "dataset"), ()),
-    "untrained": (("models", "dataset", "seeds"), ("group",)),
-    "start_of_weights": (("model", "dataset", "seeds", "initializer_ranges"), ("group",)),
-    "information_gain": (("models", "dataset", "information_gain"), ("group", "seeds")),
-    "sentence_map": (("model", "dataset", "sentence_map"), ()),
-    "published_entropy": (("published_entropy",), ()),
-    "skill_graph": (("skill_graph",), ()),
-    "skill_scaling": (("skill_scaling",), ()),
-    "schematic": (("models",), ()),
-    "log_d_null": ((), ()),
-    "length_control": (("models", "datasets"), ()),
-    "first_token": (("models", "datasets"), ()),
-    "untrained_blocks": (("models", "dataset", "seeds"), ()),
-    "long_rows": (("model", "dataset"), ("seeds",)),
-    "indicators": (("models", "dataset"), ("table", "perplexity")),
-    "lora": (("models", "dataset", "lora"), ("table",)),
-    "variants": (("models", "dataset"), ("table",)),
-    "samples": (("models", "dataset"), ("table",)),
-    "prompts": (("dataset",), ()),
-    "sources": (("datasets",), ()),
-    "token_selection": (("model", "dataset", "token_selection"), ()),
-    "group_gaps": (("models", "datasets"), ()),
-    "multimodal": (("models", "datasets"), ("table",)),
-    "image_operations": (("model", "dataset"), ("table",)),
-    "architecture": (("models",), ()),
-}
-# Kinds that run fresh weights over a data set of one group.
-AGAINST_FRESH = ("untrained", "start_of_weights")
-# Kinds that look at sentences one by one.
-OF_SENTENCES = ("sentence_map", "token_selection")
-# Kinds that draw curves across the blocks of models.
-ACROSS_BLOCKS = (
-    *("layers", "length_control", "first_token", "untrained_blocks", "group_gaps"),
-    "long_rows",
-)
 # What else of its data sets `group_gaps` looks at.
 GAP_CONTROLS = ("without_long_rows", "equal_length", "equal_length_without_long_rows")
-# Kinds of tables beside which a figure of the same name stands.
-WITH_FIGURE = ("token_selection", "group_gaps")
-# Kinds that run vision-language models over images, and all that show such models.
-ON_IMAGES = ("multimodal", "image_operations")
-MULTIMODAL = ("schematic", "architecture", *ON_IMAGES)
-TABLES = PUBLISHED / "wei2024_tables.csv"
 
 
 def figure_contradictions(
@@ -81,10 +36,12 @@ def figure_contradictions(
     models, datasets, kind = config["models"], config["datasets"], entry["kind"]
     inside, schema = f"'{'.'.join(path)}", root["$defs"][path[0].removesuffix("s")]
     properties = schema["properties"]
-    needed, allowed = KINDS[kind]
+    needed, allowed = KINDS[kind].needs, KINDS[kind].allows
     for key in entry:
         if key not in (*ALWAYS, *needed, *allowed) and given(key, entry, schema):
-            users = [k for k in properties["kind"]["enum"] if key in KINDS[k][0] + KINDS[k][1]]
+            users = [
+                k for k in properties["kind"]["enum"] if key in KINDS[k].needs + KINDS[k].allows
+            ]
             yield (
                 f"{inside}'",
                 f"has `{key}:`, which the kind '{kind}' does not use; remove it, or set `kind:` to "
@@ -104,9 +61,11 @@ def figure_contradictions(
         for name in (name for name in names if name is not None):
             yield from known(f"{inside}.{key}'", name, entries, what)
     if "table" in entry:
-        tables = dict.fromkeys(_published_tables())
+        if "paper" not in entry:
+            yield f"{inside}.table'", "is a table of a paper; write which beside it, as `paper:`."
+        tables = dict.fromkeys(_published_tables(entry["paper"]))
         yield from known(f"{inside}.table'", entry["table"], tables, "published table")
-    if kind in ON_IMAGES:
+    if KINDS[kind].on_images:
         for name in entry.get("datasets", [entry.get("dataset")]):
             yield from _of_images(f"{inside}'", name, datasets[name])
     elif "dataset" in entry:
@@ -123,9 +82,12 @@ def figure_contradictions(
 
 
 @functools.cache
-def _published_tables() -> tuple[str, ...]:
-    """Tables of whose published values there is a copy here."""
-    with TABLES.open(encoding="utf-8", newline="") as lines:
+def _published_tables(paper: str) -> tuple[str, ...]:
+    """Tables of a paper of whose published values there is a copy here."""
+    values = published(paper, "tables")
+    if not values.is_file():
+        return ()
+    with values.open(encoding="utf-8", newline="") as lines:
         return tuple(dict.fromkeys(row["table"] for row in csv.DictReader(lines)))
 
 
@@ -267,7 +229,7 @@ def _suits(
             f"needs a data set with a `union:` of two samples or more, but '{name}' has none; "
             "choose another.",
         )
-    elif kind in OF_SENTENCES:
+    elif KINDS[kind].of_sentences:
         if dataset["shards"] > 1:
             yield where, f"looks at few sentences at once, but '{name}' has `shards:`; remove it."
         for key in ("max_tokens", "min_tokens"):
@@ -282,7 +244,7 @@ def _suits(
                 f"looks at all tokens of a text, but those of a `prefix:` of '{name}' are not "
                 "kept; change the texts instead.",
             )
-    elif kind not in ACROSS_BLOCKS and not union and is_divided(dataset):
+    elif not KINDS[kind].across_blocks and not union and is_divided(dataset):
         yield (
             where,
             f"would mix the groups of '{name}'; give it a data set with `union: [{name}]`, in "
@@ -321,7 +283,7 @@ def _suits(
         yield from known(f"{where[:-1]}.group'", entry["group"], dict.fromkeys(union), "group")
     elif "group" in entry:
         yield where, f"has a `group:`, but its data set '{name}' is no `union:`; remove it."
-    elif (union and kind in AGAINST_FRESH) or (len(union) > 1 and kind == "information_gain"):
+    elif (union and KINDS[kind].against_fresh) or (len(union) > 1 and kind == "information_gain"):
         yield where, f"needs a `group:` of '{name}'; add one of {', '.join(union)}."
     for member in dict.fromkeys(inner for _, inner in runs(entry, datasets) if inner != name):
         # Some models run on the union, those compared with them on its member alone.
@@ -346,17 +308,17 @@ def _can_be_shown(
     """Whether a model of a figure or table has what its kind, one of ``kinds``, shows."""
     model, kind = config["models"][name], entry["kind"]
     layers = layers_of(model)
-    if kind in MULTIMODAL and "vision" not in model:
+    if KINDS[kind].of_vision and "vision" not in model:
         yield (
             where,
             f"shows vision-language models, but '{name}' has no `vision:`; add it to the model, or "
             "choose another.",
         )
-    elif kind not in MULTIMODAL and "vision" in model:
+    elif not KINDS[kind].of_vision and "vision" in model:
         yield (
             where,
             f"shows language models, but '{name}' has a `vision:`; choose another model, or a "
-            f"`kind:` for such: {', '.join(kind for kind in kinds if kind in MULTIMODAL)}.",
+            f"`kind:` for such: {', '.join(kind for kind in kinds if KINDS[kind].of_vision)}.",
         )
     if kind in ("schematic", "architecture"):
         return
@@ -370,13 +332,13 @@ def _can_be_shown(
         )
     if kind == "start_of_weights" and set(layers) <= {0, "final"}:
         yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
-    if kind in ACROSS_BLOCKS:
+    if KINDS[kind].across_blocks:
         if set(layers) <= {0, "final"}:
             yield where, f"needs the blocks of '{name}'; add some to its `extract:`."
         return
-    if kind in OF_SENTENCES:
+    if KINDS[kind].of_sentences:
         return
-    if kind not in ("information_gain", *ON_IMAGES) and "final" not in layers:
+    if not (kind == "information_gain" or KINDS[kind].on_images) and "final" not in layers:
         yield where, f"needs the layer `final` of '{name}'; add it to its `extract:`."
     if "parameters" not in model and "train" not in model:
         yield (

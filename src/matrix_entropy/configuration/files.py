@@ -16,6 +16,8 @@ import yaml
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.json_text import parsed_json
+from matrix_entropy.base.shipped import PAPERS
+from matrix_entropy.configuration.papers import FILE
 
 # Sections whose keys are names of entries.
 SECTIONS = ("models", "datasets", "figures", "tables")
@@ -47,11 +49,17 @@ def check_files(own: Path, given: Sequence[Path], replaced: bool = False) -> Non
         is nested too deep, or contains itself; or if an entry of one file would keep keys of an
         entry of that name in another one.
     """
-    before: list[tuple[Path, Any, dict[Way, int]]] = []
     files = [own] if own.is_file() and not replaced else []
-    for path in dict.fromkeys(file.resolve() for file in (*files, *given)):
-        found, lines = read_strictly(path)
+    read = {file.resolve(): read_strictly(file.resolve()) for file in (*files, *given)}
+    # Papers come before all files. One that names papers may state their keys anew.
+    named = [found["papers"] for found, _ in read.values() if "papers" in _mapping(found)]
+    known = [PAPERS / str(name) / FILE for name in (named[-1] or [] if named else [])]
+    papers = {path: read_strictly(path) for path in known if path.is_file()}
+    before = [(path, *content) for path, content in papers.items()]
+    for path, (found, lines) in read.items():
         for other, others, other_lines in before:
+            if other in papers and "papers" in _mapping(found):
+                continue
             for way, theirs, ours in _shared(others, found):
                 if kept := _kept(theirs, ours):
                     raise InputError(

@@ -13,8 +13,6 @@ from matrix_entropy.configuration.shared_checks import has_images
 
 Entry = dict[str, Any]
 
-# Of a paper, the target of what needs images, which is apart: some have to be fetched by hand.
-WITH_IMAGES = {"wei2024": "wei2024_multimodal"}
 FILE = re.compile(r"(?:figures|results/tables)/(?P<name>\w+)\.\w+(?:\.\w+)?\Z")
 
 
@@ -52,7 +50,12 @@ def target_of(entry: Entry, config: Entry) -> str | None:
     """The target that builds an entry with all others of its paper."""
     paper = entry.get("paper")
     images = any(has_images(config["datasets"][name]) for name in _read(entry, config))
-    return WITH_IMAGES.get(paper, paper) if paper and images else paper
+    return with_images(paper) if paper and images else paper
+
+
+def with_images(paper: str) -> str:
+    """Of a paper, the target of what needs images: apart, since some are to be fetched by hand."""
+    return f"{paper}_multimodal"
 
 
 def _layers_of_any(name: str, config: Entry, target: str) -> Entry:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.pages.page_markdown import escaped_markdown
 from matrix_entropy.published.claims import CANNOT_TELL
 from matrix_entropy.published.comparison import DIRECTION, FAIL, OTHER, SAME
@@ -32,30 +33,8 @@ others too, is direction and shape: what rises or falls in the paper, and whethe
 **real model that is none of the papers'** it is what a paper's text says in general; where a 95 %
 interval holds zero, the model "cannot tell".
 """
-# Why a figure or table of a kind has nothing published to be compared with.
-DRAWN = "drawn in the paper, its points neither printed nor read off"
-WORDS = "words, a drawing or a formula, without measured numbers"
-CONTROL = "a control or list of this project, not in the paper"
-NO_CURVE = "the paper has no figure of this model and data set"
+# Of a kind that is compared elsewhere.
 OTHERWISE = "no numbers of it are among those that were published"
-NOT_COMPARED = {
-    **dict.fromkeys(
-        ("context_length", "operations", "normalisations", "information_gain", "sentence_map"),
-        DRAWN,
-    ),
-    **dict.fromkeys(
-        ("schematic", "architecture", "prompts", "skill_graph", "skill_scaling"), WORDS
-    ),
-    **dict.fromkeys(
-        (
-            *("length_control", "first_token", "untrained_blocks", "group_gaps"),
-            "long_rows",
-            *("untrained", "start_of_weights", "log_d_null", "sources"),
-        ),
-        CONTROL,
-    ),
-    "layers": NO_CURVE,
-}
 SHOWN = {SAME: "same", OTHER: "**other**", CANNOT_TELL: CANNOT_TELL}
 NO_FAILURES = "None.\n"
 NONE_JUDGED = "No number was judged: all of this run are stand-ins' or have no published value.\n"
@@ -179,7 +158,7 @@ def _not_compared(others: Mapping[str, Entry]) -> list[str]:
     """A paragraph for every reason, with what it applies to."""
     titles: dict[str, list[str]] = {}
     for name, entry in others.items():
-        reason = NOT_COMPARED.get(entry["kind"], OTHERWISE)
+        reason = KINDS[entry["kind"]].not_compared or OTHERWISE
         titles.setdefault(reason, []).append(escaped_markdown(entry.get("title", name)))
     if not titles:
         return []

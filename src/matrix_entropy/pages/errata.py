@@ -1,6 +1,6 @@
 """The errata of the papers: a Markdown file that a person reads and whose proofs are checked.
 
-`paper/errata.md` has a heading per paper, a heading per erratum, and five fields in this order::
+`paper/NAME/errata.md` has a heading, and for each erratum one and five fields in this order::
 
     ## wei2024: Lai Wei et al., *Large Language Model Evaluation via Matrix Entropy*
 
@@ -16,7 +16,7 @@ A proof is a test function, or a figure or table of the configuration; where the
 field is ``none: `` and the reason. Numbers that a file already holds are not typed but taken from
 it when the page is made: ``{PATH; COLUMN; KEY=VALUE; …}`` is the cell of the one row of a CSV file
 that has these values, as it stands there, or as a format says: ``{…; as .2f}``. Paths under
-``data/`` are of the repository, all others of the working folder.
+``data/`` and ``paper/`` are of the repository, all others of the working folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NONE = "none: "
 PROOF = re.compile(r"`(tests/\w+\.py(?:::\w+)+|(?:figures|tables)/\w+)`")
 NUMBER = re.compile(r"\{([^{}]+)\}")
 NUMERIC = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
-SHIPPED = "data/"
+SHIPPED = ("data/", "paper/")
 # What stands in front of the fields on the page; the reader sees whose words they are.
 SHOWN = ("Where", "The paper", "What is right", "How large")
 
@@ -63,6 +63,10 @@ class Erratum:
     unproven: str
 
 
+# Where an erratum stands, its name, paper and title, and its fields so far.
+Entry = tuple[str | Path, str, str, str, dict[str, str]]
+
+
 @dataclass(frozen=True)
 class Errata:
     """The whole file: its introduction, the titles of the papers by name, and the errata."""
@@ -72,8 +76,8 @@ class Errata:
     errata: tuple[Erratum, ...]
 
 
-def read_errata(path: str | Path) -> Errata:
-    """The errata of a file in the form above.
+def read_errata(*paths: str | Path) -> Errata:
+    """The errata of files in the form above, of which the first begins with the introduction.
 
     Raises
     ------
@@ -83,8 +87,13 @@ def read_errata(path: str | Path) -> Errata:
     """
     introduction: list[str] = []
     papers: dict[str, str] = {}
-    entries: list[tuple[str, str, str, dict[str, str]]] = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    entries: list[Entry] = []
+    lines = [
+        (path, number, line)
+        for path in paths
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1)
+    ]
+    for path, number, line in lines:
         where = f"{path}, line {number}"
         if found := PAPER.fullmatch(line):
             _check_new(found[1], papers, where)
@@ -92,15 +101,15 @@ def read_errata(path: str | Path) -> Errata:
         elif not papers and not line.startswith("##"):
             introduction.append(line)
         elif (found := ERRATUM.fullmatch(line)) and papers:
-            _check_fields(entries, path)
-            _check_new(found[1], [name for name, *_ in entries], where)
-            entries.append((found[1], list(papers)[-1], found[2], {}))
+            _check_fields(entries)
+            _check_new(found[1], [name for _, name, *_ in entries], where)
+            entries.append((path, found[1], list(papers)[-1], found[2], {}))
         elif (found := FIELD.fullmatch(line)) and entries:
             fields = entries[-1][-1]
             expected = FIELDS[len(fields)] if len(fields) < len(FIELDS) else "no more"
             if found[1] != expected:
                 raise InputError(
-                    f"{where}: field '{found[1]}' of '{entries[-1][0]}' stands where {expected} is "
+                    f"{where}: field '{found[1]}' of '{entries[-1][1]}' stands where {expected} is "
                     f"expected; the fields are {', '.join(FIELDS)}, in this order."
                 )
             fields[found[1]] = found[2]
@@ -113,9 +122,9 @@ def read_errata(path: str | Path) -> Errata:
                 f"{where}: '{line[:40]}' is neither '## PAPER: …', '### NAME: …' nor "
                 "'- **Field:** …'; indent lines that go on by two spaces."
             )
-    _check_fields(entries, path)
+    _check_fields(entries)
     text = "\n".join(introduction).strip()
-    return Errata(text, papers, tuple(_erratum(*entry, path) for entry in entries))
+    return Errata(text, papers, tuple(_erratum(*entry) for entry in entries))
 
 
 def check_proofs(
@@ -161,15 +170,15 @@ def number_files(errata: Errata) -> list[str]:
     return list(dict.fromkeys(_parts(number)[0] for number in found))
 
 
-def built_files(path: str | Path) -> list[str]:
+def built_files(*paths: str | Path) -> list[str]:
     """Of `number_files`, those that have to be built before the page; the others are shipped."""
-    files = number_files(read_errata(path))
+    files = number_files(read_errata(*paths))
     return [file for file in files if not file.startswith(SHIPPED)]
 
 
-def shown(path: str | Path) -> list[str]:
+def shown(*paths: str | Path) -> list[str]:
     """Names of the figures and tables that are proofs of errata."""
-    proofs = [proof for erratum in read_errata(path).errata for proof in erratum.proofs]
+    proofs = [proof for erratum in read_errata(*paths).errata for proof in erratum.proofs]
     return sorted(
         {proof.split("/")[1] for proof in proofs if proof.startswith(("figures/", "tables/"))}
     )
@@ -232,10 +241,10 @@ def _check_new(name: str, known: Iterable[str], where: str) -> None:
         raise InputError(f"{where}: '{name}' is there twice; rename or join the two.")
 
 
-def _check_fields(entries: list[tuple[str, str, str, dict[str, str]]], path: str | Path) -> None:
+def _check_fields(entries: list[Entry]) -> None:
     """Whether the last erratum read is complete."""
     if entries:
-        name, *_, fields = entries[-1]
+        path, name, *_, fields = entries[-1]
         for field in FIELDS:
             if not fields.get(field):
                 raise InputError(
@@ -244,7 +253,7 @@ def _check_fields(entries: list[tuple[str, str, str, dict[str, str]]], path: str
 
 
 def _erratum(
-    name: str, paper: str, title: str, fields: dict[str, str], path: str | Path
+    path: str | Path, name: str, paper: str, title: str, fields: dict[str, str]
 ) -> Erratum:
     where, claim, right, difference, proof = (fields[field] for field in FIELDS)
     proofs = () if proof.startswith(NONE) else tuple(PROOF.findall(proof))

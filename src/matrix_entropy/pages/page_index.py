@@ -9,7 +9,7 @@ from typing import Any
 from matrix_entropy.configuration.experiments import models_of
 from matrix_entropy.pages.notebook import HOME
 from matrix_entropy.pages.page_markdown import escaped_markdown
-from matrix_entropy.pages.writing import PAGES
+from matrix_entropy.pages.writing import called
 
 Entry = dict[str, Any]
 
@@ -32,7 +32,7 @@ def index_markdown(
     figures: Mapping[str, Entry],
     tables: Mapping[str, Entry],
     models: Mapping[str, Entry],
-    pages: Collection[str] = tuple(PAGES),
+    pages: Collection[str],
     waiting: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The first page as Markdown: a section per paper, a row per figure and table.
@@ -42,7 +42,7 @@ def index_markdown(
     figures, tables, models : mapping
         Of the configuration, checked, by name.
     pages : collection of str
-        Which of `pages.writing.PAGES` are built beside it.
+        Those that are built beside it.
     waiting : mapping
         Figures and tables that could not be built, by name, with what each waits for.
 
@@ -60,14 +60,12 @@ def index_markdown(
         parts.append(STAND_INS)
     more = [name for name in ("errata", "comparison") if name in pages]
     if more:
-        listed = " and ".join(f"[{PAGES[name]}]({name}.html)" for name in more)
+        listed = " and ".join(f"[{called(name)}]({name}.html)" for name in more)
         parts.append(f"Across the papers: {listed}.\n")
-    papers = [name for name in PAGES if any(entry.get("paper") == name for *_, entry in entries)]
-    for paper in [*papers, None]:
-        found = [part for part in entries if _paper(part[2]) == paper]
-        if not found:
-            continue
-        heading = OTHERS if paper is None else PAGES[paper]
+    papers = dict.fromkeys(entry.get("paper") for *_, entry in entries)
+    for paper in sorted(papers, key=lambda paper: paper is None):
+        found = [part for part in entries if part[2].get("paper") == paper]
+        heading = OTHERS if paper is None else called(paper)
         if paper in pages:
             heading = f"[{heading}]({paper}.html)"
         rows = "".join(
@@ -75,11 +73,6 @@ def index_markdown(
         )
         parts.append(f"## {heading}\n\n| what | models | files |\n| --- | --- | --- |\n{rows}")
     return "\n".join(parts)
-
-
-def _paper(entry: Entry) -> str | None:
-    """The paper of a figure or table, if it is one that has a page."""
-    return entry["paper"] if entry.get("paper") in PAGES else None
 
 
 def _row(
@@ -91,13 +84,13 @@ def _row(
     waits_for: str | None,
 ) -> str:
     title = escaped_markdown(entry.get("title", name))
-    if _paper(entry) in pages:
+    if entry.get("paper") in pages:
         title = f"[{title}]({entry['paper']}.html#{kind}-{name})"
     place = f"{HOME}/figures" if kind == "figure" else f"{HOME}/results/tables"
     endings = {"PDF": ".pdf", "numbers": ".csv"}
     if kind == "table":
         endings = {"CSV": ".csv", "LaTeX": ".tex"}
-    files = ", ".join(f"[{called}]({place}/{name}{end})" for called, end in endings.items())
+    files = ", ".join(f"[{file}]({place}/{name}{end})" for file, end in endings.items())
     if waits_for is not None:
         files = escaped_markdown(f"not built yet: {waits_for}")
     titles = [str(models[model].get("title", model)) for model in models_of(entry)]

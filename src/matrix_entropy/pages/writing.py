@@ -16,24 +16,17 @@ import nbformat
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import writing
+from matrix_entropy.configuration.papers import paper
 from matrix_entropy.pages.page_checks import check_page
 from matrix_entropy.pages.page_markdown import PageRenderer, markdown_html
 from matrix_entropy.pages.page_style import STYLE
 
-# The pages that stand side by side, NAME.html each, and what the links between them are called.
-PAGES = {
-    "index": "Overview",
-    "liang2024": "Liang 2024",
-    "wei2024": "Wei et al. 2024",
-    "tan2024": "Tan et al. 2024",
-    "real_model": "A real model",
-    "errata": "Errata",
-    "comparison": "Comparison",
-}
+# What links call the pages that stand beside those of the papers, NAME.html each.
+TITLES = {"index": "Overview", "errata": "Errata", "comparison": "Comparison"}
 CONTENTS_FROM = 3  # sections; fewer are seen without a list of them
 
 
-def write_page(source: str | Path, page: str | Path, pages: Iterable[str] = PAGES) -> None:
+def write_page(source: str | Path, page: str | Path, pages: Iterable[str]) -> None:
     """Write ``page``, an HTML file, from a notebook that has been run or from Markdown.
 
     Parameters
@@ -43,7 +36,8 @@ def write_page(source: str | Path, page: str | Path, pages: Iterable[str] = PAGE
     page : path
         Ends in ``.html``. The first heading becomes its title.
     pages : iterable of str
-        Which of `PAGES` are built beside it, to be linked.
+        Those that are built beside it, itself among them, to be linked in this order: papers and
+        those of `TITLES`.
 
     Raises
     ------
@@ -57,7 +51,7 @@ def write_page(source: str | Path, page: str | Path, pages: Iterable[str] = PAGE
         body = notebook_html(nbformat.read(source, as_version=4), renderer)
     else:
         body = markdown_html(source.read_text(encoding="utf-8"), renderer)
-    whole = _page(body, page.stem, renderer.headings, [name for name in PAGES if name in pages])
+    whole = _page(body, page.stem, renderer.headings, list(pages))
     check_page(page.stem, whole)
     with writing(page) as temporary:
         temporary.write_text(whole, encoding="utf-8")
@@ -106,14 +100,19 @@ def _output_html(output: Any, renderer: PageRenderer) -> str:
     raise InputError(f"a cell put out {kinds}; show it with matrix_entropy.pages.notebook.")
 
 
+def called(page: str) -> str:
+    """What a page is called in links to it."""
+    return TITLES.get(page) or paper(page)["reference"]
+
+
 def _page(body: str, name: str, headings: list[tuple[int, str, str]], pages: list[str]) -> str:
     here = {name: ' aria-current="page"'}
     links = "".join(
-        f'<li><a href="{other}.html"{here.get(other, "")}>{html.escape(PAGES[other])}</a></li>'
+        f'<li><a href="{other}.html"{here.get(other, "")}>{html.escape(called(other))}</a></li>'
         for other in pages
     )
     titles = [text for level, _, text in headings if level == 1]
-    title = re.sub("<[^>]*>", "", titles[0]) if titles else PAGES.get(name, name)
+    title = re.sub("<[^>]*>", "", titles[0]) if titles else called(name)
     sections = [(anchor, text) for level, anchor, text in headings if level == 2]
     if len(sections) >= CONTENTS_FROM:
         listed = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in sections)

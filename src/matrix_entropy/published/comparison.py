@@ -17,7 +17,8 @@ import pandas as pd
 
 from matrix_entropy.base.errors import InputError, first_line
 from matrix_entropy.base.files import read_csv
-from matrix_entropy.base.shipped import PUBLISHED
+from matrix_entropy.base.shipped import published
+from matrix_entropy.configuration.experiments import models_of
 from matrix_entropy.published.claims import CANNOT_TELL, claims_of
 from matrix_entropy.published.counterparts import REAL_MODEL, counterparts
 from matrix_entropy.published.curves import (
@@ -32,7 +33,7 @@ from matrix_entropy.published.directions import (
     pair_directions,
     size_directions,
 )
-from matrix_entropy.published.tables import NAMES, STAND_IN, UNPUBLISHED, published_values
+from matrix_entropy.published.tables import NAMES, STAND_IN, UNPUBLISHED, WEI, published_values
 from matrix_entropy.published.tolerances import (
     EXPONENT,
     Tolerance,
@@ -42,8 +43,6 @@ from matrix_entropy.published.tolerances import (
 )
 
 Entry = dict[str, Any]
-
-FITS = PUBLISHED / "tan2024_fits.csv"
 
 PASS, FAIL = "pass", "fail"
 NOT_BUILT = "not built"
@@ -106,6 +105,8 @@ def compare(
         entry = entries[name]
         found = [path for posix, path in built.items() if f"/{posix}".endswith(f"/{file}")]
         rebuilt = read_csv(found[0]) if found else None
+        if rebuilt is not None:
+            _check_whose(name, entry, rebuilt, found[0])
         try:
             part = _compared(entry, models, datasets, rebuilt, called)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -120,6 +121,26 @@ def compare(
         parts.append(part.assign(item=name))
     compared = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return compared.reindex(columns=list(COLUMNS))
+
+
+def _check_whose(name: str, entry: Entry, rebuilt: pd.DataFrame, path: Path) -> None:
+    """See that a file of numbers is of the models, and a curve of the texts, of its entry."""
+    expected = {"model": models_of(entry)}
+    if entry.get("kind", "layers") == "layers":
+        expected["dataset"] = [entry["dataset"]]
+        if lacking := expected.keys() - {*rebuilt}:
+            raise InputError(
+                f"{path} does not say of which {min(lacking)} it is; delete it and run again."
+            )
+    for column, names in expected.items():
+        # Of a model there are fine-tuned ones, and those with fresh weights.
+        derived = tuple(f"{name}_{made}_" for name in names for made in ("lora", "untrained"))
+        for found in rebuilt.get(column, pd.Series(dtype=str)).dropna().unique():
+            if names and found not in names and not str(found).startswith(derived):
+                raise InputError(
+                    f"{path} is of the {column} '{found}', which '{name}' does not name; delete "
+                    "it and run again."
+                )
 
 
 def _compared(
@@ -138,25 +159,25 @@ def _compared(
         # Other stories of that name are no more the paper's than a stand-in is its model.
         texts = datasets[entry["dataset"]]
         stand_in = "train" in models[entry["model"]] or not OTHER_TEXTS.isdisjoint(texts)
-        return compare_layers(entry["model"], entry["dataset"], rebuilt, stand_in)
+        return compare_layers(entry["paper"], entry["model"], entry["dataset"], rebuilt, stand_in)
     if kind == "scaling":
         return compare_scaling(entry, models, rebuilt, called)
     if kind == "published_entropy":
         return compare_fits(rebuilt)
     if kind == "token_selection":
         return compare_tokens(entry["model"], rebuilt)
-    return compare_table(str(entry["table"]), rebuilt)
+    return compare_table(entry["paper"], str(entry["table"]), rebuilt)
 
 
 def compare_layers(
-    model: str, dataset: str, rebuilt: pd.DataFrame | None, stand_in: bool
+    paper: str, model: str, dataset: str, rebuilt: pd.DataFrame | None, stand_in: bool
 ) -> pd.DataFrame:
-    """A figure of Liang 2024 against `figures.kinds.layers.layer_curves`.
+    """A figure of curves across blocks against `figures.kinds.layers.layer_curves`.
 
     A stand-in has other blocks than the model in the paper: of it there are directions only, and
     one row for every published point that says why.
     """
-    published = published_layers(model, dataset)
+    published = published_layers(paper, model, dataset)
     ours: dict[tuple[str, int], Any] = {}
     curves: dict[str, np.ndarray] = {}
     if rebuilt is not None:
@@ -217,28 +238,34 @@ def compare_scaling(
         ours = None if table is None else table[table["family"] == family]
         number = TABLE_OF_FAMILY.get(family.lower())
         if number is not None:
-            parts.append(compare_table(number, ours, sizes))
+            parts.append(compare_table(WEI, number, ours, sizes))
     return pd.concat(parts, ignore_index=True) if parts else _judged([], [])
 
 
 def compare_table(
+    paper: str,
     table: str,
     rebuilt: pd.DataFrame | None,
     sizes: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """A table of Wei et al. 2024 against one of `tables.model_tables`, in long form.
+    """A table of a paper against one of `tables.model_tables`, in long form.
 
     Parameters
     ----------
-    table : str
-        Its number in the paper.
+    paper, table : str
+        The paper's folder, and the table's number in it. For Wei et al. 2024 tolerances follow
+        from what is known of the numbers; other papers state theirs beside them.
     rebuilt : DataFrame or None
         ``family``, ``size``, ``parameters``, ``stand_in``, ``published_dataset``, ``indicator``,
         ``value``, ``texts`` and perhaps ``variant`` and ``position``.
     sizes : collection of str, optional
         Those that are compared; all by default.
     """
-    printed = published_family(table) if table in SIZE_TABLES else published_values(table)
+    of_wei = paper == WEI
+    if of_wei and table in SIZE_TABLES:
+        printed = published_family(table)
+    else:
+        printed = published_values(paper, table)
     if sizes is not None:
         printed = printed[printed["size"].isin(sizes)]
     printed = printed.rename(columns={"value": "published", "parameters": "published_parameters"})
@@ -282,15 +309,23 @@ def compare_table(
                     row.published,
                     row.texts,
                     change,
-                ),
+                )
+                if of_wei
+                else _stated(row),
             }
         )
     found = []
-    if table in SIZE_TABLES:
+    if of_wei and table in SIZE_TABLES:
         found = size_directions(directions)
-    elif table in PAIRS:
+    elif of_wei and table in PAIRS:
         found = pair_directions(directions, table)
     return _judged(rows, found)
+
+
+def _stated(row: Any) -> Tolerance:
+    """The tolerance that a paper's folder states beside a number."""
+    stated = getattr(row, "tolerance", np.nan)
+    return Tolerance(stated, getattr(row, "reason", "") or "no tolerance is stated beside it")
 
 
 def _rebuilt_numbers(rebuilt: pd.DataFrame | None) -> pd.DataFrame:
@@ -330,7 +365,7 @@ def compare_fits(rebuilt: pd.DataFrame | None) -> pd.DataFrame:
     project. No model runs, so that all are judged at any scale.
     """
     keys = ["reading", "family", "dataset", "kind"]
-    known = pd.read_csv(FITS)
+    known = pd.read_csv(published("tan2024", "fits"))
     if rebuilt is None:
         rebuilt = pd.DataFrame(columns=[*keys, "exponent", "offset", "r_squared"])
     both = known.merge(rebuilt, on=keys, how="left", suffixes=("", "_rebuilt"))
@@ -379,7 +414,7 @@ def compare_tokens(model: str, rebuilt: pd.DataFrame | None) -> pd.DataFrame:
             common, further = (wanted & picked).total(), (picked - wanted).total()
             stand_in = bool(part["stand_in"].any())
         total = float(wanted.total())
-        for quantity, published, found, allowed in (
+        for quantity, count, found, allowed in (
             (
                 "listed tokens that are picked",
                 total,
@@ -399,7 +434,7 @@ def compare_tokens(model: str, rebuilt: pd.DataFrame | None) -> pd.DataFrame:
                     "model": model,
                     "dataset": "capitals",
                     "group": f"[{target}], {method}",
-                    "published": published,
+                    "published": count,
                     "rebuilt": found,
                     "stand_in": stand_in,
                     "allowed": allowed,

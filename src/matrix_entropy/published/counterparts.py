@@ -7,9 +7,14 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from matrix_entropy.base.shipped import PUBLISHED
+from matrix_entropy.base.shipped import published
 
 Entry = dict[str, Any]
+
+# Its lists of tokens, and fits to the points that it draws, are compared in their own ways.
+TAN = "tan2024"
+# Of a paper whose figures of scaling have the numbers of its tables, the table of each family.
+TABLES_OF_FAMILIES = {"wei2024": {"cerebras-gpt": "8", "pythia": "9"}}
 
 # What `paper:` says of figures and tables of a real model that is none of the papers'.
 REAL_MODEL = "real_model"
@@ -18,9 +23,6 @@ CLAIMED = (
     *("group_gaps", "context_length", "operations", "variants"),
     *("information_gain", "sentence_map", "token_selection"),
 )
-
-# Read without pandas, since every plan of the workflow asks for it.
-LAYERS = PUBLISHED / "liang2024_figures.csv"
 
 
 def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
@@ -45,19 +47,25 @@ def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
             if kind in CLAIMED:
                 folder = "results/tables" if kind == "variants" else "figures"
                 files[name] = f"{folder}/{name}.csv"
-        elif kind == "published_entropy":
+        elif kind == "published_entropy" and entry["paper"] == TAN:
             files[name] = f"figures/{name}.fits.csv"
         elif "table" in entry:
             files[name] = f"results/tables/{name}.csv"
-        elif kind in ("scaling", "token_selection") or (
-            kind == "layers" and (entry["model"], entry["dataset"]) in _drawn()
+        elif (
+            (kind == "scaling" and entry["paper"] in TABLES_OF_FAMILIES)
+            or (kind == "token_selection" and entry["paper"] == TAN)
+            or (kind == "layers" and (entry["model"], entry["dataset"]) in _drawn(entry["paper"]))
         ):
             files[name] = f"figures/{name}.csv"
     return files
 
 
 @functools.cache
-def _drawn() -> frozenset[tuple[str, str]]:
-    """Models and data sets that Liang's figures show."""
-    with LAYERS.open(encoding="utf-8", newline="") as lines:
+def _drawn(paper: str) -> frozenset[tuple[str, str]]:
+    """Models and data sets whose curves across layers a paper shows."""
+    curves = published(paper, "figures")
+    if not curves.is_file():
+        return frozenset()
+    # Read without pandas, since every plan of the workflow asks for it.
+    with curves.open(encoding="utf-8", newline="") as lines:
         return frozenset((row["model"], row["dataset"]) for row in csv.DictReader(lines))

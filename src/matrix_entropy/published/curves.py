@@ -7,25 +7,27 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from matrix_entropy.base.shipped import PUBLISHED
-from matrix_entropy.published.tables import published_models, published_values
+from matrix_entropy.base.shipped import published
+from matrix_entropy.published.counterparts import TABLES_OF_FAMILIES
+from matrix_entropy.published.tables import WEI, published_models, published_values
 
-LAYERS = PUBLISHED / "liang2024_figures.csv"
-TOKENS = PUBLISHED / "tan2024_tokens.csv"
+TOKENS = published("tan2024", "tokens")
 
-TABLE_OF_FAMILY = {"cerebras-gpt": "8", "pythia": "9"}  # of Wei et al. 2024, Figures 1 and 6
+TABLE_OF_FAMILY = TABLES_OF_FAMILIES[WEI]
 # Our columns of the numbers that these figures print as indicators.
 COLUMNS = {"matrix_entropy": "entropy_a", "loss": "loss", "ppl": "ppl_windows"}
 
 
-def published_layers(model: str, dataset: str, blocks: int | None = None) -> pd.DataFrame:
-    """Liang's curves of a model on a data set: a row per group and block, empty if there is none.
+def published_layers(
+    paper: str, model: str, dataset: str, blocks: int | None = None
+) -> pd.DataFrame:
+    """A paper's curves of a model on a data set: a row per group and block, empty if it has none.
 
     Columns: ``group`` ("good long"), ``block`` (from 0), ``mean``, ``std`` (ddof 0), ``mean_err``
     and ``std_err``, bounds of the reading error. With ``blocks``, the number of a model's blocks,
     the published curve is stretched to its depth; ``published_blocks`` is the paper's number.
     """
-    curves = pd.read_csv(LAYERS)
+    curves = pd.read_csv(published(paper, "figures"))
     curves = curves[(curves["model"] == model) & (curves["dataset"] == dataset)]
     printed = curves["layer"].nunique()
     stretch = 1.0 if blocks is None else (blocks - 1) / max(printed - 1, 1)
@@ -43,12 +45,12 @@ def published_layers(model: str, dataset: str, blocks: int | None = None) -> pd.
 
 
 def published_family(table: str) -> pd.DataFrame:
-    """Tables 1, 8 or 9 with each model's ``parameters`` and ``width``, and its effective ranks.
+    """Table 1, 8 or 9 of Wei et al. 2024 with ``parameters``, ``width`` and effective ranks.
 
     The rows are those of `published_values` and, for every matrix entropy ``H / log d``, one of
     the indicator ``effective_rank``: ``d^(H/log d) = exp(mean H)``, which the paper does not print.
     """
-    values = published_values(table).merge(
+    values = published_values(WEI, table).merge(
         published_models(), on=["model_family", "size"], how="left", validate="many_to_one"
     )
     entropy = values[values["indicator"] == "matrix_entropy"]

@@ -1,4 +1,4 @@
-"""The numbers that Wei et al. 2024 print in their tables, and ours beside them."""
+"""The numbers that papers print in their tables, and ours beside them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.shipped import PUBLISHED
+from matrix_entropy.base.shipped import published
 
-TABLES = PUBLISHED / "wei2024_tables.csv"
-MODELS = PUBLISHED / "models.csv"
+WEI = "wei2024"
 
 # Published indicators that have another name here; all others are the same on both sides.
 NAMES = {"ppl_windows": "ppl"}
@@ -20,15 +19,16 @@ STAND_IN = "stand-in, not comparable"
 
 def published_models() -> pd.DataFrame:
     """The models of the published tables: ``model_family``, ``size``, ``parameters``, ``width``."""
-    return pd.read_csv(MODELS)
+    return pd.read_csv(published(WEI, "models"))
 
 
-def published_values(table: int | str) -> pd.DataFrame:
-    """The values of one table of Wei et al. 2024, in the order printed.
+def published_values(paper: str, table: int | str) -> pd.DataFrame:
+    """The values of one table of a paper, in the order printed.
 
     Columns: ``model_family`` (lower case), ``size``, ``dataset``, ``indicator``
     (``matrix_entropy`` is ``H / log d``, averaged over texts), ``variant`` ("" where a table has
-    none) and ``value`` (NaN where our copy of the paper is unreadable).
+    none) and ``value`` (NaN where our copy of the paper is unreadable); a paper may add
+    ``tolerance`` and ``reason``.
 
     Raises
     ------
@@ -36,20 +36,23 @@ def published_values(table: int | str) -> pd.DataFrame:
         If no values of this table are kept; the sentence lists those that are.
     """
     values = pd.read_csv(
-        TABLES, dtype={"table": str}, keep_default_na=False, na_values={"value": ""}
+        published(paper, "tables"),
+        dtype={"table": str},
+        keep_default_na=False,
+        na_values={"value": "", "tolerance": ""},
     )
     chosen = values[values["table"] == str(table)]
     if chosen.empty:
         known = ", ".join(dict.fromkeys(values["table"]))
         raise InputError(
-            f"there are no published values of table '{table}' of Wei et al. 2024 in "
-            f"{TABLES.name}; choose one of {known}."
+            f"there are no published values of table '{table}' of the paper '{paper}'; choose one "
+            f"of {known}."
         )
     return chosen.drop(columns="table").reset_index(drop=True)
 
 
-def with_published(values: pd.DataFrame, table: int | str) -> pd.DataFrame:
-    """Our values with those of a table of Wei et al. 2024 beside them, in the same order.
+def with_published(values: pd.DataFrame, paper: str, table: int | str) -> pd.DataFrame:
+    """Our values with those of a table of a paper beside them, in the same order.
 
     A row is found by family (in lower case), size, data set, indicator and variant. The paper's
     ``ppl`` is held against ``ppl_windows``: the paper does not say how it was computed, and
@@ -60,7 +63,7 @@ def with_published(values: pd.DataFrame, table: int | str) -> pd.DataFrame:
     values : DataFrame
         ``family`` ("Cerebras-GPT"), ``size`` ("111M"), ``published_dataset`` ("dolly-15k"),
         ``indicator``, ``value``, ``stand_in`` (bool) and perhaps ``variant``.
-    table : int or str
+    paper, table : str
         As in `published_values`.
 
     Returns
@@ -75,7 +78,7 @@ def with_published(values: pd.DataFrame, table: int | str) -> pd.DataFrame:
     InputError
         If no values of this table are kept.
     """
-    known = published_values(table).set_index(
+    known = published_values(paper, table).set_index(
         ["model_family", "size", "dataset", "indicator", "variant"]
     )
     variant = values["variant"].fillna("") if "variant" in values else ""
@@ -90,12 +93,12 @@ def with_published(values: pd.DataFrame, table: int | str) -> pd.DataFrame:
             }
         )
     )
-    published = known["value"].reindex(keys).to_numpy()
+    printed = known["value"].reindex(keys).to_numpy()
     stand_in = values["stand_in"].to_numpy(dtype=bool)
     return values.assign(
-        published=published,
-        difference=np.where(stand_in, np.nan, values["value"] - published),
+        published=printed,
+        difference=np.where(stand_in, np.nan, values["value"] - printed),
         comparable=np.select(
-            [np.isnan(published), stand_in], [UNPUBLISHED, STAND_IN], default=COMPARED
+            [np.isnan(printed), stand_in], [UNPUBLISHED, STAND_IN], default=COMPARED
         ),
     )

@@ -119,7 +119,7 @@ def tolerance_of_table(
     Parameters
     ----------
     table, indicator, dataset, variant : str
-        As in ``data/published/wei2024_tables.csv``.
+        As in ``paper/wei2024/published/tables.csv``.
     published : float
         The number: an accuracy ``p`` has the standard error ``√(p (1 − p) / texts)``.
     texts : float

@@ -125,9 +125,11 @@ def _shared_beginning(names: Sequence[str]) -> str:
     return "_".join(shared) or "samples"
 
 
-def compared(table: pd.DataFrame, published: str | None) -> pd.DataFrame:
-    """The table with the published values beside ours, if there is a published one."""
-    return table if published is None else with_published(table, published)
+def compared(values: pd.DataFrame, entry: dict[str, Any]) -> pd.DataFrame:
+    """Our values with the published ones beside them, if the entry names a published table."""
+    if "table" not in entry:
+        return values
+    return with_published(values, entry["paper"], entry["table"])
 
 
 def _in_order(table: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

@@ -21,12 +21,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.numbers import in_order, require_entropy
 from matrix_entropy.figures.size_axis import LABEL_SIZE, LETTER, log_ordinate, places_of, spread
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, plain
+from matrix_entropy.results.model_values import cut_values
 
 DOTTED = (0, (1, 1.5))
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Entropy against the rows kept."""
+    values = cut_values(runs.values(view=None))
+    numbers = length_numbers(values)
+    return Drawing(draw_lengths(numbers, *runs.captions(figure, values)), numbers)
 
 
 def length_numbers(values: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.figures.kinds.run_curves import IDENTITY, gap_colours, group_gaps, run_captions
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
+from matrix_entropy.figures.kinds.run_curves import (
+    IDENTITY,
+    gap_colours,
+    group_gaps,
+    run_captions,
+    run_curves,
+)
 from matrix_entropy.figures.style import COLOURS, GREY, styled
 from matrix_entropy.figures.text import (
     frame_figure,
@@ -37,6 +44,15 @@ COLUMNS = [
     *("panel", "group", "block", "texts", "undefined", "tokens_mean"),
     *(WITH, "normalised_std", WITHOUT, "normalised_without_first_row_std"),
 ]
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Curves across blocks with and without the first row."""
+    numbers = first_token_numbers(run_curves(*runs.files))
+    gaps = first_token_gaps(numbers)
+    heading, words = first_token_captions(titled(figure), numbers)
+    drawn = draw_first_token(numbers, gaps, heading, runs.with_left_out(words))
+    return Drawing(drawn, numbers, {"gaps": gaps})
 
 
 def first_token_numbers(curves: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ over d, which orders the models by width without any state of theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import log_ordinate
 from matrix_entropy.figures.style import COLOURS, GREY, styled
@@ -27,6 +29,7 @@ from matrix_entropy.figures.text import (
     drawn_with,
     frame_figure,
     head_panel,
+    left_out_in_front,
     model_captions,
     plain,
 )
@@ -39,8 +42,8 @@ from matrix_entropy.maths.information_gain import (
     largest_gain,
     largest_increment,
 )
-from matrix_entropy.results.gain_file import Gains
-from matrix_entropy.results.model_values import Entry, parameters_of
+from matrix_entropy.results.gain_file import Gains, gathered_gains
+from matrix_entropy.results.model_values import Entry, fresh_starts, parameters_of
 from matrix_entropy.results.model_words import count, weights_of
 
 DOTTED, DASHED = (0, (1, 1.5)), (0, (4, 2))
@@ -52,6 +55,21 @@ KERNEL_WORDS = {
     LINEAR: "inner product of the states as they are",
     CENTRED_COSINE: "inner product of states less their mean, then l2-normalised",
 }
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Information gain of the first tokens of texts, against their number."""
+    parts: dict[str, list[Gains]] = {}
+    for path in map(Path, runs.inputs["gains"]):
+        parts.setdefault(path.parent.name, []).append(Gains.load(path))
+    gains = {model: gathered_gains(of_model) for model, of_model in parts.items()}
+    name = figure.get("group", figure["dataset"])
+    numbers = gain_numbers(gains, runs.models, runs.datasets.get(name, {}).get("title"))
+    provenances = [found.provenance for found in gains.values()]
+    starts = fresh_starts((found["model"] for found in provenances), runs.models)
+    heading, words = gain_captions(titled(figure), numbers, starts)
+    words = "; ".join([words, *left_out_in_front(*provenances)])
+    return Drawing(draw_gains(numbers, heading, words), numbers)
 
 
 def gain_numbers(

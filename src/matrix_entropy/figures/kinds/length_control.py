@@ -28,6 +28,7 @@ from scipy.stats import linregress
 
 from matrix_entropy.base import shipped
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.kinds.run_curves import (
     IDENTITY,
     Entry,
@@ -48,7 +49,8 @@ from matrix_entropy.figures.text import (
 )
 from matrix_entropy.published.curves import published_layers
 
-LENGTHS = shipped.PUBLISHED / "liang2024_lengths.csv"
+LIANG = "liang2024"
+LENGTHS = shipped.published(LIANG, "lengths")
 # The models of Liang's figures: what they are called, and the width d of log d.
 LIANG_MODELS = {
     "tinystories_3m": ("TinyStories-3M", 128),
@@ -72,6 +74,15 @@ COLUMNS = [
     *("source", "model", "model_title", "dataset", "panel", "group", "block", "texts"),
     *("log_tokens", "entropy", "fitted", "slope", "r_squared", "r_squared_texts"),
 ]
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Group means against the length of texts."""
+    numbers = length_control_numbers(*runs.files)
+    gaps = length_control_gaps(numbers)
+    heading, words = length_control_captions(titled(figure), *runs.files)
+    drawn = draw_length_control(numbers, gaps, heading, runs.with_left_out(words))
+    return Drawing(drawn, numbers, {"gaps": gaps})
 
 
 def length_control_numbers(
@@ -135,7 +146,7 @@ def published_groups() -> pd.DataFrame:
     curves = []
     for model, (title, width) in LIANG_MODELS.items():
         for dataset in dict.fromkeys(lengths["dataset"]):
-            curve = published_layers(model, dataset)
+            curve = published_layers(LIANG, model, dataset)
             curve["entropy"] = curve["mean"] * np.log(width)
             curve["block"] = curve["block"].astype(int)
             curves.append(curve.assign(model=model, model_title=title, dataset=dataset))

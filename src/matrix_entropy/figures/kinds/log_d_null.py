@@ -21,13 +21,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import linregress, spearmanr
 
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.kinds.published_entropy import FAMILIES
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import NOTE_SIZE, frame_figure, head_panel, signed
 from matrix_entropy.maths.scaling import constant_rank_null, share_of_log_d
-from matrix_entropy.published.tables import published_models, published_values
+from matrix_entropy.published.tables import WEI, published_models, published_values
 
 # Tables of Wei et al. 2024 in the order of the panels, each with the name of its panel.
 TABLES = {
@@ -46,6 +47,14 @@ COLUMNS = (
 )
 
 
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """What log d alone explains of the published tables."""
+    numbers = log_d_null_numbers()
+    shares = log_d_null_shares(numbers)
+    drawn = draw_log_d_null(numbers, shares, *log_d_null_captions(titled(figure)))
+    return Drawing(drawn, numbers, {"shares": shares})
+
+
 def log_d_null_numbers() -> pd.DataFrame:
     """The numbers that the curves draw: one row per table, data set and model, rising in size.
 
@@ -55,7 +64,7 @@ def log_d_null_numbers() -> pd.DataFrame:
     """
     values = pd.concat(
         [
-            published_values(table).assign(table=table, panel=panel)
+            published_values(WEI, table).assign(table=table, panel=panel)
             for table, panel in TABLES.items()
         ],
         ignore_index=True,

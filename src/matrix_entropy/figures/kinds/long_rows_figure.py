@@ -19,15 +19,34 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from matrix_entropy.figures.kinds.run_curves import run_captions
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
+from matrix_entropy.figures.kinds.run_curves import run_captions, run_metrics
 from matrix_entropy.figures.style import COLOURS, GREY, colours, styled
 from matrix_entropy.figures.text import drawn_with, frame_figure, head_panel, plain, say, signed
 from matrix_entropy.maths.long_rows import LONG
-from matrix_entropy.results.long_row_values import TRAINED
+from matrix_entropy.results.long_row_values import TRAINED, block_values, formula_errors, run_values
+from matrix_entropy.results.model_values import fresh_starts
+from matrix_entropy.results.rows_file import Rows
 
 DASHED = (0, (4, 1.5))
 LONGEST, SECOND, BULK = COLOURS[4], COLOURS[5], GREY
 MOST_POSITIONS = 3  # that a note lists
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """The long rows of a model's texts, and what they do to entropy."""
+    rows = [Rows.load(path) for path in runs.inputs["rows"]]
+    found = run_metrics(*runs.files)
+    texts, positions = run_values(rows, [metrics for _, metrics, _ in found], runs.models)
+    blocks, errors = block_values(texts), formula_errors(texts)
+    captions = long_row_captions(
+        titled(figure),
+        found[0][0],
+        rows[0].provenance["options"],
+        fresh_starts((of_run.provenance["model"] for of_run in rows), runs.models),
+    )
+    drawn = draw_long_rows(blocks, texts, positions, errors, *captions)
+    return Drawing(drawn, blocks, {"texts": texts, "positions": positions, "formula": errors})
 
 
 def long_row_captions(

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.kinds.one_model import (
     DOT,
     HOLLOW,
@@ -44,6 +45,13 @@ PANELS = {
     "entropy_c": "(c) mean of exp $H$ / $d$",
     "effective_rank_geometric": "Effective rank: not divided",
 }
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """The three ways of making one number of a data set."""
+    values = runs.values()
+    numbers = normalisations_numbers(values)
+    return Drawing(draw_normalisations(numbers, *runs.captions(figure, values)), numbers)
 
 
 def normalisations_numbers(values: pd.DataFrame) -> pd.DataFrame:

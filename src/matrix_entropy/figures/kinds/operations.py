@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.kinds.one_model import (
     DOT,
     MEAN_WITH_INTERVAL,
@@ -30,11 +31,21 @@ from matrix_entropy.figures.numbers import in_order, with_null
 from matrix_entropy.figures.size_axis import label_sizes
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, label_ordinate, plain
+from matrix_entropy.results.model_values import paired_differences
 
 SCALE = 1e3  # differences are drawn in thousandths
 DIFFERENCE = ("difference", *ends_of("difference"))
 NULL_LINE: Any = {"color": GREY, "lw": 0.9, "ls": (0, (4, 2))}
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)))
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """The variants of a data set, each against the first."""
+    values = runs.values()
+    base = values.loc[values["order"].idxmin(), "variant"]
+    values = values.merge(paired_differences(runs.metrics, base), on=["model", "variant"])
+    numbers = operations_numbers(values)
+    return Drawing(draw_operations(numbers, *runs.captions(figure, values)), numbers)
 
 
 def operations_numbers(values: pd.DataFrame) -> pd.DataFrame:

@@ -18,13 +18,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, signed
 from matrix_entropy.maths.information_gain import normalised_coding_rate
 from matrix_entropy.maths.scaling import fit_power_law
-from matrix_entropy.published.tables import published_models, published_values
+from matrix_entropy.published.tables import WEI, published_models, published_values
 
 TABLES = (8, 9)  # of Wei et al. 2024: Cerebras-GPT and Pythia
 FAMILIES = {"cerebras-gpt": "Cerebras-GPT", "pythia": "Pythia"}
@@ -45,6 +46,15 @@ COLUMNS = (
 )
 
 
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Normalised entropy of published numbers against size."""
+    epsilon = figure["epsilon"]
+    numbers = published_entropy_numbers(epsilon)
+    fits = published_entropy_fits(numbers)
+    captions = published_entropy_captions(titled(figure), epsilon)
+    return Drawing(draw_published_entropy(numbers, fits, *captions), numbers, {"fits": fits})
+
+
 def published_entropy_numbers(
     epsilon: float = EPSILON, null_rank: float = NULL_RANK
 ) -> pd.DataFrame:
@@ -54,7 +64,7 @@ def published_entropy_numbers(
     ``rank_share`` what the reading takes for ``r/d`` and ``normalised_entropy`` eq. (1) of it.
     ``null`` is eq. (1) of the share that ``null_effective_rank`` has at the model's width.
     """
-    values = pd.concat([published_values(table) for table in TABLES], ignore_index=True)
+    values = pd.concat([published_values(WEI, table) for table in TABLES], ignore_index=True)
     values = values[values["indicator"] == "matrix_entropy"]
     numbers = values.rename(columns={"value": "matrix_entropy"}).merge(
         published_models(), on=["model_family", "size"], how="left", validate="many_to_one"

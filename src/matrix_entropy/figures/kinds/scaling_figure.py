@@ -16,11 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.numbers import LEAST_MODELS, null_of, require_entropy, with_null
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, MARKERS, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, plain, say, signed
 from matrix_entropy.maths.scaling import FLATTEST, STEEPEST, Null, fit_power_law
+from matrix_entropy.published.curves import published_sizes
 
 NULL = "constant effective rank"
 LAW, LAW_WITH_OFFSET = "power law", "power law with offset"
@@ -62,6 +64,18 @@ DRAWN = (
     "ppl_token",
     "ppl_windows",
 )
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Entropy, rank, loss and perplexity against size, with published points behind if asked."""
+    values = runs.values()
+    values["shown"] = ~values["model"].isin(figure.get("leave_out", []))
+    numbers = scaling_numbers(values)
+    fits = scaling_fits(numbers)
+    names = dict(zip(values["dataset"], values["published_dataset"], strict=True))
+    behind = published_sizes(numbers, names) if figure["overlay"] else None
+    drawn = draw_scaling(numbers, fits, *runs.captions(figure, values), published=behind)
+    return Drawing(drawn, numbers, {"fits": fits})
 
 
 def scaling_numbers(values: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.style import COLOURS, looks, styled
 from matrix_entropy.figures.text import frame_figure, plain
 from matrix_entropy.results.multimodal_metrics import POSITIONS
@@ -42,6 +43,13 @@ GAP = 16.0
 RADIUS = 8.0
 LINE = 10.0  # from one line of numbers to the next
 DARK = "#222222"
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Where the entropies of vision-language models are measured."""
+    numbers = schematic_numbers(runs.models)
+    captions = schematic_captions(figure, runs.models)
+    return Drawing(draw_schematic(numbers, *captions), numbers)
 
 
 def schematic_captions(figure: dict[str, Any], models: dict[str, Entry]) -> tuple[str, str]:

@@ -14,12 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.kinds.prefix_null import DRAWS
 from matrix_entropy.figures.kinds.sentence_map import (
     EUCLIDEAN,
     PRINCIPAL_COORDINATES,
     UMAP,
     agreement_by_chance,
+    map_distances,
+    map_numbers,
+    pair_table,
 )
 from matrix_entropy.figures.label_placement import NoRoomError, label_points
 from matrix_entropy.figures.style import looks, styled
@@ -52,6 +56,18 @@ ROOM = (28.0, 20.0)  # points that points keep from a frame's sides
 MOST_LETTERS = 0.3  # of a frame, or labels are far from their points or find no place
 LONGEST = 24  # letters of a label
 MOST_GROWTH = 1.8  # of panels for their labels: some 140 countries, or 45 of the longest labels
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Sentences as points of a map, by the distances between them."""
+    groups = runs.datasets[figure["dataset"]]["source_groups"]
+    sentences = Sentences.load(runs.inputs["sentences"][0]).with_groups(groups)
+    distances = map_distances(sentences, figure)
+    numbers = map_numbers(sentences, distances, figure)
+    model = runs.models[figure["model"]]
+    captions = map_captions(titled(figure), sentences, figure, model)
+    pairs = pair_table(sentences, distances, figure)
+    return Drawing(draw_sentence_map(numbers, *captions), numbers, {"distances": pairs})
 
 
 def draw_sentence_map(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:

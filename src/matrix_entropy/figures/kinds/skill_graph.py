@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.style import COLOURS, GREY, colours, styled
 from matrix_entropy.figures.text import frame_figure, head_panel
 from matrix_entropy.maths.skills import sample_skill_graph
@@ -26,6 +27,12 @@ SHOWN_TEXTS, SHOWN_SKILLS = 16, 8
 BINS_PER_DECADE = 5
 EDGE, SKILL, BIN = "edge", "skill", "bin"
 LARGEST_NODE, SMALLEST_NODE = 12.0, 3.0  # points
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """A graph of skills and texts."""
+    numbers = graph_numbers(figure)
+    return Drawing(draw_skill_graph(numbers, *graph_captions(figure)), numbers)
 
 
 def graph_captions(figure: dict[str, Any]) -> tuple[str, str]:

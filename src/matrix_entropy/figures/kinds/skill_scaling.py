@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, signed
 from matrix_entropy.maths.skills import (
@@ -46,6 +47,13 @@ AGAINST = {
     "parameters": ("parameters", "law_parameters", "Parameters $N$"),
     "flops": ("simulated_flops", "law_flops", "Flops $S$"),
 }
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Scaling in the graph of skills and texts."""
+    numbers, fits = skill_scaling_numbers(figure)
+    drawn = draw_skill_scaling(numbers, fits, *skill_scaling_captions(figure))
+    return Drawing(drawn, numbers, {"fits": fits})
 
 
 def skill_scaling_captions(figure: dict[str, Any]) -> tuple[str, str]:

@@ -17,17 +17,27 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.kinds.untrained import TRAINED
 from matrix_entropy.figures.numbers import require_entropy
 from matrix_entropy.figures.size_axis import log_ordinate
 from matrix_entropy.figures.style import GREY, styled
 from matrix_entropy.figures.text import frame_figure, head_panel
-from matrix_entropy.results.model_values import FINAL
+from matrix_entropy.results.model_values import FINAL, with_originals
 
 RANK = "effective_rank_geometric"
 ENDS = ("", "_low", "_high")
 BLACK: dict[str, Any] = {"color": "black", "lw": 1.5}
 BOUND: dict[str, Any] = {"color": GREY, "lw": 0.7}
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """A model against fresh weights of several starts, across its blocks."""
+    values = with_originals(runs.values(layer=None), runs.models)
+    values = values[values["dataset"] == figure.get("group", figure["dataset"])]
+    numbers = start_numbers(values)
+    captions = runs.captions(figure, values, start_words(numbers))
+    return Drawing(draw_starts(numbers, *captions), numbers)
 
 
 def start_numbers(values: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.kinds.one_model import (
     DOT,
     HOLLOW,
@@ -29,13 +30,23 @@ from matrix_entropy.figures.kinds.one_model import (
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import label_sizes
 from matrix_entropy.figures.style import GREY, looks, styled
-from matrix_entropy.figures.text import frame_figure, head_panel, plain
+from matrix_entropy.figures.text import drawn_with, frame_figure, head_panel, plain
+from matrix_entropy.results.model_values import with_originals
 
 TRAINED = "trained"
 HALF: dict[str, Any] = DOT | {"fillstyle": "left", "markerfacecoloralt": "white"}
 DOTTED = (0, (1, 1.2))
 ENDS = ("", "_low", "_high")
 RANKS = {"effective_rank_geometric": "rank", "effective_rank": "mean_rank"}
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """Models against their own architectures with fresh weights."""
+    values = with_originals(runs.values(), runs.models)
+    values = values[values["dataset"] == figure.get("group", figure["dataset"])]
+    numbers = untrained_numbers(values)
+    start = f"fresh weights are {drawn_with(runs.fresh_starts())}"
+    return Drawing(draw_untrained(numbers, *runs.captions(figure, values, start)), numbers)
 
 
 def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:

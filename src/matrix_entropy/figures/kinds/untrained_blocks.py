@@ -17,7 +17,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.figures.kinds.run_curves import IDENTITY, gap_colours, group_gaps, run_captions
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
+from matrix_entropy.figures.kinds.run_curves import (
+    IDENTITY,
+    gap_colours,
+    group_gaps,
+    run_captions,
+    run_curves,
+)
 from matrix_entropy.figures.kinds.untrained import TRAINED
 from matrix_entropy.figures.style import GREY, colours, styled
 from matrix_entropy.figures.text import (
@@ -36,6 +43,14 @@ DASHED = (0, (4, 2))
 ENDS = ("", "_low", "_high")
 UNTRAINED = [f"untrained{end}" for end in ENDS]
 KEYS = ["panel", "group", "block"]
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """A model across its blocks against fresh weights."""
+    numbers, gaps = untrained_block_numbers(run_curves(*runs.files), runs.models)
+    heading, words = untrained_block_captions(titled(figure), numbers, runs.fresh_starts())
+    drawn = draw_untrained_blocks(numbers, gaps, heading, runs.with_left_out(words))
+    return Drawing(drawn, numbers, {"gaps": gaps})
 
 
 def untrained_block_numbers(

@@ -63,7 +63,8 @@ def show(name, alt):
 # ### What the published numbers say
 #
 # The dips of GPT-2 Small and Medium have the depths that one long row would give
-# ([errata](../../../paper/errata.md)). In every pair the higher set is that of the longer stories.
+# ([errata](../../../paper/liang2024/errata.md)). In every pair the higher set is that of the
+# longer stories.
 #
 # ### What SmolLM2 shows
 #
@@ -156,7 +157,7 @@ show(
 # it as well as quality does. On the paper's own stories, which are not shipped
 # (`snakemake --directory smollm2 figures/layers_smollm2_135m_child.pdf` downloads them), this model
 # has the paper's gaps, and none of them is left at equal length
-# ([errata](../../../paper/errata.md), `length_explains_quality`).
+# ([errata](../../../paper/liang2024/errata.md), `length_explains_quality`).
 #
 # ## Wei et al. 2024: evaluation by matrix entropy
 #

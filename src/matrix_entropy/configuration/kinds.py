@@ -1,0 +1,214 @@
+"""The kinds of figures and tables: all that is to be known of one, but its numbers and its drawing.
+
+From here follow what the schema allows, the checks of an entry, the rule and the script's module,
+the caption in the report, and why nothing published is compared. A kind whose module has a function
+``make`` (`figures.drawing`) needs no rule and no script of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Why a figure or table of a kind has nothing published to be compared with.
+DRAWN = "drawn in the paper, its points neither printed nor read off"
+WORDS = "words, a drawing or a formula, without measured numbers"
+CONTROL = "a control or list of this project, not in the paper"
+NO_CURVE = "the paper has no figure of this model and data set"
+
+Reads = Literal["metrics", "rows", "gains", "sentences", "architectures", "nothing", "own rule"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure or table.
+
+    Attributes
+    ----------
+    says : str
+        What it shows, for whoever writes an entry.
+    needs, allows : tuple of str
+        Keys that an entry must and may have beside ``paper``, ``kind`` and ``title``.
+    module : str
+        The module of the library with its function ``make``; none where a script calls it.
+    reads : str
+        Of a kind with a module, what its rule gives it: metrics of its runs, and rows beside them;
+        information gains; sentences; or no file, and of models what they are made of, if that.
+    tables : tuple of str
+        What CSV files beside NAME.csv are called: ``gaps`` is NAME.gaps.csv.
+    caption : str
+        Its caption in the report, of workflow/report/.
+    not_compared : str
+        Why no published numbers stand beside it; empty where some may.
+    across_blocks, of_sentences, against_fresh, on_images, of_vision : bool
+        Whether it draws curves across blocks, looks at sentences one by one, runs fresh weights
+        over a data set of one group, runs models over images, shows vision-language models.
+    """
+
+    says: str
+    needs: tuple[str, ...] = ()
+    allows: tuple[str, ...] = ()
+    module: str = ""
+    reads: Reads = "own rule"
+    tables: tuple[str, ...] = ()
+    caption: str = ""
+    not_compared: str = ""
+    across_blocks: bool = False
+    of_sentences: bool = False
+    against_fresh: bool = False
+    on_images: bool = False
+    of_vision: bool = False
+
+
+def _of_models(says: str, module: str, *more: str, **rest: object) -> Kind:
+    """A figure that compares models on a data set, from their metrics."""
+    found = {"needs": ("models", "dataset", *more), "caption": "models", "reads": "metrics"}
+    return Kind(says, module=f"figures/kinds/{module}", **(found | rest))  # type: ignore[arg-type]
+
+
+def _control(says: str, module: str, *needs: str) -> Kind:
+    """A control across blocks, from metrics, with a table of gaps between groups beside it."""
+    return Kind(
+        says, needs, (), f"figures/kinds/{module}", "metrics", ("gaps",), "controls", CONTROL,
+        across_blocks=True,
+    )  # fmt: skip
+
+
+def _theory(says: str, module: str, *needs: str, tables: tuple[str, ...], why: str = "") -> Kind:
+    """A figure that needs no model, from published numbers or a simulation."""
+    return Kind(says, needs, (), f"figures/kinds/{module}", "nothing", tables, "theory", why)
+
+
+FIGURES: dict[str, Kind] = {
+    "layers": Kind(
+        "one model across its blocks", ("model", "dataset"), ("overlay",),
+        not_compared=NO_CURVE, across_blocks=True,
+    ),
+    "scaling": _of_models(
+        "entropy, rank, loss and perplexity of `models:` against size", "scaling_figure",
+        allows=("leave_out", "overlay"), tables=("fits",),
+    ),
+    "normalisations": _of_models(
+        "the three ways of making one number of a data set", "normalisations", not_compared=DRAWN
+    ),
+    "context_length": _of_models(
+        "against the rows kept (`lengths:` of the data set)", "context_length", not_compared=DRAWN
+    ),
+    "operations": _of_models("the variants of a data set", "operations", not_compared=DRAWN),
+    "untrained": _of_models(
+        "against the same architectures with fresh weights (`seeds:`)", "untrained", "seeds",
+        allows=("group",), not_compared=CONTROL, against_fresh=True,
+    ),
+    "start_of_weights": _of_models(
+        "one model against fresh weights that are drawn with several standard deviations "
+        "(`initializer_ranges:`), across its blocks",
+        "start_of_weights",
+        needs=("model", "dataset", "seeds", "initializer_ranges"), allows=("group",),
+        not_compared=CONTROL, against_fresh=True,
+    ),
+    "information_gain": Kind(
+        "of the first tokens of texts about a function, against their number",
+        ("models", "dataset", "information_gain"), ("group", "seeds"),
+        "figures/kinds/information_gain_figure", "gains",
+        caption="information_gain", not_compared=DRAWN,
+    ),
+    "sentence_map": Kind(
+        "the sentences of a data set by the distances between them, for one model",
+        ("model", "dataset", "sentence_map"), (), "figures/kinds/sentence_figure", "sentences",
+        ("distances",), "sentence_map", not_compared=DRAWN, of_sentences=True,
+    ),
+    "published_entropy": _theory(
+        "normalised entropy of published numbers; no model", "published_entropy",
+        "published_entropy", tables=("fits",),
+    ),
+    "skill_graph": _theory(
+        "a sampled graph of skills and texts; no model", "skill_graph", "skill_graph",
+        tables=(), why=WORDS,
+    ),
+    "skill_scaling": _theory(
+        "scaling in that graph; no model", "skill_scaling", "skill_scaling", tables=("fits",),
+        why=WORDS,
+    ),
+    "schematic": Kind(
+        "where the entropies of vision-language `models:` are measured", ("models",), (),
+        "figures/kinds/schematic", "architectures",
+        caption="schematic", not_compared=WORDS, of_vision=True,
+    ),
+    "log_d_null": _theory(
+        "control: what log d alone explains of the published tables; no model", "log_d_null",
+        tables=("shares",), why=CONTROL,
+    ),
+    "length_control": _control(
+        "control: group means against the length of texts, across the blocks of `models:` on "
+        "`datasets:`",
+        "length_control", "models", "datasets",
+    ),
+    "first_token": _control(
+        "control: with and without the first row, across the blocks of `models:` on `datasets:`",
+        "first_token", "models", "datasets",
+    ),
+    "untrained_blocks": _control(
+        "control: one of `models:` against fresh weights (`seeds:`), across its blocks",
+        "untrained_blocks", "models", "dataset", "seeds",
+    ),
+    "long_rows": Kind(
+        "control: rows far longer than the others and what they do to the entropy of `model:`, "
+        "beside fresh weights if there are `seeds:`",
+        ("model", "dataset"), ("seeds",), "figures/kinds/long_rows_figure", "rows",
+        ("texts", "positions", "formula"), "controls", CONTROL, across_blocks=True,
+    ),
+}  # fmt: skip
+
+TABLES: dict[str, Kind] = {
+    "indicators": Kind(
+        "entropy, loss, perplexity (and accuracy, where a data set has a `task:`) of `models:` on "
+        "the groups of `dataset:`",
+        ("models", "dataset"), ("table", "perplexity"),
+    ),
+    "lora": Kind(
+        "the same before and after fine-tuning on each data set that the union `dataset:` joins",
+        ("models", "dataset", "lora"), ("table",),
+    ),
+    "variants": Kind(
+        "entropy for each variant of `dataset:`", ("models", "dataset"), ("table",)
+    ),
+    "samples": Kind(
+        "entropy for each member of a union, and their standard deviation",
+        ("models", "dataset"), ("table",),
+    ),
+    "prompts": Kind("the prefixes of `dataset:`", ("dataset",), not_compared=WORDS),
+    "sources": Kind(
+        "where the texts of `datasets:` come from", ("datasets",), not_compared=CONTROL
+    ),
+    "token_selection": Kind(
+        "tokens of a sentence that `model:` attends to, and those that Lasso picks, with a figure "
+        "of the same name",
+        ("model", "dataset", "token_selection"), of_sentences=True,
+    ),
+    "group_gaps": Kind(
+        "gaps between the two groups of each panel of `datasets:`, of `models:` across their "
+        "blocks, with errors and tests, and with a figure of the same name",
+        ("models", "datasets"), not_compared=CONTROL, across_blocks=True,
+    ),
+    "multimodal": Kind(
+        "entropy of vision-language models at the five places H1 to H5 on the images and texts of "
+        "`datasets:`",
+        ("models", "datasets"), ("table",), on_images=True, of_vision=True,
+    ),
+    "image_operations": Kind(
+        "the same for one `dataset:`, its images rotated, its image tokens reversed",
+        ("model", "dataset"), ("table",), on_images=True, of_vision=True,
+    ),
+    "architecture": Kind(
+        "the parts of vision-language `models:`", ("models",), not_compared=WORDS, of_vision=True
+    ),
+}  # fmt: skip
+
+KINDS = FIGURES | TABLES
+# Kinds of tables beside which a figure of the same name stands.
+WITH_FIGURE = ("token_selection", "group_gaps")
+
+
+def described(kinds: dict[str, Kind]) -> str:
+    """What each kind shows, for the schema."""
+    return " ".join(f"`{name}`: {kind.says}." for name, kind in kinds.items())

@@ -1,0 +1,85 @@
+"""Papers: a folder each in paper/, whose paper.yaml holds what the paper is and what it shows.
+
+A scale names its papers (``papers:``) and adds models and data sets of the names that they use.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import yaml
+
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.shipped import PAPERS
+
+Entry = dict[str, Any]
+
+FILE = "paper.yaml"
+SECTIONS = ("figures", "tables")
+
+
+@functools.cache
+def paper_names() -> tuple[str, ...]:
+    """Names of the papers that there are."""
+    return tuple(sorted(path.parent.name for path in PAPERS.glob(f"*/{FILE}")))
+
+
+@functools.cache
+def paper(name: str) -> Entry:
+    """A paper: ``title``, ``reference`` ("Liang 2024"), ``description``, ``figures``, ``tables``.
+
+    Raises
+    ------
+    InputError
+        If there is no such paper.
+    """
+    if name not in paper_names():
+        known = ", ".join(paper_names())
+        raise InputError(
+            f"configuration: `papers:` names '{name}', which is none of {known}; correct it, or "
+            f"write paper/{name}/{FILE} (paper/template/ shows how)."
+        )
+    found: Entry = yaml.safe_load((PAPERS / name / FILE).read_text(encoding="utf-8"))
+    for section in SECTIONS:
+        for entry in found.setdefault(section, {}).values():
+            entry["paper"] = name
+    return found
+
+
+def with_papers(config: Entry) -> Entry:
+    """The configuration with the entries of its papers, with what it says of their keys itself.
+
+    Raises
+    ------
+    InputError
+        If a paper is unknown, or two papers have an entry of one name.
+    """
+    papers = config.get("papers", [])
+    if not isinstance(papers, list) or not all(isinstance(name, str) for name in papers):
+        return config  # the schema says what is wrong
+    merged = dict(config)
+    for section in SECTIONS:
+        entries: Entry = {}
+        for name in papers:
+            for twice in {*entries} & {*paper(name)[section]}:
+                raise InputError(
+                    f"configuration: the papers '{entries[twice]['paper']}' and '{name}' both have "
+                    f"an entry '{twice}' in `{section}:`; use another name in one of them."
+                )
+            entries |= paper(name)[section]
+        own = config.get(section, {})
+        if entries and isinstance(own, dict):
+            merged[section] = _over(entries, own)
+    return merged
+
+
+def _over(under: Entry, over: Entry) -> Entry:
+    """Mappings merged key by key, as Snakemake merges files; what is ``over`` has the last word."""
+    both = {
+        key: _over(under[key], value)
+        if isinstance(value, dict) and isinstance(under.get(key), dict)
+        else value
+        for key, value in over.items()
+    }
+    return under | both

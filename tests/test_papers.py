@@ -1,0 +1,127 @@
+"""Papers: their entries in a scale, and a fourth one that touches nothing but its folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from commands import snakemake
+from conftest import ROOT, configured
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration import papers
+from matrix_entropy.configuration.checking import checked
+from matrix_entropy.configuration.files import check_files
+from matrix_entropy.published.comparison import compare
+
+MINE = {"papers": ["first"], "models": {"a": {}}}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Two papers, of which the second has a figure that the first has, too."""
+    for name, figures in {
+        "first": {"same": {"seeds": [1], "lora": {"rank": 8, "alpha": 16}}},
+        "second": {"same": {}, "other": {}},
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "paper.yaml").write_text(yaml.safe_dump({"figures": figures}))
+    monkeypatch.setattr(papers, "PAPERS", tmp_path)
+    papers.paper_names.cache_clear()
+    papers.paper.cache_clear()
+    yield tmp_path
+    papers.paper_names.cache_clear()
+    papers.paper.cache_clear()
+
+
+def test_a_scale_has_the_entries_of_its_papers_and_the_last_word(shelf: Path) -> None:
+    own = {"figures": {"same": {"lora": {"rank": 4}}, "mine": {"model": "a"}}}
+    assert papers.with_papers(MINE | own)["figures"] == {
+        "same": {"paper": "first", "seeds": [1], "lora": {"rank": 4, "alpha": 16}},
+        "mine": {"model": "a"},
+    }
+    # Nothing of it stays with the paper.
+    assert papers.with_papers(MINE)["figures"]["same"]["lora"] == {"rank": 8, "alpha": 16}
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [(["third"], "names 'third', which is none of first, second"), (["first", "second"], "'same'")],
+)
+def test_papers_that_cannot_be_had(shelf: Path, named: list[str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        papers.with_papers({"papers": named})
+
+
+def test_an_entry_of_a_paper_that_there_is_not(root: Path) -> None:
+    config = configured("miniature")
+    config["figures"]["mine"] = {"paper": "other2025", "model": "gpt2_small", "dataset": "child"}
+    with pytest.raises(
+        InputError, match=r"'figures\.mine\.paper' is 'other2025'; choose one of liang2024"
+    ):
+        checked(config)
+
+
+def test_a_file_beside_a_scale_may_not_change_a_paper_unseen(root: Path, tmp_path: Path) -> None:
+    """Keys of the paper's entry would be kept, as a scale means to do, which names its papers."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("figures:\n  fig01_tinystories_3m_child: {model: gpt2_small}\n")
+    with pytest.raises(InputError, match=r"mine\.yaml, line 2, uses the name .*paper\.yaml, line"):
+        check_files(root / "config.yaml", [mine])
+    mine.write_text(mine.read_text() + "papers: [liang2024]\n")
+    check_files(root / "config.yaml", [mine])
+
+
+@pytest.fixture(scope="module")
+def with_a_fourth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with the template under another name, and nothing else changed."""
+    folder = tmp_path_factory.mktemp("fourth")
+    for name in ("src", "workflow", "paper", "data"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    (folder / "profiles").symlink_to("workflow/profiles")
+    shutil.copytree(folder / "paper/template", folder / "paper/other2025")
+    paper = folder / "paper/other2025/paper.yaml"
+    paper.write_text(paper.read_text().replace("  template_", "  other_"))
+    scale = yaml.safe_load((ROOT / "miniature/config.yaml").read_text())
+    scale |= {"papers": ["other2025"], "figures": {}, "tables": {}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(scale))
+    return folder
+
+
+def test_a_fourth_paper_is_a_target(with_a_fourth: Path) -> None:
+    listed = snakemake(with_a_fourth, "--list-target-rules")
+    assert "other2025 (Example 2025: one figure and one table, to be copied.)" in listed.stdout
+    planned = snakemake(with_a_fourth, "other2025", "-n")
+    assert planned.returncode == 0, planned.stderr
+    for file in ("figures/other_layers.pdf", "results/tables/other_indicators.csv"):
+        assert file in planned.stdout
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.59, "pass"), (0.61, "fail")])
+def test_its_numbers_are_judged_by_its_own_tolerance(
+    tmp_path: Path, value: float, verdict: str
+) -> None:
+    scale = {"papers": ["template"], "figures": {}, "tables": {}}
+    config = checked(configured("miniature") | scale)
+    file = tmp_path / "results/tables/template_indicators.csv"
+    file.parent.mkdir(parents=True)
+    pd.DataFrame(
+        {
+            "family": ["Cerebras-GPT"], "size": "111M", "parameters": 1.1e8, "stand_in": False,
+            "published_dataset": "dolly-15k", "indicator": "matrix_entropy", "value": value,
+            "texts": 100,
+        }
+    ).to_csv(file, index=False)  # fmt: skip
+    found = compare(
+        {"template_indicators": config["tables"]["template_indicators"]},
+        config["models"], config["datasets"], [file],
+    )  # fmt: skip
+    assert found["verdict"].tolist() == [verdict]
+    assert found["paper"].tolist() == ["template"]
+    assert found["published"].tolist() == [0.5]
+    assert "example" in found["reason"][0]
