@@ -288,11 +288,13 @@ def test_every_profile_looks_at_the_files(root: Path, name: str) -> None:
     assert looks[0].group() == looks[1].group()
 
 
-def test_examples_of_the_readme_use_names_of_their_own(root: Path) -> None:
+def test_examples_in_the_docs_use_names_of_their_own(root: Path) -> None:
     """A reader may copy any of them over config.yaml."""
     config = configured()
-    blocks = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text("utf-8"), re.DOTALL)
-    assert blocks
+    pages = [root / "README.md", *root.glob("docs/*.md")]
+    text = "".join(page.read_text("utf-8") for page in pages)
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) > 5
     for block in blocks:
         for section, entries in yaml.safe_load(block).items():
             if isinstance(entries, dict):
