@@ -29,14 +29,14 @@ by this project and by transformers alone: the same layers, entropies and losses
 architectures`; CI takes a sample that changes from day to day). {run} of {all} run. This page is
 checked with them; `PYTHONPATH=src:tests python tests/architecture_page.py` writes it.
 
-- **final**: whether there is a normalisation behind the blocks; `extract: all` leaves it out where
-  there is none.
-- **logits**: `head` where the output matrix alone makes them out of the final states, so that
-  losses need no more memory than a few hundred rows of logits; `own` where the model scales, caps
-  or adds something, and its own logits of a whole batch are taken.
-- **streams**: needs `streams: mean`, since its blocks pass on several streams per token.
-- BERT and its kin look ahead unless `is_decoder: true` stands in their config.json. They run
-  without losses then (`token_losses: false`).
+- **final**: whether the model has a normalisation after its blocks; if not, `extract: all` leaves
+  it out.
+- **logits**: `head` if the output matrix alone makes them from the final states, so that losses
+  need no more memory than a few hundred rows of logits; `own` if the model scales, caps or adds
+  something, so that its own logits of a whole batch are taken.
+- **streams**: needs `streams: mean`, because its blocks pass on several streams per token.
+- BERT and models like it look ahead unless their config.json has `is_decoder: true`. A model that
+  looks ahead runs only without losses (`token_losses: false`).
 
 | model_type | class | final | logits | remarks |
 |---|---|---|---|---|

@@ -47,7 +47,7 @@ BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
 def said_in_vain(
     where: str, entry: dict[str, Any], kind: str, root: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """Keys that nothing reads, for want of another one beside them."""
+    """Keys that have no effect because a key they depend on is missing."""
     present = {*entry, *entry.get("generate", {})}
     for key, others in BESIDE[kind].items():
         if given(key, entry, root["$defs"][kind]) and not present & set(others):

@@ -37,7 +37,7 @@ def progress(total: int, unit: str, name: str, show: bool = True) -> Any:
 
 
 class LogFile(logging.FileHandler):
-    """A log that goes without the lines for which a full disk has no room; stderr has them."""
+    """A log file that drops lines when the disk is full; they still appear on stderr."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say nothing of a full disk: the line itself does."""

@@ -1,11 +1,10 @@
 """Imported first by the scripts of jobs, so that their libraries are there quickly.
 
 Where a run has a process with the libraries already imported (`running.workers`), a copy of
-it does the job, and this import ends the script's own process. Elsewhere the libraries are imported
-with no search for garbage: what an import makes stays, so the collector finds nothing in it, and
-looking takes a fifth of the start of a job with torch. `running.console.job` turns the
-collector on again. Either way no library starts more threads than the job may have processors, and
-Ctrl-C ends the job without a word.
+it does the job, and this import ends the script's own process. Elsewhere garbage collection is
+switched off during imports: it would find nothing, and takes a fifth of the start-up time of a job
+with torch. `running.console.job` switches it on again. Either way no library starts more threads
+than the job may use processors, and Ctrl-C ends the job without a message.
 """
 
 import gc

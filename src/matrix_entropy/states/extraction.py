@@ -325,7 +325,7 @@ def extract(
     budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
 
     def run(extraction: Extraction) -> list[int]:
-        """This process's share of some texts: every so-manieth by length."""
+        """This process's share of the texts: every n-th, longest first."""
         by_length = np.argsort(-extraction.tokens.lengths, kind="stable")
         share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
         extraction.run_all(share, budget, device, state.is_main_process)

@@ -93,7 +93,7 @@ def reorder(text: str, order: str, unit: str, seed: str) -> str:
     Parameters
     ----------
     order : {"kept", "shuffled", "reversed"}
-        A shuffle is a plain one: for two sentences it is every other time the order that was.
+        A shuffle may leave the order unchanged; with two sentences it does so half the time.
         ``kept`` differs from the text in its white space alone, as the others do from it: what
         they are to be compared with.
     unit : {"sentence", "word"}
