@@ -7,6 +7,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.entropy import normalised, rank_of_entropy
 from matrix_entropy.maths.scaling import Null, constant_rank_null
 
 LEAST_MODELS = 3  # with fewer a null has hardly a variance to explain
@@ -45,11 +46,11 @@ def require_entropy(values: pd.DataFrame) -> None:
         )
 
 
-def null_of(normalised: pd.Series, width: pd.Series) -> Null | None:
+def null_of(entropy: pd.Series, width: pd.Series) -> Null | None:
     """`constant_rank_null`, or None with fewer than three different entropies."""
-    if normalised.nunique() < LEAST_MODELS:
+    if entropy.nunique() < LEAST_MODELS:
         return None
-    return constant_rank_null(normalised, width)
+    return constant_rank_null(entropy, width)
 
 
 def with_null(part: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFrame:
@@ -61,5 +62,6 @@ def with_null(part: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFrame:
     null = null_of(fitted["entropy_a"], fitted["width"])
     entropy = np.nan if null is None else null.entropy
     return part.assign(
-        null_entropy_a=entropy / np.log(part["width"]), null_effective_rank=np.exp(entropy)
+        null_entropy_a=normalised(entropy, part["width"]),
+        null_effective_rank=rank_of_entropy(entropy),
     )

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.maths.spectra import spectrum
 
 Float64 = NDArray[np.float64]
+Values = Any  # a number, an array or a column of a table: what goes in comes out
+
+
+def entropy_terms(eigenvalues: Float64) -> Float64:
+    """What each eigenvalue adds to the matrix entropy: ``−λ log λ`` in nats, with ``0 log 0 = 0``.
+
+    For many spectra one after another, whose terms are then added up apart.
+    """
+    logarithms = np.log(eigenvalues, out=np.zeros_like(eigenvalues), where=eigenvalues > 0)
+    return -eigenvalues * logarithms
 
 
 def matrix_entropy(eigenvalues: Float64) -> float:
@@ -32,9 +44,8 @@ def matrix_entropy(eigenvalues: Float64) -> float:
     """
     if len(eigenvalues) == 0:
         return float("nan")
-    positive = eigenvalues[eigenvalues > 0]
     # A single eigenvalue of one gives −0.0; adding zero makes it 0.0.
-    return float(-(positive @ np.log(positive))) + 0.0
+    return float(entropy_terms(eigenvalues).sum()) + 0.0
 
 
 def effective_rank(eigenvalues: Float64) -> float:
@@ -47,7 +58,18 @@ def effective_rank(eigenvalues: Float64) -> float:
     >>> round(effective_rank(np.full(4, 0.25)), 6)
     4.0
     """
-    return float(np.exp(matrix_entropy(eigenvalues)))
+    return float(rank_of_entropy(matrix_entropy(eigenvalues)))
+
+
+def rank_of_entropy(entropy: Values) -> Values:
+    """Effective rank ``exp(H)`` of entropies in nats, one or many.
+
+    Examples
+    --------
+    >>> round(float(rank_of_entropy(nats(0.5, 64))), 6)
+    8.0
+    """
+    return np.exp(entropy)
 
 
 def stable_rank(eigenvalues: Float64) -> float:
@@ -78,17 +100,24 @@ def entropy_bound(rows: int | NDArray[np.integer], width: int) -> NDArray[np.flo
     return np.log(rank, out=np.full(np.shape(rank), np.nan), where=rank >= 1.0)
 
 
-def normalised(entropy: NDArray[np.floating] | float, width: int) -> NDArray[np.float64]:
+def normalised(entropy: Values, width: Values | int) -> Values:
     """Entropy divided by ``log d``: the value that both papers plot (Wei et al. 2024, eq. 3).
 
     Raises
     ------
     ValueError
-        If ``width`` is one, where ``log d`` is zero.
+        If a ``width`` is one, where ``log d`` is zero.
     """
-    if width < 2:
-        raise ValueError(f"entropy cannot be normalised by log {width}: width must be at least 2")
-    return np.asarray(entropy, dtype=np.float64) / np.log(width)
+    if (np.asarray(width) < 2).any():
+        raise ValueError(
+            f"entropy cannot be normalised by log {np.min(width)}: width must be at least 2"
+        )
+    return np.divide(entropy, np.log(width))
+
+
+def nats(normalised: Values, width: Values | int) -> Values:
+    """The entropy in nats of which a value is ``H / log d``."""
+    return np.multiply(normalised, np.log(width))
 
 
 def dataset_normalisations(entropies: NDArray[np.floating], width: int) -> dict[str, float]:
@@ -109,8 +138,8 @@ def dataset_normalisations(entropies: NDArray[np.floating], width: int) -> dict[
         return dict.fromkeys("abc", float("nan"))
     return {
         "a": float(normalised(defined, width).mean()),
-        "b": float(np.exp(defined.mean()) / width),
-        "c": float(np.exp(defined).mean() / width),
+        "b": float(rank_of_entropy(defined.mean()) / width),
+        "c": float(rank_of_entropy(defined).mean() / width),
     }
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import linregress
 
+from matrix_entropy.maths.entropy import rank_of_entropy
+
 Float64 = NDArray[np.float64]
 
 # Where an exponent is looked for if there is an offset. It is negative, since an offset is what
@@ -234,7 +236,7 @@ def constant_rank_null(normalised_entropy: ArrayLike, width: ArrayLike) -> Null:
     total = ((entropy[defined] - entropy[defined].mean()) ** 2).sum()
     return Null(
         entropy=float(constant),
-        effective_rank=float(np.exp(constant)),
+        effective_rank=float(rank_of_entropy(constant)),
         predicted=constant * inverse,
         r_squared=float(1 - left / total),
     )

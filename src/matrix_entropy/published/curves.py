@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from matrix_entropy.base.shipped import published
+from matrix_entropy.maths.entropy import nats, rank_of_entropy
 from matrix_entropy.published.counterparts import TABLES_OF_FAMILIES
 from matrix_entropy.published.tables import WEI, published_models, published_values
 
@@ -48,13 +49,14 @@ def published_family(table: str) -> pd.DataFrame:
     """Table 1, 8 or 9 of Wei et al. 2024 with ``parameters``, ``width`` and effective ranks.
 
     The rows are those of `published_values` and, for every matrix entropy ``H / log d``, one of
-    the indicator ``effective_rank``: ``d^(H/log d) = exp(mean H)``, which the paper does not print.
+    the indicator ``effective_rank``: ``exp(mean H)``, which the paper does not print.
     """
     values = published_values(WEI, table).merge(
         published_models(), on=["model_family", "size"], how="left", validate="many_to_one"
     )
     entropy = values[values["indicator"] == "matrix_entropy"]
-    ranks = entropy.assign(indicator="effective_rank", value=entropy["width"] ** entropy["value"])
+    rank = rank_of_entropy(nats(entropy["value"], entropy["width"]))
+    ranks = entropy.assign(indicator="effective_rank", value=rank)
     return pd.concat([values, ranks], ignore_index=True)
 
 

@@ -13,7 +13,6 @@ from math import log2
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,6 +25,7 @@ from matrix_entropy.figures.numbers import in_order, require_entropy
 from matrix_entropy.figures.size_axis import LABEL_SIZE, LETTER, log_ordinate, places_of, spread
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, plain
+from matrix_entropy.maths.entropy import nats, rank_of_entropy
 from matrix_entropy.results.model_values import cut_values
 
 DOTTED = (0, (1, 1.5))
@@ -51,13 +51,15 @@ def length_numbers(values: pd.DataFrame) -> pd.DataFrame:
     """
     require_entropy(values)
     numbers = values.assign(tokens_kept=values["variant"].astype(int))
-    log_width = np.log(numbers["width"])
-    numbers = numbers.assign(
-        rank=np.exp(numbers["entropy_a"] * log_width),
-        rank_low=np.exp((numbers["entropy_a"] - numbers["entropy_a_std"]) * log_width),
-        rank_high=np.exp((numbers["entropy_a"] + numbers["entropy_a_std"]) * log_width),
-        rank_bound=np.exp(numbers["entropy_bound"] * log_width),
-    )
+    mean, std = numbers["entropy_a"], numbers["entropy_a_std"]
+    ranks = {
+        "rank": mean,
+        "rank_low": mean - std,
+        "rank_high": mean + std,
+        "rank_bound": numbers["entropy_bound"],
+    }
+    for name, entropy in ranks.items():
+        numbers[name] = rank_of_entropy(nats(entropy, numbers["width"]))
     columns = [
         *("model", "model_title", "family", "size", "parameters", "width", "stand_in", "weights"),
         *("dataset", "dataset_title", "tokens_kept", "texts", "undefined"),

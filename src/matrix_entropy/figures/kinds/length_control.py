@@ -47,6 +47,7 @@ from matrix_entropy.figures.text import (
     say,
     signed,
 )
+from matrix_entropy.maths.entropy import nats
 from matrix_entropy.published.curves import published_layers
 
 LIANG = "liang2024"
@@ -147,7 +148,7 @@ def published_groups() -> pd.DataFrame:
     for model, (title, width) in LIANG_MODELS.items():
         for dataset in dict.fromkeys(lengths["dataset"]):
             curve = published_layers(LIANG, model, dataset)
-            curve["entropy"] = curve["mean"] * np.log(width)
+            curve["entropy"] = nats(curve["mean"], width)
             curve["block"] = curve["block"].astype(int)
             curves.append(curve.assign(model=model, model_title=title, dataset=dataset))
     groups = pd.concat(curves, ignore_index=True).merge(means, left_on="group", right_index=True)

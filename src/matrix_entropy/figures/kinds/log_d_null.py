@@ -27,6 +27,7 @@ from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import NOTE_SIZE, frame_figure, head_panel, signed
+from matrix_entropy.maths.entropy import nats, rank_of_entropy
 from matrix_entropy.maths.scaling import constant_rank_null, share_of_log_d
 from matrix_entropy.published.tables import WEI, published_models, published_values
 
@@ -74,12 +75,12 @@ def log_d_null_numbers() -> pd.DataFrame:
         published_models(), on=["model_family", "size"], how="left", validate="many_to_one"
     )
     family = numbers["model_family"].map(FAMILIES)
-    entropy = numbers["entropy_normalised"] * np.log(numbers["width"])
+    entropy = nats(numbers["entropy_normalised"], numbers["width"])
     numbers = numbers.assign(
         family=family,
         model=family + "-" + numbers["size"],
         entropy=entropy,
-        effective_rank=np.exp(entropy),
+        effective_rank=rank_of_entropy(entropy),
     )
     numbers["null"] = np.concatenate(
         [

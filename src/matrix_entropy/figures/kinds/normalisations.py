@@ -30,6 +30,7 @@ from matrix_entropy.figures.numbers import null_of, require_entropy
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, plain
+from matrix_entropy.maths.entropy import normalised
 
 Looks = dict[str, dict[str, Any]]
 
@@ -82,10 +83,10 @@ def normalisations_numbers(values: pd.DataFrame) -> pd.DataFrame:
     for _, part in values[columns].groupby(["dataset", "family"], sort=False):
         width = part["width"]
         rank = _constant_rank(part["entropy_a"], width)
-        mean_rank = _constant_rank(np.log(part["effective_rank"]) / np.log(width), width)
+        mean_rank = _constant_rank(normalised(np.log(part["effective_rank"]), width), width)
         parts.append(
             part.assign(
-                null_entropy_a=np.log(rank) / np.log(width),
+                null_entropy_a=normalised(np.log(rank), width),
                 null_entropy_b=rank / width,
                 null_entropy_c=mean_rank / width,
                 null_effective_rank_geometric=rank,
@@ -94,8 +95,8 @@ def normalisations_numbers(values: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _constant_rank(normalised: pd.Series, width: pd.Series) -> float:
-    null = null_of(normalised, width)
+def _constant_rank(entropy: pd.Series, width: pd.Series) -> float:
+    null = null_of(entropy, width)
     return float("nan") if null is None else null.effective_rank
 
 

@@ -15,6 +15,7 @@ from scipy.stats import t as student
 
 from matrix_entropy.figures.style import COLOURS
 from matrix_entropy.figures.text import fitted
+from matrix_entropy.maths.entropy import nats, rank_of_entropy
 
 SURE = 0.95
 LONGEST, LETTERS = 130.0, 7.5  # points: of a line of a row's name, and of its letters
@@ -61,7 +62,8 @@ def with_intervals(values: pd.DataFrame) -> pd.DataFrame:
     half = [half_width(values[f"{name}_std"], texts) for name in ("entropy_a", "effective_rank")]
     found = values.copy()
     for end, sign in (("low", -1), ("high", 1)):
-        of_mean, mean_of = np.exp((entropy + sign * half[0]) * np.log(width)), rank + sign * half[1]
+        of_mean = rank_of_entropy(nats(entropy + sign * half[0], width))
+        mean_of = rank + sign * half[1]
         found[f"entropy_a_{end}"] = entropy + sign * half[0]
         found[f"entropy_b_{end}"], found[f"entropy_c_{end}"] = of_mean / width, mean_of / width
         found[f"effective_rank_geometric_{end}"] = of_mean

@@ -23,6 +23,7 @@ from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, signed
+from matrix_entropy.maths.entropy import nats, normalised, rank_of_entropy
 from matrix_entropy.maths.information_gain import normalised_coding_rate
 from matrix_entropy.maths.scaling import fit_power_law
 from matrix_entropy.published.tables import WEI, published_models, published_values
@@ -60,7 +61,7 @@ def published_entropy_numbers(
 ) -> pd.DataFrame:
     """The numbers that the figure draws: one row per reading, family, data set and size.
 
-    ``matrix_entropy`` is the published ``H / log d``, ``effective_rank`` is ``d^(H/log d)``,
+    ``matrix_entropy`` is the published ``H / log d``, ``effective_rank`` is ``exp H``,
     ``rank_share`` what the reading takes for ``r/d`` and ``normalised_entropy`` eq. (1) of it.
     ``null`` is eq. (1) of the share that ``null_effective_rank`` has at the model's width.
     """
@@ -73,7 +74,7 @@ def published_entropy_numbers(
     numbers = numbers.assign(
         family=family,
         model=family + "-" + numbers["size"],
-        effective_rank=numbers["width"] ** numbers["matrix_entropy"],
+        effective_rank=rank_of_entropy(nats(numbers["matrix_entropy"], numbers["width"])),
         null_effective_rank=null_rank,
     )
     numbers = pd.concat([numbers.assign(reading=reading) for reading in READINGS])
@@ -81,7 +82,7 @@ def published_entropy_numbers(
         ("effective_rank", "rank_share", "normalised_entropy"),
         ("null_effective_rank", "null_share", "null"),
     ):
-        logarithm = np.log(numbers[rank]) / np.log(numbers["width"])
+        logarithm = normalised(np.log(numbers[rank]), numbers["width"])
         ratio = numbers[rank] / numbers["width"]
         numbers[share] = ratio.where(numbers["reading"] == RANK, logarithm)
         numbers[entropy] = normalised_coding_rate(numbers[share].to_numpy(), epsilon)

@@ -23,6 +23,7 @@ from matrix_entropy.figures.numbers import require_entropy
 from matrix_entropy.figures.size_axis import log_ordinate
 from matrix_entropy.figures.style import GREY, styled
 from matrix_entropy.figures.text import frame_figure, head_panel
+from matrix_entropy.maths.entropy import nats, rank_of_entropy
 from matrix_entropy.results.model_values import FINAL, with_originals
 
 RANK = "effective_rank_geometric"
@@ -75,7 +76,7 @@ def start_numbers(values: pd.DataFrame) -> pd.DataFrame:
         *("undefined", "tokens_mean", "depth", "layer"),
     ]
     own = trained[[*columns, RANK]].rename(columns={RANK: "rank_trained"})
-    own["rank_bound"] = np.exp(trained["entropy_bound"] * np.log(trained["width"]))
+    own["rank_bound"] = rank_of_entropy(nats(trained["entropy_bound"], trained["width"]))
     numbers = own.merge(numbers, on="layer")
     for end in ENDS:
         numbers[f"rank_diff{end}"] = numbers[f"rank_untrained{end}"] - numbers["rank_trained"]
