@@ -1,4 +1,7 @@
-"""Tables of metrics, each a cheap function of the spectra: no model and no hidden states needed."""
+"""Tables of metrics, each a cheap function of the spectra: no model and no hidden states needed.
+
+Which metrics there are, `results.columns` says.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,34 @@ from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_csv, write_csv, writing
-from matrix_entropy.maths.entropy import dataset_normalisations, entropy_bound, normalised
+from matrix_entropy.maths.entropy import entropy_terms, rank_of_entropy
+from matrix_entropy.results import columns
 from matrix_entropy.results.intermediates import check_place
 from matrix_entropy.results.spectra_file import ALL_ROWS, Spectra
 
 PROVENANCE_KEY = b"matrix_entropy"
-# What every row of a table has, and the columns of shares in it, which are from 0 to 1.
+# What every row of a table has.
 OF_TEXTS = ("id", "group", "layer")
 OF_SUMMARY = ("view", "group", "layer")
 OF = ("model", "dataset")  # what a summary says that it is of
-SHARES = ("matrix_entropy_normalised", "entropy_a", "entropy_b", "entropy_c")
-RANKS = ("effective_rank", "effective_rank_geometric")
 # Our own CSV files have ten digits, of entropies up to some ten nats.
 ROUNDING = 1e-8
 
 
 def entropies(spectra: Spectra) -> NDArray[np.float64]:
     """Matrix entropy in nats of every spectrum, shape (views, layers, texts); NaN if undefined."""
-    values = spectra.eigenvalues
-    terms = -values * np.log(values, out=np.zeros_like(values), where=values > 0)
     entropy = np.full(spectra.counts.shape, np.nan)
     defined = spectra.counts > 0
     if defined.any():
+        terms = entropy_terms(spectra.eigenvalues)
         entropy[defined] = np.add.reduceat(terms, spectra.starts[defined])
     return entropy
+
+
+def metric_values(spectra: Spectra) -> dict[str, NDArray[np.float64]]:
+    """Every metric of every spectrum by its name, each of shape (views, layers, texts)."""
+    entropy = entropies(spectra)
+    return {metric.name: metric.of(spectra, entropy) for metric in columns.METRICS}
 
 
 def losses(spectra: Spectra) -> NDArray[np.float64]:
@@ -73,18 +80,17 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
 
     Columns: ``id``, ``group``, ``layer`` (as in file names: "0", "1", ..., "final"), ``depth``
     (position of the layer, to sort by), ``tokens`` (rows of the text, a beginning-of-sequence row
-    included), ``rows`` (those with a direction, which are counted), ``truncated``,
-    ``matrix_entropy`` (nats), ``matrix_entropy_normalised`` (divided by ``log d``),
-    ``effective_rank``, ``entropy_bound_normalised`` (``log min(N − 1, d) / log d``), ``loss``
-    (nats per token), and the entropies of the controls and cuts, named after them.
+    included), ``rows`` (those with a direction, which are counted), ``truncated``, the metrics of
+    `results.columns.METRICS`, ``loss`` (nats per token), and the entropies of the controls and
+    cuts, named after them.
     """
-    entropy, width = entropies(spectra), spectra.width
+    values = metric_values(spectra)
     texts, layers = len(spectra.ids), len(spectra.layers)
 
     def per_text(values: NDArray[Any]) -> NDArray[Any]:
         return np.tile(values, layers)
 
-    columns: dict[str, Any] = {
+    found: dict[str, Any] = {
         "id": per_text(spectra.ids),
         "group": per_text(spectra.groups),
         "layer": np.repeat(np.array(spectra.layers), texts),
@@ -92,64 +98,51 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
         "tokens": per_text(np.diff(spectra.offsets)),
         "rows": spectra.rows[0].ravel(),
         "truncated": per_text(spectra.truncated),
-        "matrix_entropy": entropy[0].ravel(),
-        "matrix_entropy_normalised": normalised(entropy[0], width).ravel(),
-        "effective_rank": np.exp(entropy[0]).ravel(),
-        "entropy_bound_normalised": normalised(
-            entropy_bound(spectra.rows[0], width), width
-        ).ravel(),
+        **{name: of_views[0].ravel() for name, of_views in values.items()},
         "loss": per_text(losses(spectra)),
     }
-    for view, values in zip(spectra.views, entropy, strict=True):
+    named = [metric.name for metric in columns.METRICS if metric.of_views]
+    for at, view in enumerate(spectra.views):
         if view != ALL_ROWS:
-            columns[f"matrix_entropy_{view}"] = values.ravel()
-            columns[f"matrix_entropy_normalised_{view}"] = normalised(values, width).ravel()
-    return pd.DataFrame(columns)
+            found |= {f"{name}_{view}": values[name][at].ravel() for name in named}
+    return pd.DataFrame(found)
 
 
 def summary_table(spectra: Spectra) -> pd.DataFrame:
     """One row per view of the rows, group and layer: the data set's values and their counts.
 
-    ``entropy_a``, ``entropy_b``, ``entropy_c`` are those of `dataset_normalisations`,
-    ``entropy_a_std`` the standard deviation over texts (ddof 0), ``effective_rank`` the mean of
-    ``exp H``, ``effective_rank_std`` their standard deviation, and ``effective_rank_geometric``
-    ``exp(mean H)``; ``undefined`` counts texts without an entropy, which are in no mean. Losses are
-    those of whole texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as
-    there.
+    They are those of `results.columns.means`; ``undefined`` counts texts without an entropy, which
+    are in no mean. Losses are those of whole texts: ``loss`` the mean of the texts' means,
+    `ppl_token` and `ppl_windows` as there.
     """
-    entropy, width = entropies(spectra), spectra.width
+    values = metric_values(spectra)
     of_texts, lengths = losses(spectra), np.diff(spectra.offsets)
     rows = []
     for group in dict.fromkeys(map(str, spectra.groups)):
         inside = spectra.groups == group
         whole = {
-            "loss": _mean(of_texts[inside]),
+            "loss": columns.mean(of_texts[inside]),
             "ppl_token": ppl_token(spectra, inside),
             "ppl_windows": ppl_windows(spectra, group),
         }
         for at, view in enumerate(spectra.views):
             for depth, layer in enumerate(spectra.layers):
-                values = entropy[at, depth, inside]
-                bounds = normalised(entropy_bound(spectra.rows[at, depth, inside], width), width)
-                means = dataset_normalisations(values, width)
+                here = {name: of_all[at, depth, inside] for name, of_all in values.items()}
                 rows.append(
                     {
                         "view": view,
                         "group": group,
                         "layer": layer,
                         "depth": depth,
-                        "width": width,
+                        "width": spectra.width,
                         "texts": int(inside.sum()),
-                        "undefined": int(np.isnan(values).sum()),
+                        "undefined": int(np.isnan(here["matrix_entropy"]).sum()),
                         "truncated": int(spectra.truncated[inside].sum()),
                         "tokens_mean": lengths[inside].mean(),
-                        "matrix_entropy": _mean(values),
-                        **{f"entropy_{key}": value for key, value in means.items()},
-                        "entropy_a_std": _std(normalised(values, width)),
-                        "effective_rank": _mean(np.exp(values)),
-                        "effective_rank_std": _std(np.exp(values)),
-                        "effective_rank_geometric": means["b"] * width,
-                        "entropy_bound": _mean(bounds),
+                        **{
+                            each.name: each.over(here[each.of], spectra.width)
+                            for each in columns.means()
+                        },
                         **(whole if view == ALL_ROWS else dict.fromkeys(whole, np.nan)),
                     }
                 )
@@ -163,16 +156,6 @@ def joined_layers(tables: list[pd.DataFrame]) -> pd.DataFrame:
         joined.append(table.assign(depth=table["depth"] + first))
         first += table["depth"].max() + 1
     return pd.concat(joined, ignore_index=True)
-
-
-def _mean(values: NDArray[np.floating]) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
-
-
-def _std(values: NDArray[np.floating]) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.std()) if len(defined) else float("nan")
 
 
 def write_metrics(path: str | Path, metrics: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -191,11 +174,10 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = pq.read_table(path)
         provenance = json.loads(table.schema.metadata[PROVENANCE_KEY])
         check_place(path, provenance)
-        metrics = _sound(table.to_pandas(), OF_TEXTS)
-        if RANKS[0] in metrics:
-            entropy, rank = (metrics[one].to_numpy(float) for one in ("matrix_entropy", RANKS[0]))
-            if not np.allclose(np.exp(entropy), rank, rtol=ROUNDING, equal_nan=True):
-                raise ValueError("an effective rank is not that of its entropy")
+        metrics = _sound(table.to_pandas(), OF_TEXTS, columns.METRICS)
+        rank = rank_of_entropy(metrics["matrix_entropy"])
+        if not np.allclose(rank, metrics["effective_rank"], rtol=ROUNDING, equal_nan=True):
+            raise ValueError("an effective rank is not that of its entropy")
         return metrics, provenance
 
 
@@ -210,50 +192,46 @@ def read_summary(path: str | Path) -> pd.DataFrame:
     with _named(path):
         table = read_csv(path, "layer")
         # They stand last: a row that is cut off lacks them.
-        table = _sound(table, (*OF_SUMMARY, *OF))
+        table = _sound(table, (*OF_SUMMARY, *OF), columns.means())
         _check_means(table)
     for model, dataset in table[[*OF]].drop_duplicates().to_numpy():
         check_place(path, {"model": {"model": model}, "dataset": {"name": dataset}})
     return table.drop(columns=[*OF])
 
 
-def _sound(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """The table; `ValueError` if a row is there twice or has an entropy that cannot be."""
-    if missing := sorted({*keys} - {*table}):
+def _sound(
+    table: pd.DataFrame, keys: Sequence[str], numbers: Sequence[columns.Metric | columns.Mean]
+) -> pd.DataFrame:
+    """The table; `ValueError` if a row is there twice or has a number that cannot be."""
+    if missing := sorted({*keys, *(number.name for number in numbers)} - {*table}):
         raise ValueError(f"it lacks {', '.join(missing)}")
     if table.empty or table[list(keys)].isna().any(axis=None) or table.duplicated(keys).any():
         raise ValueError(f"it has not one row for each {', '.join(keys)}")
-    shares, nats, ranks = (
-        table[[name for name in names if name in table]].to_numpy(float)
-        for names in (SHARES, ["matrix_entropy"], RANKS)
-    )
-    if not (_within(shares, 0, 1) and _within(nats, 0)):
-        raise ValueError("an entropy is negative or above that of its width")
-    if not _within(ranks, 1):
-        raise ValueError("an effective rank is below one")
+    # Texts do not say their width; then only what holds for any.
+    width = table["width"].to_numpy(float) if "width" in table else np.inf
+    for number in numbers:
+        least, most = number.unit.limits(width)
+        _check_within(number.name, table[number.name].to_numpy(float), least, most)
     return table
 
 
 def _check_means(table: pd.DataFrame) -> None:
-    """`ValueError` if a summary's means cannot be those of so many texts and this width."""
-    columns = ("texts", "undefined", "width", "matrix_entropy", *RANKS)
-    texts, undefined, width, entropy, *ranks = table[list(columns)].to_numpy(float).T
-    if not (_within(texts, 1) and _within(undefined, 0) and _within(texts - undefined, 0)):
-        raise ValueError("a row counts fewer texts than it leaves out")
+    """`ValueError` if a summary's means cannot be those of so many texts."""
+    texts, undefined = (table[name].to_numpy(float) for name in ("texts", "undefined"))
+    _check_within("texts", texts, 1)
+    _check_within("undefined", undefined, 0, texts)
     # Whatever is left out is in no mean, and a mean of nothing is none.
-    for values in (entropy, *ranks):
-        if (np.isnan(values) != (texts == undefined)).any():
-            raise ValueError("a mean is missing, or is there of no texts")
-    with np.errstate(invalid="ignore"):
-        if not (_within(width, 1) and _within(entropy - np.log(width), -np.inf, 0)):
-            raise ValueError("an entropy is negative or above that of its width")
-    if not all(_within(values / width, 0, 1) for values in ranks):
-        raise ValueError("an effective rank is above its width")
+    for mean in columns.means():
+        if (table[mean.name].isna() != (texts == undefined)).any():
+            raise ValueError(f"a mean is missing, or is there of no texts ({mean.name})")
 
 
-def _within(values: NDArray[np.floating], least: float, most: float = np.inf) -> bool:
-    """Whether values are in these limits but for rounding; those that are missing are."""
-    return not ((values < least - ROUNDING).any() or (values > most + ROUNDING).any())
+def _check_within(name: str, values: NDArray[Any], least: Any, most: Any = np.inf) -> None:
+    """`ValueError` if a value that is there is outside of its limits by more than rounding."""
+    least, most = np.broadcast_to(least, values.shape), np.broadcast_to(most, values.shape)
+    slack = ROUNDING * np.maximum(1, np.where(np.isfinite(most), most, 1))
+    for at in np.flatnonzero((values < least - slack) | (values > most + slack))[:1]:
+        raise ValueError(f"{name} is {values[at]:g}, not from {least[at]:g} to {most[at]:g}")
 
 
 @contextmanager

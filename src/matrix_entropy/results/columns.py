@@ -1,0 +1,187 @@
+"""The metrics of a spectrum: the numbers of every text, and what is made of them over texts.
+
+From here follow the columns of the tables (`results.metrics`), what is refused as damaged, and the
+lists in docs/metrics.md. A new metric is a function in `maths`, an entry in `METRICS` and a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matrix_entropy.maths.entropy import (
+    dataset_normalisations,
+    entropy_bound,
+    normalised,
+    rank_of_entropy,
+)
+from matrix_entropy.results.spectra_file import Spectra
+
+Float64 = NDArray[np.float64]
+
+
+class Unit(NamedTuple):
+    """What a number counts, and between which it must be for a width, which may be an array."""
+
+    name: str
+    limits: Callable[[Any], tuple[Any, Any]]
+
+
+NATS = Unit("nats", lambda width: (0, np.log(width)))
+SHARE = Unit("1", lambda width: (0, 1))
+RANK = Unit("directions", lambda width: (1, width))
+
+
+def _spread_of(unit: Unit) -> Unit:
+    """Of the standard deviation of numbers of a unit."""
+    return Unit(unit.name, lambda width: (0, unit.limits(width)[1]))
+
+
+class Metric(NamedTuple):
+    """A number of every text at every layer, NaN exactly where it has no spectrum.
+
+    Attributes
+    ----------
+    name : str
+        Its column.
+    of : callable
+        From spectra and their matrix entropies in nats to an array of shape (views, layers, texts);
+        `of_each` makes it from a function of one text's eigenvalues.
+    unit : Unit
+        With limits that a value is never outside of.
+    says, source : str
+        What it is, and where it is defined.
+    of_views : bool
+        Whether the table of texts has columns of it for the controls and cuts too.
+    """
+
+    name: str
+    of: Callable[[Spectra, Float64], Float64]
+    unit: Unit
+    says: str
+    source: str
+    of_views: bool = True
+
+
+class Mean(NamedTuple):
+    """A number of a group's texts at a layer: a column of summaries.
+
+    ``over`` gets values of the metric ``of``, a text each, and the width.
+    """
+
+    name: str
+    of: str
+    over: Callable[[Float64, int], float]
+    unit: Unit
+    says: str
+
+
+def of_each(function: Callable[[Float64], float]) -> Callable[[Spectra, Float64], Float64]:
+    """A metric's values from a function of the eigenvalues of one text, which has some."""
+
+    def values(spectra: Spectra, entropies: Float64) -> Float64:
+        parts = np.split(spectra.eigenvalues, np.cumsum(spectra.counts)[:-1])
+        found = [function(part) if len(part) else np.nan for part in parts]
+        return np.array(found, dtype=np.float64).reshape(spectra.counts.shape)
+
+    return values
+
+
+def mean(values: Float64, width: int = 0) -> float:
+    """Mean of the values that are defined; NaN if none is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def std(values: Float64, width: int = 0) -> float:
+    """Standard deviation (ddof 0) of the values that are defined; NaN if none is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.std()) if len(defined) else float("nan")
+
+
+def _way(key: str) -> Callable[[Float64, int], float]:
+    """One of the three ways of making one number of many entropies."""
+    return lambda entropies, width: dataset_normalisations(entropies, width)[key]
+
+
+# In the order of the columns.
+METRICS = [
+    Metric(
+        "matrix_entropy", lambda spectra, entropies: entropies, NATS,
+        "matrix entropy `H = −Σ λ log λ`", "Wei et al. 2024, eq. 2",
+    ),
+    Metric(
+        "matrix_entropy_normalised",
+        lambda spectra, entropies: normalised(entropies, spectra.width), SHARE,
+        "`H / log d`", "Wei et al. 2024, eq. 3; Liang 2024, section 3.2.1",
+    ),
+    Metric(
+        "effective_rank", lambda spectra, entropies: rank_of_entropy(entropies), RANK,
+        "effective rank `exp H`", "Roy and Vetterli 2007", of_views=False,
+    ),
+    Metric(
+        "entropy_bound_normalised",
+        lambda spectra, _: normalised(entropy_bound(spectra.rows, spectra.width), spectra.width),
+        SHARE, "what N rows can have at most: `log min(N − 1, d) / log d`", "this project",
+        of_views=False,
+    ),
+]  # fmt: skip
+
+MEANS = [
+    Mean("matrix_entropy", "matrix_entropy", mean, NATS, "mean of `H`"),
+    Mean(
+        "entropy_a", "matrix_entropy", _way("a"), SHARE,
+        "mean of `H / log d`, (a) of Wei et al. 2024, section 5.3",
+    ),
+    Mean("entropy_b", "matrix_entropy", _way("b"), SHARE, "`exp(mean H) / d`, (b) there"),
+    Mean("entropy_c", "matrix_entropy", _way("c"), SHARE, "mean of `exp H / d`, (c) there"),
+    Mean(
+        "entropy_a_std", "matrix_entropy_normalised", std, _spread_of(SHARE),
+        "standard deviation of `H / log d` over texts (ddof 0)",
+    ),
+    Mean("effective_rank", "effective_rank", mean, RANK, "mean of `exp H`"),
+    Mean(
+        "effective_rank_std", "effective_rank", std, _spread_of(RANK),
+        "standard deviation of `exp H` over texts (ddof 0)",
+    ),
+    Mean(
+        "effective_rank_geometric", "matrix_entropy",
+        lambda entropies, _: float(rank_of_entropy(mean(entropies))), RANK, "`exp(mean H)`",
+    ),
+    Mean("entropy_bound", "entropy_bound_normalised", mean, SHARE, "mean of the texts' bounds"),
+]  # fmt: skip
+
+
+def means() -> list[Mean]:
+    """The columns of summaries: of a metric that `MEANS` does not name, mean and deviation."""
+    named = {each.of for each in MEANS}
+    return [
+        *MEANS,
+        *(
+            found
+            for metric in METRICS
+            if metric.name not in named
+            for found in (
+                Mean(metric.name, metric.name, mean, metric.unit, f"mean of the {metric.says}"),
+                Mean(
+                    f"{metric.name}_std", metric.name, std, _spread_of(metric.unit),
+                    f"standard deviation of the {metric.says} over texts (ddof 0)",
+                ),
+            )
+        ),
+    ]  # fmt: skip
+
+
+def of_texts_described() -> str:
+    """The metrics as a table of Markdown."""
+    lines = [f"| `{m.name}` | {m.says} | {m.unit.name} | {m.source} |" for m in METRICS]
+    return "\n".join(["| column | what | unit | source |", "|---|---|---|---|", *lines])
+
+
+def of_summary_described() -> str:
+    """What is made of them over texts as a table of Markdown."""
+    lines = [f"| `{m.name}` | {m.says} | {m.unit.name} |" for m in means()]
+    return "\n".join(["| column | what | unit |", "|---|---|---|", *lines])
