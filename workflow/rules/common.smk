@@ -1,6 +1,6 @@
-"""Wildcards, and what the rules of several stages ask; what one stage asks stands with its rules.
+"""Wildcards, and what the rules of several stages ask; what one stage asks is in common/.
 
-Wildcards: {model}, {dataset}, {figure} and {table} are names from the checking, {part} is a data
+Wildcards: {model}, {dataset}, {figure} and {table} are names from the configuration, {part} is a data
 set or one of its shards (wikipedia.2of8), {corpus} the name of a data set that stand-ins learn from,
 {vocabulary} the size of their tokenizer. To the models of the configuration come those that figures
 and tables derive from them ({model}_untrained_{seed}, {model}_lora_{dataset}).
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from snakemake.exceptions import LockException
 
-# For the scripts that jobs run; for this file checking.smk has done it.
+# For the scripts that jobs run; for this file configuration.smk has done it.
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(LIBRARY.parent), os.getenv("PYTHONPATH")])),
     # A shell command finds the Python that runs Snakemake, also where it is not activated.

@@ -5,10 +5,7 @@ results/information_gain/{figure}/{model}/{part}.npz (kept for good).
 """
 
 
-def group_of_gains(wildcards):
-    """The group whose texts a figure's gains are of; none where a model reads its texts alone."""
-    group = FIGURES[wildcards.figure].get("group")
-    return None if group == dataset_of(wildcards) else group
+include: "common/information_gain.smk"
 
 
 rule compute_information_gain:
