@@ -171,3 +171,15 @@ def _overlap(first: Bbox, second: Bbox) -> bool:
     width = min(first.x1, second.x1) - max(first.x0, second.x0)
     height = min(first.y1, second.y1) - max(first.y0, second.y0)
     return width > 1.5 and height > 1.5
+
+
+def whole_metrics(metrics: pd.DataFrame, width: int = 1000) -> pd.DataFrame:
+    """A made-up table of entropies, with the other metrics that belong to them."""
+    if "matrix_entropy" not in metrics:
+        entropies = metrics["matrix_entropy_normalised"] * np.log(width)
+        metrics = metrics.assign(matrix_entropy=entropies)
+    normalised = metrics["matrix_entropy"] / np.log(width)
+    rank = np.exp(metrics["matrix_entropy"])
+    others = {"matrix_entropy_normalised": normalised, "entropy_bound_normalised": 1.0}
+    missing = {name: values for name, values in others.items() if name not in metrics}
+    return metrics.assign(effective_rank=rank, **missing)

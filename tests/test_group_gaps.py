@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from figure_values import check_layout, check_same_bytes, legend_of, words
+from figure_values import check_layout, check_same_bytes, legend_of, whole_metrics, words
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.configuration.figure_checks import GAP_CONTROLS
 from matrix_entropy.figures.kinds.group_gaps import (
@@ -65,7 +65,7 @@ def written(
 ) -> str:
     path = folder / model / f"{dataset}.parquet"
     record = {"model": model, "stand_in": stand_in, "parameters": 5_000}
-    write_metrics(path, metrics, {"model": record, "dataset": {"name": dataset}})
+    write_metrics(path, whole_metrics(metrics), {"model": record, "dataset": {"name": dataset}})
     return str(path)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figure_values import check_layout, check_same_bytes, legend_of, words
+from figure_values import check_layout, check_same_bytes, legend_of, whole_metrics, words
 from matrix_entropy.base import shipped
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.kinds.length_control import (
@@ -62,7 +62,7 @@ def write(
     metrics = pd.DataFrame(rows, columns=["id", "group", "layer", "tokens", "matrix_entropy"])
     record = {"model": "gpt2_small", "stand_in": stand_in, "parameters": 5000}
     path = folder / "gpt2_small" / f"{dataset}.parquet"
-    write_metrics(path, metrics, {"model": record, "dataset": {"name": dataset}})
+    write_metrics(path, whole_metrics(metrics), {"model": record, "dataset": {"name": dataset}})
     return str(path)
 
 

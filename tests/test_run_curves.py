@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from figure_values import whole_metrics
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.kinds.run_curves import group_gaps, run_captions, run_curves
 from matrix_entropy.results.metrics import write_metrics
@@ -33,7 +34,7 @@ def written(folder: Path, model: str, dataset: str, stand_in: bool = False) -> s
     )
     record = {"model": model, "stand_in": stand_in, "parameters": 1000}
     path = folder / model / f"{dataset}.parquet"
-    write_metrics(path, metrics, {"model": record, "dataset": {"name": dataset}})
+    write_metrics(path, whole_metrics(metrics), {"model": record, "dataset": {"name": dataset}})
     return str(path)
 
 
