@@ -211,11 +211,14 @@ class TestContent:
         message = refused()
         assert name in message
         assert "run again" in message
-        assert not list(Path(constants.HF_HUB_CACHE).rglob(name))
+        had = {path.name for path in Path(constants.HF_HUB_CACHE).rglob("*")}
+        assert name not in had
         here.instead.clear()
         server.forget()
         assert (fetched() / name).read_bytes() == files[name]
-        assert set(server.sent) == {name}
+        # Of files fetched side by side, some may not have come yet when one is refused.
+        assert name in server.sent
+        assert not had & set(server.sent)
 
     def test_a_file_is_read_once_for_as_long_as_it_stays(
         self, here: Repository, monkeypatch: pytest.MonkeyPatch
