@@ -12,12 +12,16 @@ import yaml
 
 from commands import snakemake
 from conftest import ROOT, configured
+from matrix_entropy.base import shipped
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.configuration import papers
 from matrix_entropy.configuration.checking import checked
 from matrix_entropy.configuration.files import check_files
 from matrix_entropy.published.comparison import compare
+from matrix_entropy.published.curves import published_layers
+from matrix_entropy.published.tables import published_values
 
+SAID = {"title": "A paper", "reference": "Somebody 2025", "description": "a figure."}
 MINE = {"papers": ["first"], "models": {"a": {}}}
 
 
@@ -29,7 +33,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "second": {"same": {}, "other": {}},
     }.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "paper.yaml").write_text(yaml.safe_dump({"figures": figures}))
+        (tmp_path / name / "paper.yaml").write_text(yaml.safe_dump(SAID | {"figures": figures}))
     monkeypatch.setattr(papers, "PAPERS", tmp_path)
     papers.paper_names.cache_clear()
     papers.paper.cache_clear()
@@ -44,7 +48,8 @@ def test_a_scale_has_the_entries_of_its_papers_and_the_last_word(shelf: Path) ->
         "same": {"paper": "first", "seeds": [1], "lora": {"rank": 4, "alpha": 16}},
         "mine": {"model": "a"},
     }
-    # Nothing of it stays with the paper.
+    # Nothing of it stays with the paper, whatever is done to the configuration.
+    papers.with_papers(MINE)["figures"]["same"]["lora"]["rank"] = 1
     assert papers.with_papers(MINE)["figures"]["same"]["lora"] == {"rank": 8, "alpha": 16}
 
 
@@ -55,6 +60,23 @@ def test_a_scale_has_the_entries_of_its_papers_and_the_last_word(shelf: Path) ->
 def test_papers_that_cannot_be_had(shelf: Path, named: list[str], told: str) -> None:
     with pytest.raises(InputError, match=told):
         papers.with_papers({"papers": named})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        yaml.safe_dump({"title": "A paper", "figures": {}}),
+        yaml.safe_dump(SAID | {"figure": {}}),
+        yaml.safe_dump(SAID | {"figures": None}),
+        yaml.safe_dump(SAID | {"tables": {"one": 1}}),
+    ],
+)
+def test_a_file_that_is_no_paper_is_named(shelf: Path, content: str) -> None:
+    (shelf / "first" / "paper.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"paper/first/paper\.yaml"):
+        papers.with_papers(MINE)
 
 
 def test_an_entry_of_a_paper_that_there_is_not(root: Path) -> None:
@@ -125,3 +147,26 @@ def test_its_numbers_are_judged_by_its_own_tolerance(
     assert found["paper"].tolist() == ["template"]
     assert found["published"].tolist() == [0.5]
     assert "example" in found["reason"][0]
+
+
+HEADER = "table,model_family,size,dataset,indicator,variant,value"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"{HEADER.replace(',variant', '')}\n1,a,1M,b,loss,1\n", "lacks the columns variant; add"),
+        (f"{HEADER}\n1,a,1M,b,loss,,1\n1,a,1M,b,loss,,2\n", "line 3 has a number that is there"),
+        (f"{HEADER}\n1,a,1M,b,loss,,much\n", "has a 'value' that is no number"),
+    ],
+)
+def test_published_numbers_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, told: str
+) -> None:
+    (tmp_path / "mine/published").mkdir(parents=True)
+    (tmp_path / "mine/published/tables.csv").write_text(content)
+    monkeypatch.setattr(shipped, "PAPERS", tmp_path)
+    with pytest.raises(InputError, match=told):
+        published_values("mine", "1")
+    # Without a file there are no curves, and nothing to draw behind ours.
+    assert published_layers("mine", "a", "b", blocks=3).empty

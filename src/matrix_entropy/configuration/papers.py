@@ -5,6 +5,7 @@ A scale names its papers (``papers:``) and adds models and data sets of the name
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -17,6 +18,7 @@ Entry = dict[str, Any]
 
 FILE = "paper.yaml"
 SECTIONS = ("figures", "tables")
+SAID = ("title", "reference", "description")  # by every paper
 
 
 @functools.cache
@@ -32,7 +34,7 @@ def paper(name: str) -> Entry:
     Raises
     ------
     InputError
-        If there is no such paper.
+        If there is no such paper, or its file lacks one of these or has another key.
     """
     if name not in paper_names():
         known = ", ".join(paper_names())
@@ -41,8 +43,17 @@ def paper(name: str) -> Entry:
             f"write paper/{name}/{FILE} (paper/template/ shows how)."
         )
     found: Entry = yaml.safe_load((PAPERS / name / FILE).read_text(encoding="utf-8"))
+    where = f"configuration: paper/{name}/{FILE}"
+    if not isinstance(found, dict) or not {*SAID} <= {*found} <= {*SAID, *SECTIONS}:
+        raise InputError(
+            f"{where} has to say {', '.join(SAID)}, and may have {' and '.join(SECTIONS)}; correct "
+            "its keys (paper/template/ shows how)."
+        )
     for section in SECTIONS:
-        for entry in found.setdefault(section, {}).values():
+        entries = found.setdefault(section, {})
+        if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+            raise InputError(f"{where}: '{section}' is no mapping of entries; correct it.")
+        for entry in entries.values():
             entry["paper"] = name
     return found
 
@@ -67,7 +78,8 @@ def with_papers(config: Entry) -> Entry:
                     f"configuration: the papers '{entries[twice]['paper']}' and '{name}' both have "
                     f"an entry '{twice}' in `{section}:`; use another name in one of them."
                 )
-            entries |= paper(name)[section]
+            # Copies: what is done to a configuration is not done to the paper.
+            entries |= copy.deepcopy(paper(name)[section])
         own = config.get(section, {})
         if entries and isinstance(own, dict):
             merged[section] = _over(entries, own)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.shipped import published
 from matrix_entropy.maths.entropy import nats, rank_of_entropy
 from matrix_entropy.published.counterparts import TABLES_OF_FAMILIES
@@ -28,7 +29,11 @@ def published_layers(
     and ``std_err``, bounds of the reading error. With ``blocks``, the number of a model's blocks,
     the published curve is stretched to its depth; ``published_blocks`` is the paper's number.
     """
-    curves = pd.read_csv(published(paper, "figures"))
+    path = published(paper, "figures")
+    known = ["model", "dataset", "series", "layer", "mean", "std", "mean_err", "std_err"]
+    curves = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=known)
+    if lacking := [name for name in known if name not in curves]:
+        raise InputError(f"{path} lacks the columns {', '.join(lacking)}; add them.")
     curves = curves[(curves["model"] == model) & (curves["dataset"] == dataset)]
     printed = curves["layer"].nunique()
     stretch = 1.0 if blocks is None else (blocks - 1) / max(printed - 1, 1)

@@ -17,6 +17,10 @@ UNPUBLISHED = "no published value"
 STAND_IN = "stand-in, not comparable"
 
 
+# What tells a printed number from the others of a paper.
+KEYS = ("table", "model_family", "size", "dataset", "indicator", "variant")
+
+
 def published_models() -> pd.DataFrame:
     """The models of the published tables: ``model_family``, ``size``, ``parameters``, ``width``."""
     return pd.read_csv(published(WEI, "models"))
@@ -33,14 +37,20 @@ def published_values(paper: str, table: int | str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If no values of this table are kept; the sentence lists those that are.
+        If no values of this table are kept; the sentence lists those that are. If the file lacks a
+        column, has a number twice, or a value that is none.
     """
-    values = pd.read_csv(
-        published(paper, "tables"),
-        dtype={"table": str},
-        keep_default_na=False,
-        na_values={"value": "", "tolerance": ""},
-    )
+    path = published(paper, "tables")
+    numbers = {"value": "", "tolerance": ""}
+    values = pd.read_csv(path, dtype={"table": str}, keep_default_na=False, na_values=numbers)
+    if lacking := sorted({*KEYS, "value"} - {*values}):
+        raise InputError(f"{path} lacks the columns {', '.join(lacking)}; add them.")
+    if values.duplicated([*KEYS]).any():
+        twice = values.loc[values.duplicated([*KEYS])].index[0] + 2
+        raise InputError(f"{path}, line {twice} has a number that is there already; remove one.")
+    for column in numbers.keys() & {*values}:
+        if not pd.api.types.is_numeric_dtype(values[column]):
+            raise InputError(f"{path} has a '{column}' that is no number; correct it.")
     chosen = values[values["table"] == str(table)]
     if chosen.empty:
         known = ", ".join(dict.fromkeys(values["table"]))
