@@ -39,7 +39,7 @@ test: miniature ## run the whole test suite (it looks at the miniature figures, 
 	pytest -n auto --dist loadfile
 
 architectures: .venv/installed ## compare every architecture with transformers (a sample is in test)
-	ARCHITECTURES=all pytest -n auto tests/test_architectures.py
+	ARCHITECTURES=all pytest -n auto tests/models/test_architectures.py
 
 sweep: .venv/installed ## run the tests of numbers with other kernels, threads, order and load
 	python tests/sweep.py

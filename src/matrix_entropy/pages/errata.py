@@ -10,7 +10,7 @@
     - **Claim:** …
     - **Right:** … lines that go on are indented by two spaces …
     - **Difference:** …
-    - **Proof:** `tests/test_entropy.py::test_bound`, `figures/wei_fig2_context_length`
+    - **Proof:** `tests/maths/test_entropy.py::test_bound`, `figures/wei_fig2_context_length`
 
 A proof is a test function, or a figure or table of the configuration; where there is none, the
 field is ``none: `` and the reason. Numbers that a file already holds are not typed but taken from
@@ -36,7 +36,7 @@ PAPER = re.compile(r"## (\w+): (\S.*)")
 ERRATUM = re.compile(r"### (\w+): (\S.*)")
 FIELD = re.compile(r"- \*\*(\w+):\*\* ?(.*)")
 NONE = "none: "
-PROOF = re.compile(r"`(tests/\w+\.py(?:::\w+)+|(?:figures|tables)/\w+)`")
+PROOF = re.compile(r"`(tests/[\w/]+\.py(?:::\w+)+|(?:figures|tables)/\w+)`")
 NUMBER = re.compile(r"\{([^{}]+)\}")
 NUMERIC = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 SHIPPED = ("data/", "paper/")

@@ -8,7 +8,6 @@ import random
 import re
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +15,12 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
-from conftest import configured
+from conftest import ROOT, configured
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.configuration.checking import checked, whole_schema
 from matrix_entropy.configuration.entries import layers_of, panels_of
 from matrix_entropy.configuration.kinds import KINDS
 
-ROOT = Path(__file__).parent.parent
 SCALES = {
     "full": configured(),
     "miniature": configured("miniature"),

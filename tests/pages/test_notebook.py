@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conftest import configured
+from conftest import ROOT, configured
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.pages.notebook import Built, Shown, number, say, show_frame
 from matrix_entropy.pages.notebook_run import run_notebook
@@ -18,8 +18,8 @@ from matrix_entropy.pages.page_index import index_markdown
 from matrix_entropy.pages.readings import fit_rows, gap_words, group_gaps, separations, size_ends
 from matrix_entropy.pages.writing import write_page
 
-PAPER = Path(__file__).parent.parent / "paper"
-LIBRARY = Path(__file__).parent.parent / "src"
+PAPER = ROOT / "paper"
+LIBRARY = ROOT / "src"
 NOTEBOOKS = ("liang2024", "wei2024", "tan2024")
 SCRIPT = """\
 # %% [markdown]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from test_configuration import ADVICE, BASE, REMOVED, ROOT_SCHEMA, at, changed, refusal
 
 from matrix_entropy.configuration.checking import checked
 from matrix_entropy.configuration.kinds import KINDS
@@ -12,7 +13,6 @@ from matrix_entropy.configuration.shared_checks import IMAGE_RECORDS
 from matrix_entropy.configuration.vision_checks import JOINED, VISION_HEADS
 from matrix_entropy.models.vision.eva_vit import HEADS
 from matrix_entropy.models.vision.minigpt_v2 import MiniGPTv2Config
-from test_configuration import ADVICE, BASE, REMOVED, ROOT_SCHEMA, at, changed, refusal
 
 EITHER_RECORD = "`record: llava_instruct` or `record: cc_sbu_align`"
 EITHER_GRAMMAR = "`grammar: llava_instruct` or `grammar: cc_sbu_align`"

@@ -21,11 +21,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.texts import text_files
 from matrix_entropy.texts.readers import read_dataset
-
-ROOT = Path(__file__).parent.parent
 
 
 def read(name: str, content: bytes, **dataset: Any) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from test_token_selection import CAPITALS, SETTINGS, made_sentences
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
 from matrix_entropy.figures.kinds.token_figure import (
@@ -32,7 +33,6 @@ from matrix_entropy.figures.kinds.token_selection import (
     token_weights,
 )
 from matrix_entropy.results.sentences_file import Sentences
-from test_token_selection import CAPITALS, SETTINGS, made_sentences
 
 TABLE = {"name": "picks", "title": "Picks", "model": "pythia_1_4b", **SETTINGS}
 ODD = [" a", "\n", " ", "$x$", "\\n", "_b^", "<|endoftext|>", "é", "\t", "a" * 90, "of"]

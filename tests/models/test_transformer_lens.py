@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import random_models
+from conftest import ROOT
 from matrix_entropy.maths.entropy import entropy_of
 from matrix_entropy.states.extraction import Extraction
 from matrix_entropy.states.token_losses import Decoder
 from matrix_entropy.texts.tokens import Tokens
 
-FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "transformer_lens.json").read_text())
+FIXTURE = json.loads((ROOT / "tests" / "fixtures" / "transformer_lens.json").read_text())
 
 
 def states_of(name: str, text: str) -> dict[int, np.ndarray]:

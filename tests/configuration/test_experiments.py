@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from conftest import ROOT
 from matrix_entropy.configuration.checking import checked
 from matrix_entropy.configuration.experiments import (
     derived_models,
@@ -21,7 +21,6 @@ from matrix_entropy.configuration.experiments import (
     untrained_name,
 )
 
-ROOT = Path(__file__).parent.parent
 OURS = {
     scale: checked(yaml.safe_load((ROOT / path).read_text(encoding="utf-8")))
     for scale, path in {"full": "config.yaml", "miniature": "miniature/config.yaml"}.items()

@@ -16,12 +16,12 @@ from docutils.core import publish_doctree
 from docutils.nodes import document, title
 from jinja2 import Environment, StrictUndefined
 
+from conftest import ROOT
 from matrix_entropy.configuration.checking import checked
 from matrix_entropy.configuration.experiments import models_of
 from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.pages.run_description import configuration_text, version_table
 
-ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "workflow" / "report"
 SCALES = {
     scale: checked(yaml.safe_load((ROOT / scale / "config.yaml").read_text(encoding="utf-8")))

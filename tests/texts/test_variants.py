@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from matrix_entropy.texts.readers import read_dataset
 from matrix_entropy.texts.variants import reorder, split_sentences, union, vary
 
@@ -136,8 +137,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
         output = subprocess.run(
             [sys.executable, "-c", program],
             input=json.dumps(texts),
-            env=os.environ
-            | {"PYTHONHASHSEED": salt, "PYTHONPATH": str(Path(__file__).parents[1] / "src")},
+            env=os.environ | {"PYTHONHASHSEED": salt, "PYTHONPATH": str(ROOT / "src")},
             capture_output=True,
             text=True,
             check=True,

@@ -20,6 +20,7 @@ import yaml
 from PIL import Image
 
 from commands import snakemake_for
+from conftest import ROOT
 from file_server import FileServer, running_files
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json, read_jsonl
@@ -147,7 +148,7 @@ def test_a_killed_run_is_gone_on_with(server: FileServer, tmp_path: Path) -> Non
         "fetch_images(sys.argv[1], sys.argv[2:], Path('images'), 'mine')"
     )
     command = [sys.executable, "-c", code, f"{server.address}/coco", *NAMES]
-    library = str(Path(__file__).parent.parent / "src")
+    library = str(ROOT / "src")
     with subprocess.Popen(
         command, cwd=tmp_path, env={"PYTHONPATH": library, "no_proxy": "127.0.0.1"}
     ) as killed:

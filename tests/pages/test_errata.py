@@ -151,7 +151,7 @@ def test_only_what_cannot_run_has_no_proof(errata: Errata) -> None:
 
 
 def test_every_proof_written_for_the_errata_is_named_by_one(errata: Errata, root: Path) -> None:
-    file = "tests/test_errata_proofs.py"
+    file = "tests/published/test_errata_proofs.py"
     written = re.findall(r"^def (test_\w+)", (root / file).read_text(encoding="utf-8"), re.M)
     named = [proof for one in errata.errata for proof in one.proofs]
     assert [f"{file}::{name}" for name in written if f"{file}::{name}" not in named] == []

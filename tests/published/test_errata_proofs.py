@@ -5,8 +5,6 @@ Numbers that `paper/NAME/errata.md` types are asserted here to the digits typed 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +12,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.stats import spearmanr
 
+from conftest import ROOT
 from matrix_entropy.figures.kinds.token_selection import literal_alpha
 from matrix_entropy.maths.entropy import matrix_entropy
 from matrix_entropy.maths.information_gain import (
@@ -27,7 +26,7 @@ from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.published.tables import published_models, published_values
 from released import released_entropy
 
-LIANG = Path(__file__).parents[1] / "paper/liang2024/published"
+LIANG = ROOT / "paper/liang2024/published"
 LANGUAGE = ("dolly-15k", "wikipedia", "openwebtext2", "hh-rlhf")
 BENCHMARKS = ("openbookqa", "winogrande", "piqa")
 SERIES = [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
 from file_server import running_files
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.models.vision.minigpt_v2_parts import fetch_part, find_parts, marks
@@ -127,5 +128,5 @@ def test_torch_is_not_needed() -> None:
     """The workflow asks for marks whenever it is read."""
     code = "import sys; from matrix_entropy.models.vision import minigpt_v2_parts; "
     code += "sys.exit('torch' in sys.modules)"
-    folder = Path(__file__).parent.parent / "src"
+    folder = ROOT / "src"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from conftest import ROOT
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.distances import euclidean_distances
 from matrix_entropy.maths.embeddings import principal_coordinates, umap_coordinates
@@ -78,12 +79,12 @@ def test_umap_is_the_same_in_another_process() -> None:
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != umap_coordinates(distances, seed=2).tobytes()
     assert first.tobytes() != umap_coordinates(distances, min_dist=0.5).tobytes()
-    here = Path(__file__).parent
+    paths = [str(Path(__file__).parent), str(ROOT / "tests"), str(ROOT / "src")]
     other = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", SCRIPT],
         stdout=subprocess.PIPE,
         check=True,
-        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent / 'src'}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     assert other.stdout.decode().strip() == hashlib.sha256(first).hexdigest()
 

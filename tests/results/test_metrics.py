@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_intermediates import PROVENANCE, spectra
 
 from conftest import ROOT
 from matrix_entropy.base.errors import InputError
@@ -24,7 +25,6 @@ from matrix_entropy.results.metrics import (
     write_summary,
 )
 from matrix_entropy.results.spectra_file import Spectra
-from test_intermediates import PROVENANCE, spectra
 
 PAGE = ROOT / "docs/metrics.md"
 GROUPS = ["short", "long", "long"]

@@ -19,6 +19,7 @@ from typing import Any
 import pandas
 import pytest
 
+from conftest import ROOT
 from matrix_entropy.base import json_text
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_jsonl
@@ -26,7 +27,7 @@ from matrix_entropy.texts import readers as texts_module
 from matrix_entropy.texts.readers import read_dataset, select_texts
 from matrix_entropy.texts.text_files import format_of
 
-SCRIPT = Path(__file__).parent.parent / "workflow" / "scripts" / "read_texts.py"
+SCRIPT = ROOT / "workflow" / "scripts" / "read_texts.py"
 
 # A sentence says what to do if it commands something, or says what the file has or should have.
 ADVICE = re.compile(
