@@ -70,6 +70,9 @@ dry-run: .venv/installed ## plan every target at full size: no network, no weigh
 	snakemake -n --cores 8 --quiet --directory miniature
 	snakemake -n --cores 8 --quiet --directory smollm2
 
+site: .venv/installed ## build the documentation as a site (open site/index.html)
+	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
 benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
 	PYTHONPATH=src python tests/benchmarks/entropy.py
 	PYTHONPATH=src python tests/benchmarks/information_gain.py
@@ -92,4 +95,4 @@ clean: ## remove what the scales miniature and smollm2 built
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/cluster.txt
 	touch $@
 
-.PHONY: help smollm2 smollm2-part miniature test architectures sweep rehearsal rehearse-papers cluster-test lint dry-run benchmark clean
+.PHONY: help smollm2 smollm2-part miniature test architectures sweep rehearsal rehearse-papers cluster-test lint dry-run site benchmark clean
