@@ -11,9 +11,16 @@ import torch
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json
+from matrix_entropy.configuration.stand_ins import STAND_INS
 from matrix_entropy.models.anatomy import blocks_and_norm, context_window
 from matrix_entropy.models.loading import load_model
-from matrix_entropy.models.stand_ins import END_OF_TEXT, new_model, train_stand_in, train_tokenizer
+from matrix_entropy.models.stand_ins import (
+    CONFIGS,
+    END_OF_TEXT,
+    new_model,
+    train_stand_in,
+    train_tokenizer,
+)
 from matrix_entropy.texts.synthetic.grammar import stories
 
 TRAIN = {
@@ -28,7 +35,7 @@ TRAIN = {
     "learning_rate": 0.01,
     "seed": 3,
 }
-ARCHITECTURES = ["gpt2", "gpt_neo", "gpt_neox", "opt"]
+ARCHITECTURES = list(STAND_INS)
 TEXTS = [story["text"] for story in stories(60)]
 
 
@@ -41,6 +48,10 @@ def train(folder: Path, tokenizer: Any, texts: list[str] = TEXTS, **changes: Any
     torch.set_num_threads(1)
     options = {"layers": 2, "width": 16, "train": TRAIN | changes}
     return train_stand_in("small", options, texts, tokenizer, folder)
+
+
+def test_every_architecture_of_the_configuration_can_be_made() -> None:
+    assert list(CONFIGS) == ARCHITECTURES
 
 
 def test_the_tokenizer_reads_every_text_back(tokenizer: Any) -> None:

@@ -6,6 +6,7 @@ import copy
 import difflib
 import functools
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -17,6 +18,8 @@ from matrix_entropy.base.shipped import SCHEMA
 from matrix_entropy.configuration.contradictions import contradictions
 from matrix_entropy.configuration.kinds import FIGURES, TABLES, described
 from matrix_entropy.configuration.papers import with_papers
+from matrix_entropy.configuration.stand_ins import STAND_INS
+from matrix_entropy.configuration.vision_checks import MULTIMODAL
 from matrix_entropy.configuration.yaml_examples import example, resolve
 from matrix_entropy.sources.model_sizes import with_sizes
 
@@ -119,14 +122,21 @@ def _check_words(value: Any, path: list[str]) -> None:
 
 @functools.cache
 def whole_schema() -> dict[str, Any]:
-    """The schema of a configuration, with the kinds of figures and tables that there are."""
+    """The schema of a configuration, with the kinds and architectures that there are."""
     # Reading it takes five times as long as checking a configuration with it.
     schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     for entry, known in (("figure", FIGURES), ("table", TABLES)):
         kind = schema["$defs"][entry]["properties"]["kind"]
-        del kind["type"]
-        kind |= {"enum": list(known), "description": described(known)}
+        kind["description"] = described(known)
+        _choices(kind, known)
+    _choices(schema["$defs"]["train"]["properties"]["architecture"], [*STAND_INS, *MULTIMODAL])
     return schema
+
+
+def _choices(key: dict[str, Any], names: Iterable[str]) -> None:
+    """Let a text be one of some names only."""
+    del key["type"]
+    key["enum"] = list(names)
 
 
 def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:

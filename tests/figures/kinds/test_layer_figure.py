@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.stand_ins import STAND_INS
 from matrix_entropy.figures.kinds.layers import captions, draw_layers, layer_curves
 from matrix_entropy.figures.style import COLOURS, GREY, save_figure
 
@@ -124,6 +125,13 @@ def test_a_stand_in_is_called_one_in_the_title() -> None:
     title, subtitle = captions("Figure 5", {"title": "GPT-2 Large"}, {}, STAND_IN)
     assert "GPT-2 Large stand-in" in title
     assert subtitle.startswith("Not GPT-2 Large but a stand-in")
+
+
+def test_every_architecture_of_a_stand_in_has_a_name() -> None:
+    for architecture, called in STAND_INS.items():
+        training = {"training": {"architecture": architecture}}
+        record = STAND_IN["model"] | training
+        assert f"a {called} of 3 blocks" in captions("F", {}, {}, STAND_IN | {"model": record})[1]
 
 
 def test_a_real_model_is_named_with_its_commit() -> None:

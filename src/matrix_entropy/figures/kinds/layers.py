@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.stand_ins import STAND_INS
 from matrix_entropy.figures.style import GREY, colours, styled
 from matrix_entropy.figures.text import (
     BOLD,
@@ -31,7 +32,6 @@ from matrix_entropy.figures.text import (
 )
 from matrix_entropy.results.model_words import in_title, origin_of
 
-ARCHITECTURES = {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
 VALUE = "matrix_entropy_normalised"
 BOUND = "entropy_bound_normalised"
 CONTROLS = {
@@ -267,7 +267,7 @@ def captions(
     front += "".join(f"; {words}" for words in left_out_in_front(provenance))
     heading = f"{title}: {in_title(called, record)}, {texts}"
     if record["stand_in"]:
-        architecture = ARCHITECTURES[record["training"]["architecture"]]
+        architecture = STAND_INS[record["training"]["architecture"]]
         return (
             heading,
             f"Not {called} but a stand-in for it: a {architecture} of {size}, trained in seconds "
