@@ -1,8 +1,7 @@
-"""Papers: their entries in a scale, and a fourth one that touches nothing but its folder."""
+"""Papers: their entries in a scale, and their numbers in a comparison."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from commands import snakemake
-from conftest import ROOT, configured
+from conftest import configured
 from matrix_entropy.base import shipped
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.configuration import papers
@@ -96,32 +94,6 @@ def test_a_file_beside_a_scale_may_not_change_a_paper_unseen(root: Path, tmp_pat
         check_files(root / "config.yaml", [mine])
     mine.write_text(mine.read_text() + "papers: [liang2024]\n")
     check_files(root / "config.yaml", [mine])
-
-
-@pytest.fixture(scope="module")
-def with_a_fourth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with the template under another name, and nothing else changed."""
-    folder = tmp_path_factory.mktemp("fourth")
-    for name in ("src", "workflow", "paper", "data"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
-    (folder / "profiles").symlink_to("workflow/profiles")
-    shutil.copytree(folder / "paper/template", folder / "paper/other2025")
-    paper = folder / "paper/other2025/paper.yaml"
-    paper.write_text(paper.read_text().replace("  template_", "  other_"))
-    scale = yaml.safe_load((ROOT / "miniature/config.yaml").read_text())
-    scale |= {"papers": ["other2025"], "figures": {}, "tables": {}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(scale))
-    return folder
-
-
-def test_a_fourth_paper_is_a_target(with_a_fourth: Path) -> None:
-    listed = snakemake(with_a_fourth, "--list-target-rules")
-    assert "other2025 (Example 2025: one figure and one table, to be copied.)" in listed.stdout
-    planned = snakemake(with_a_fourth, "other2025", "-n")
-    assert planned.returncode == 0, planned.stderr
-    for file in ("figures/other_layers.pdf", "results/tables/other_indicators.csv"):
-        assert file in planned.stdout
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(0.59, "pass"), (0.61, "fail")])

@@ -97,17 +97,22 @@ def test_the_stated_size_is_built(architecture: str, layers: int) -> None:
     torch.testing.assert_close(model.train()(ids).logits, model.eval()(ids).logits)
 
 
+# Parameters of width d: matrices of a block in d², its vectors in d (biases, and two norms),
+# matrices of the vocabulary, positions (OPT's are two more than stated), vectors of the last norm.
+SHAPES = {
+    "gpt2": (12, 13, 1, 64, 2),
+    "gpt_neo": (12, 10, 1, 64, 2),
+    "gpt_neox": (12, 13, 2, 0, 2),
+    "opt": (12, 13, 1, 66, 2),
+}
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_parameters_are_counted_once(architecture: str, tokenizer: Any, tmp_path: Path) -> None:
     record = train(tmp_path, tokenizer, steps=1, architecture=architecture)
-    # Per block: attention and MLP of ratio 4 with their biases, and two norms.
-    attention_biases = 1 if architecture == "gpt_neo" else 4
-    block = 12 * 16 * 16 + (attention_biases + 5) * 16 + 4 * 16
-    # Embeddings and the last norm; an output matrix of its own, or learned positions (OPT's
-    # are two more).
-    positions = {"gpt_neox": 0, "opt": 66}.get(architecture, 64)
-    matrices = 2 if architecture == "gpt_neox" else 1
-    assert record["parameters"] == 2 * block + (matrices * 400 + positions) * 16 + 2 * 16
+    matrices, vectors, vocabularies, positions, norm = SHAPES[architecture]
+    blocks = 2 * (matrices * 16 + vectors) * 16
+    assert record["parameters"] == blocks + (vocabularies * 400 + positions + norm) * 16
     assert f"{record['parameters']} parameters" in record["id"]
 
 
