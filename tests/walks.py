@@ -1,4 +1,4 @@
-"""The pages of docs/ that say which files to touch: what their blocks say, done in a folder."""
+"""Blocks of code of README and docs, and what those that belong to a file do to a folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -18,8 +18,9 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks of a page that say their language."""
-    return [Block(*found) for found in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    """The blocks of a page; what says no language is typed."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [Block(language or "bash", file, code) for language, file, code in found]
 
 
 def follow(page: Path, folder: Path) -> None:
