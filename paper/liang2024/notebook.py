@@ -103,8 +103,9 @@ show("fig02_tinystories_28m_child")
 # ## Good and bad stories for children: GPT-2
 #
 # The same in models that were trained on all kinds of texts. The text says that good stories are
-# consistently higher and that curves become smoother with size; the published plots have blocks
-# near the input where the long bad stories are higher, in all three sizes.
+# consistently higher ("generally" elsewhere) and that curves become smoother with size; the
+# published plots have a few blocks near the input where the long bad stories are higher, in all
+# three sizes.
 #
 # ### Figure 3: GPT-2 Small
 #
@@ -116,8 +117,8 @@ show("fig03_gpt2_small_child")
 # %% [markdown]
 # ### Figure 4: GPT-2 Medium
 #
-# Less dramatic changes from block to block, says the text. In the plot the condensed stories fall
-# as steeply as in the small model.
+# Less dramatic changes from block to block, says the text. That is so on average; the largest step,
+# of the condensed stories, is as large as in the small model.
 
 # %%
 show("fig04_gpt2_medium_child")

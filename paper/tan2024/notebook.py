@@ -56,8 +56,8 @@ show(
 
 # %% [markdown]
 # The exponents, and in the last row of each reading and family that of the null: one effective rank
-# for all sizes, divided by widths that grow. Where the null fits as well as the data, the power law
-# is that of the widths.
+# for all sizes, divided by widths that grow. It follows a power law too; as far as its exponent is
+# that of the data, the law is the widths'. The rest is a rank that changes with size.
 
 # %%
 columns = {
@@ -121,8 +121,9 @@ show_frame(fit_rows(fits, columns, against="parameters"))
 # $$I(y_T; f) = \frac{1}{2} \log \det \left( I + \sigma^{-2} K \right),$$
 #
 # and the next token adds $\frac{1}{2} \log \left( 1 + \sigma^{-2} \sigma_T^2(z) \right)$ with the
-# posterior variance $\sigma_T^2(z)$ (the paper's own theorem misprints this increment). The paper
-# divides by $d$ and sees less gain in larger models; the undivided gain stands beside it.
+# posterior variance $\sigma_T^2(z)$ (the paper's own theorem has another increment, since a block
+# of a matrix in its proof lacks a factor). The paper divides by $d$ and sees less gain in larger
+# models; the undivided gain stands beside it.
 
 # %%
 show(
@@ -146,8 +147,10 @@ display(
 # ### Section 4.2: attention and Lasso
 #
 # A token's state as a sparse combination of the states before it: are the tokens that Lasso picks
-# those that attention looks at? The paper's penalty, read as printed, picks nearly everything; read
-# as the setting of a common library, a few tokens as in its lists. Both are in the table.
+# those that attention looks at? The paper's penalty can be read as printed, or as the setting of a
+# common library, which is thousands of times as strong. Both are in the table. In a trained model
+# that is not the paper's only the second picks few tokens (`make smollm2`); of
+# stand-ins either may.
 
 # %%
 display(built.table("tan_table_lasso_tokens"), built.published("tan_table_lasso_tokens"))

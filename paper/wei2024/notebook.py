@@ -93,10 +93,10 @@ show_table("wei_table8_cerebras")
 # %% [markdown]
 # ### Table 1: three benchmarks
 #
-# Does the indicator follow accuracy? The published accuracies agree with those of the models' card
-# where we compared them; here they are measured with lm-evaluation-harness. Perplexity is not the
-# exponential of the loss in the paper's tables; of the definitions that we considered only the one
-# over concatenated texts is consistent with all rows. That the authors used it is a conjecture.
+# Does the indicator follow accuracy? The published accuracies equal those of the models' card; here
+# they are measured with lm-evaluation-harness. Perplexity is not the exponential of the loss in the
+# paper's tables. It is held against the one over concatenated texts; that the authors used that one
+# is a conjecture.
 
 # %%
 show_table("wei_table1_benchmarks")
@@ -107,8 +107,8 @@ show_table("wei_table1_benchmarks")
 # ### Figure 2: length
 #
 # Longer contexts have more entropy and tend to a limit. The paper sees the limit in the indicator's
-# upper bound of one. $N$ rows have at most the entropy $\log(N - 1)$, which is drawn too, and far
-# below one for short texts.
+# upper bound of one. $N$ rows have at most the entropy $\log(N - 1)$, which is drawn too; divided
+# by $\log d$ it is below one for $N \leq d$, and far below for short texts.
 
 # %%
 show(
@@ -202,8 +202,8 @@ show_table("wei_table4_mllm")
 # $$\frac{\min(H_3, H_4, H_5)}{\max(H_3, H_4, H_5)}$$
 #
 # as how well image and text are aligned. The widths in the logarithms differ between $H_1$ and
-# $H_2$, and the numbers of tokens between $H_3$, $H_4$ and $H_5$: compare the effective ranks
-# below.
+# $H_2$ (which one the paper took for MiniGPT-v2's $H_1$ is not said), and the numbers of tokens
+# between $H_3$, $H_4$ and $H_5$: compare the effective ranks below.
 
 # %%
 show_table("wei_table5_mllm")

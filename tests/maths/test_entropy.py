@@ -60,8 +60,10 @@ def test_bound() -> None:
 
 
 def test_bound_of_the_published_upper_limit() -> None:
-    """Wei et al. call the limit 1; at 512 tokens and width 768 it is 0.939."""
+    """Wei et al. call the limit 1, which it is for more tokens than dimensions only."""
+    assert float(normalised(entropy_bound(512, 2048), 2048)) == pytest.approx(0.818, abs=5e-4)
     assert float(normalised(entropy_bound(512, 768), 768)) == pytest.approx(0.939, abs=5e-4)
+    assert float(normalised(entropy_bound(2049, 2048), 2048)) == 1
 
 
 def test_width_one_cannot_be_normalised() -> None:

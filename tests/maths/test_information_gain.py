@@ -204,8 +204,22 @@ def test_theorem_4_1_as_corrected_and_as_printed(noise: float) -> None:
         np.testing.assert_allclose(printed, np.exp(2 * increments), rtol=1e-8)
     else:
         assert np.abs(printed / np.exp(2 * increments) - 1).max() > 0.2
+    # At the first token the variance is 1, and the two agree whatever σ is.
+    assert printed[0] == pytest.approx(np.exp(2 * increments[0]), rel=1e-8)
     if noise == 0.01:
         assert np.ptp(0.5 * np.log(printed)) < 1e-8, "of every token the same"
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_theorem_4_1_as_printed_holds_at_orthogonal_tokens(noise: float) -> None:
+    """For any σ, and at none of them once a token repeats one before it, unless σ is 1."""
+    for token, agrees in ((np.eye(4)[3], True), (np.eye(4)[0], noise == 1)):
+        states = np.vstack([np.eye(4)[:3], token])
+        gains = information_gains(cholesky_diagonal(kernel_matrix(states), noise))
+        variance = residuals(states, noise)[-1]
+        printed = 1 + noise**-2 - noise**2 + noise**2 * variance
+        ratio = printed / np.exp(2 * (gains[-1] - gains[-2]))
+        assert (ratio == pytest.approx(1, rel=1e-8)) == agrees
 
 
 @pytest.mark.parametrize("noise", NOISES)

@@ -316,7 +316,7 @@ def test_laws_of_tan_figure_1(table: int, dataset: str) -> None:
     ("table", "widths", "exponent", "r_squared"),
     [(8, CEREBRAS, -0.348, 0.997), (9, PYTHIA, -0.449, 0.981)],
 )
-def test_a_constant_rank_fits_tan_figure_1_as_well(
+def test_a_constant_rank_follows_a_power_law_as_well(
     table: int, widths: dict[str, int], exponent: float, r_squared: float
 ) -> None:
     size, width, _ = series(table, "dolly-15k")

@@ -16,6 +16,7 @@ from matrix_entropy.figures.kinds.published_entropy import (
     published_entropy_numbers,
 )
 from matrix_entropy.pages.errata import (
+    CERTAINTIES,
     Errata,
     built_files,
     check_proofs,
@@ -27,17 +28,22 @@ from matrix_entropy.pages.errata import (
 # What has to be told, by short names, and which errata tell it.
 FINDINGS = {
     "log d null": ["log_d_null", "other_normalisations", "pythia_1b", "no_limit"],
+    "entropy and dimension": ["rank_of_the_span"],
+    "entropy and accuracy": ["entropy_and_accuracy"],
     "13B loss": ["loss_13b"],
     "PPL is not exp(loss)": ["ppl_is_not_exp_loss"],
     "upper limit 1": ["upper_limit"],
-    "accuracies of the model card": ["accuracies"],
     "caption of Table 3": ["table_3_caption"],
     "length and first token": ["length_explains_quality", "first_token_makes_dips"],
-    "ten statements against their plots": [
+    "ten stories a set": ["gaps_of_ten_texts"],
+    "statements against their plots": [
         "always_higher",
         "figure_2_gaps",
         "figure_3_crash",
+        "figure_2_stability",
         "figure_4_steps",
+        "figure_4_spread",
+        "figure_6_stability",
         "figure_5_dip",
         "figure_6_peak",
         "figure_7_decrease",
@@ -52,17 +58,28 @@ FINDINGS = {
     "Fisher factor": ["fisher_factor"],
     "finite number of skills": ["finite_skills", "area_of_skills", "sum_of_squares"],
     "penalty of the Lasso": ["lasso_penalty"],
-    # Found since, or beside these.
     "multimodal tables": ["image_reduction", "alignment", "rotation"],
     "contexts group by prefix": ["prefix_null"],
-    "log-det is Jensen–Shannon": ["one_distance_twice"],
-    "commas": ["commas"],
     "power law of the width": ["figure_1_null"],
-    "smaller slips": [
-        *("equation_1_maximum", "lemma_3_14", "data_exponent", "equation_5"),
-        *("table_7_deviation", "parameter_counts", "row_in_front"),
+    "section 3 of Tan et al.": [
+        *("code_length", "channel_capacity", "theorem_3_15", "constant_divergence"),
     ],
-    "released code": ["released_noise", "released_edges", "released_openwebtext2"],
+    "smaller slips": ["equation_1_maximum", "lemma_3_14", "data_exponent", "equation_5"],
+}
+NOTES = [
+    *("row_in_front", "parameter_counts", "apple_processor"),
+    *("accuracies", "table_7_deviation", "nominal_sizes", "cut_or_split"),
+    *("released_noise", "released_edges", "released_openwebtext2"),
+    *("commas", "log_det_panel", "last_token"),
+]
+# What nothing here can show: it was read, or the papers do not say.
+UNPROVEN = ["apple_processor", "cut_or_split", "released_openwebtext2", "last_token"]
+
+# Tests of what the papers have right, between those of what they have not.
+SUPPORTING = {
+    "tests/published/test_proofs_of_skills.py::test_no_code_of_random_texts_is_shorter_than_the_entropy",
+    "tests/published/test_proofs_of_skills.py::test_a_perfect_prompt_keeps_conditional_entropies",
+    "tests/published/test_proofs_of_skills.py::test_a_prompt_that_is_not_perfect_does_not",
 }
 
 PAGE = """# Errata
@@ -79,6 +96,7 @@ What was found, at {data/n.csv; value; key=a}.
   and more.
 - **Right:** It is not.
 - **Difference:** As {results/m.csv; share; key=b; as .0%}.
+- **Certainty:** measured on a model; the rest inferred
 - **Proof:** `tests/test_a.py::test_one`, `figures/some`,
   `tests/test_a.py::TestMore::test_two`
 
@@ -88,7 +106,17 @@ What was found, at {data/n.csv; value; key=a}.
 - **Claim:** -
 - **Right:** -
 - **Difference:** -
+- **Certainty:** conjectured
 - **Proof:** none: it was read, not run
+
+## Notes for rebuilders
+
+### third: A note
+
+- **Where:** Table 2
+- **Note:** It has {data/n.csv; value; key=a}.
+- **Certainty:** proven
+- **Proof:** `tests/test_a.py::test_one`
 """
 
 
@@ -125,7 +153,7 @@ def changed(made: Path, old: str, new: str) -> Path:
 
 
 def check(made: Path, figures: tuple[str, ...] = ("some",)) -> None:
-    check_proofs(read_errata(made / "page.md").errata, made, figures, ())
+    check_proofs(read_errata(made / "page.md").entries, made, figures, ())
 
 
 # Ours
@@ -134,27 +162,43 @@ def check(made: Path, figures: tuple[str, ...] = ("some",)) -> None:
 @pytest.mark.parametrize("scale", ["config.yaml", "miniature/config.yaml"])
 def test_every_proof_is_there(errata: Errata, root: Path, scale: str) -> None:
     configuration = configured(Path(scale).parent)
-    check_proofs(errata.errata, root, configuration["figures"], configuration["tables"])
+    check_proofs(errata.entries, root, configuration["figures"], configuration["tables"])
 
 
 def test_every_finding_is_told_and_nothing_else(errata: Errata) -> None:
     told = [name for names in FINDINGS.values() for name in names]
     assert sorted(told) == sorted(one.name for one in errata.errata)
+    assert [one.name for one in errata.notes] == NOTES
     assert list(errata.papers) == ["liang2024", "wei2024", "tan2024"]
 
 
 def test_only_what_cannot_run_has_no_proof(errata: Errata) -> None:
-    assert [one.name for one in errata.errata if not one.proofs] == ["released_openwebtext2"]
-    for one in errata.errata:
+    assert [one.name for one in errata.entries if not one.proofs] == UNPROVEN
+    assert all(one.proofs for one in errata.errata)
+    for one in errata.entries:
         tests = [proof for proof in one.proofs if proof.startswith("tests/")]
         assert tests or one.unproven, one.name
 
 
+def test_every_entry_says_how_sure_it_is(errata: Errata) -> None:
+    for one in errata.entries:
+        assert one.texts["Certainty"].startswith(one.certainty)
+        assert one.certainty in CERTAINTIES
+        assert one.certainty == "proven" or one.name not in ("theorem_4_1", "alignment")
+    measured = [one for one in errata.entries if one.certainty == "measured"]
+    assert [one.name for one in measured] == ["length_explains_quality", "lasso_penalty"]
+    for one in measured:
+        assert one.texts["Certainty"].startswith("measured on SmolLM2-135M-Instruct")
+        assert any("/test_real" in proof for proof in one.proofs)
+
+
 def test_every_proof_written_for_the_errata_is_named_by_one(errata: Errata, root: Path) -> None:
-    file = "tests/published/test_errata_proofs.py"
-    written = re.findall(r"^def (test_\w+)", (root / file).read_text(encoding="utf-8"), re.M)
-    named = [proof for one in errata.errata for proof in one.proofs]
-    assert [f"{file}::{name}" for name in written if f"{file}::{name}" not in named] == []
+    named = {proof for one in errata.entries for proof in one.proofs}
+    for file in (root / "tests").rglob("test_*proofs*.py"):
+        written = re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M)
+        where = file.relative_to(root).as_posix()
+        unnamed = {f"{where}::{name}" for name in written} - named - SUPPORTING
+        assert not unnamed
 
 
 def test_our_page(errata: Errata, root: Path, tmp_path: Path) -> None:
@@ -168,9 +212,10 @@ def test_our_page(errata: Errata, root: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "figures" / "tan_fig1_entropy_power_law.fits.csv", fits)
     page = rendered_errata(errata, root, tmp_path)
     assert "{" not in page
-    assert f"There are {len(errata.errata)} errata, {len(errata.errata) - 1} of them with" in page
+    assert f"There are {len(errata.errata)} errata, {len(errata.errata)} of them with" in page
+    assert f"Notes for rebuilders, which correct no claim: {len(errata.notes)}." in page
     assert "falls from 0.5976 to 0.4859, and" in page
-    assert "exponent is −0.315 with R² 0.995; for a constant rank of 55 it is −0.348" in page
+    assert "exponent is −0.315; for a constant rank of 55 it is −0.348. Data less" in page
     assert "The published 0.0385 and 0.0389 of MiniGPT-v2" in page
     assert "mean 0.702 at layer 3, 0.692 at layer 4" in page
 
@@ -184,14 +229,21 @@ def test_a_page_is_read(made: Path) -> None:
     assert read.papers == {"wei2024": "Wei et al., *A title*"}
     first, second = read.errata
     assert (first.name, first.paper, first.title) == ("first", "wei2024", "A first one")
-    assert first.where == "Table 1"
-    assert first.claim.endswith("kind=two words; as .2f} and more.")
+    assert first.texts["Where"] == "Table 1"
+    assert first.texts["Claim"].endswith("kind=two words; as .2f} and more.")
+    assert (first.certainty, second.certainty) == ("measured", "conjectured")
     assert first.proofs == (
         "tests/test_a.py::test_one",
         "figures/some",
         "tests/test_a.py::TestMore::test_two",
     )
     assert (second.proofs, second.unproven) == ((), "it was read, not run")
+    (note,) = read.notes
+    assert (note.name, note.paper, list(note.texts)) == (
+        *("third", "wei2024"),
+        ["Where", "Note", "Certainty"],
+    )
+    assert read.entries == (first, second, note)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +257,8 @@ def test_a_page_is_read(made: Path) -> None:
             "- **Right:** \n- **Difference",
             "erratum 'first' has no 'Right'",
         ),
-        ("### second", "### first", "line 18: 'first' is there twice"),
-        ("### second: Another", "### second", "line 18: '### second' is neither"),
+        ("### second", "### first", "line 19: 'first' is there twice"),
+        ("### second: Another", "### second", "line 19: '### second' is neither"),
         ("### second", "## wei2024: Again\n\n### second", "'wei2024' is there twice"),
         ("## wei2024: ", "## ", "line 5: '## Wei et al"),
         ("  and more.", "and more.", "line 12: 'and more.' is neither"),
@@ -216,6 +268,14 @@ def test_a_page_is_read(made: Path) -> None:
             "stands where Claim is expected",
         ),
         ("not run\n", "not run\n- **Proof:** none: x\n", "stands where no more is expected"),
+        ("- **Note:** It has", "- **Claim:** It has", "'Claim' of 'third' stands where Note is"),
+        ("## Notes for", "## Notices for", "'## Notices for rebuilders' is neither"),
+        (
+            "- **Certainty:** conjectured",
+            "- **Certainty:** sure",
+            "certainty of 'second' is 'sure'",
+        ),
+        ("measured on a model;", "measured;", "certainty of 'first' is 'measured; the rest"),
         ("none: it was read, not run", "by eye", "proof of erratum 'second' is 'by eye'; write"),
         ("`figures/some`", "`some`", "proof of erratum 'first' is '`some`'; write"),
         ("`figures/some`", "figures/some", "proof of erratum 'first' is 'figures/some'; write"),
@@ -264,7 +324,14 @@ def test_numbers_are_taken_from_their_files_and_proofs_are_links(made: Path) -> 
     assert "found, at −0.125." in page
     assert "- **The paper:** It is −0.12 and more." in page
     assert "- **How large:** As 141%." in page
-    assert "There are 2 errata, 1 of them with a proof that runs." in page
+    assert (
+        "There are 2 errata, 1 of them with a proof that runs; how sure they are: 0 proven, 1 "
+        "measured, 0 inferred, 1 conjectured. Notes for rebuilders, which correct no claim: 1."
+        in page
+    )
+    assert "- **How sure:** measured on a model; the rest inferred\n" in page
+    assert "### Notes for rebuilders\n\n#### A note\n" in page
+    assert "- **What to know:** It has −0.125.\n" in page
     assert "[`tests/test_a.py::test_one`](../../../tests/test_a.py)" in page
     assert "[figure `some`](../figures/some.png)" in page
     assert "- **Proof:** none that runs: it was read, not run" in page

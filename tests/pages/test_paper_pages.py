@@ -73,8 +73,9 @@ def test_everything_published_is_compared(miniature: Path, configuration: dict) 
 
 
 def test_every_erratum_is_on_the_page(root: Path, pages: dict[str, str]) -> None:
-    errata = read_errata(*(root / "paper" / place / "errata.md" for place in ("", *PAPERS))).errata
-    assert pages["errata"].count("<h3") == len(errata)
+    read = read_errata(*(root / "paper" / place / "errata.md" for place in ("", *PAPERS)))
+    assert pages["errata"].count("<h3") == len(read.errata) + len(PAPERS)
+    assert pages["errata"].count("<h4") == len(read.notes)
     assert not re.search(r"\{[^}]*;[^}]*\}", pages["errata"].partition("<body>")[2])
 
 

@@ -5,6 +5,8 @@ Numbers that `paper/NAME/errata.md` types are asserted here to the digits typed 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,7 @@ from matrix_entropy.maths.long_rows import entropy_with_long_rows
 from matrix_entropy.maths.skills import normalisation, skill_probabilities
 from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.published.tables import published_models, published_values
+from matrix_entropy.published.tolerances import NOISE_OF_A_DIMENSION
 from released import released_entropy
 
 LIANG = ROOT / "paper/liang2024/published"
@@ -108,81 +111,19 @@ def test_other_normalisations_fall_as_one_over_d(table: int, dataset: str) -> No
     size, width = np.log(values["parameters"]), values["width"]
     share = width ** (values["value"] - 1)
     measured, null = (np.polyfit(size, np.log(y), 1)[0] for y in (share, 1 / width))
-    assert null < -0.39
-    assert measured == pytest.approx(null, abs=0.081)
-
-
-# Loss on the test set of the Pile, 111M to 13B, from our notes on two versions of the model card;
-# the card itself is not shipped.
-PILE_LOSSES = [
-    (2.608, 2.349, 2.181, 1.997, 1.834, 1.704, 1.572),
-    (2.566, 2.299, 2.184, 1.996, 1.834, 1.704, 1.575),
-]
-EXCESS = {
-    (8, "dolly-15k"): 0.211,
-    (8, "wikipedia"): 0.198,
-    (8, "openwebtext2"): 0.189,
-    (8, "hh-rlhf"): 0.138,
-    (1, "openbookqa"): 0.119,
-    (1, "winogrande"): 0.139,
-    (1, "piqa"): 0.168,
-}
-
-
-@pytest.mark.parametrize(("table", "dataset"), EXCESS)
-def test_the_loss_of_13b_is_above_what_the_other_sizes_predict(table: int, dataset: str) -> None:
-    loss = wei(table, dataset=dataset, indicator="loss")
-    for number, pile in enumerate(PILE_LOSSES):
-        line = np.polyfit(pile[:6], loss[:6], 1)
-        excess = loss[6] - np.polyval(line, pile[6])
-        spread = np.std(loss[:6] - np.polyval(line, pile[:6]), ddof=2)
-        assert excess > 4 * spread
-        if number == 0:
-            assert excess == pytest.approx(EXCESS[table, dataset], abs=6e-4)
-        else:
-            assert excess > EXCESS[table, dataset]
-
-
-def test_the_pile_losses_do_not_level_off() -> None:
-    for pile in PILE_LOSSES:
-        assert pile[5] - pile[6] == pytest.approx(0.13, abs=2.1e-3)
-    for dataset, change in zip(LANGUAGE[:3], (0.0187, 0.0111, -0.0023), strict=True):
-        *_, before, last = wei(8, dataset=dataset, indicator="loss")
-        assert last - before == pytest.approx(change, abs=1e-9)
+    assert null == pytest.approx(-0.520 if table == 9 else -0.397, abs=6e-4)
+    assert abs(measured - null) < min(0.0685, abs(null) / 6)
 
 
 def test_perplexities_are_no_means_over_the_same_texts() -> None:
     """The mean of exp(NLL) is at least exp(mean NLL); five of seven data sets have less."""
     below = []
-    for table, dataset in EXCESS:
+    for table, dataset in SERIES[:7]:
         loss = wei(table, dataset=dataset, indicator="loss")
         gap = loss - np.log(wei(table, dataset=dataset, indicator="ppl"))
         below.append(bool((gap > 0).all()))
         assert (gap > 0).all() or (gap < 0).all()
     assert below == [False, False, True, True, True, True, True]
-
-
-# 0-shot accuracies from our notes on the Cerebras-GPT model card, which is not shipped. The notes
-# hold all sizes on openbookqa, and the smallest and the largest model on the other two.
-MODEL_CARD = {
-    "openbookqa": {
-        "111M": 0.118,
-        "256M": 0.158,
-        "590M": 0.158,
-        "1.3B": 0.166,
-        "2.7B": 0.206,
-        "6.7B": 0.238,
-        "13B": 0.286,
-    },
-    "winogrande": {"111M": 0.488, "13B": 0.646},
-    "piqa": {"111M": 0.594, "13B": 0.766},
-}
-
-
-@pytest.mark.parametrize("dataset", BENCHMARKS)
-def test_accuracies_agree_with_our_notes_on_the_model_card(dataset: str) -> None:
-    for size, accuracy in MODEL_CARD[dataset].items():
-        assert wei(1, dataset=dataset, size=size, indicator="accuracy").tolist() == [accuracy]
 
 
 @pytest.mark.parametrize("size", ["1.3B", "2.7B", "6.7B"])
@@ -206,26 +147,31 @@ def test_effective_ranks_of_benchmarks_are_those_of_short_texts() -> None:
     assert (round(ranks.min(), 1), round(ranks.max(), 1)) == (10.5, 11.0)
 
 
-VISION_WIDTHS = {"llava-1.5": (1024, 4096), "minigpt-v2": (1408, 4096)}
+# Of what H1 may be taken: MiniGPT-v2's connector reads four patches of its vision encoder as one.
+VISION_WIDTHS = {"llava-1.5": 1024, "minigpt-v2": 1408, "minigpt-v2, four patches": 4 * 1408}
+LANGUAGE_WIDTH = 4096
 
 
 @pytest.mark.parametrize(
-    ("family", "dataset", "before", "after"),
+    ("reading", "dataset", "before", "after"),
     [
         ("llava-1.5", "detail_23k", 18.3, 11.3),
         ("llava-1.5", "cc_sbu_align", 9.0, 5.2),
         ("minigpt-v2", "detail_23k", 43.9, 55.7),
         ("minigpt-v2", "cc_sbu_align", 37.4, 46.2),
+        ("minigpt-v2, four patches", "detail_23k", 90.6, 55.7),
+        ("minigpt-v2, four patches", "cc_sbu_align", 74.8, 46.2),
     ],
 )
 def test_image_reduction_compares_logs_of_two_widths(
-    family: str, dataset: str, before: float, after: float
+    reading: str, dataset: str, before: float, after: float
 ) -> None:
-    h1, h2, *_, reduction, _ = wei(5, model_family=family, dataset=dataset)
-    ranks = [width**h for width, h in zip(VISION_WIDTHS[family], (h1, h2), strict=True)]
+    """Whether MiniGPT-v2's connector raises the rank depends on which width H1 is divided by."""
+    h1, h2, *_, reduction, _ = wei(5, model_family=reading.split(",")[0], dataset=dataset)
+    ranks = [VISION_WIDTHS[reading] ** h1, LANGUAGE_WIDTH**h2]
     assert ranks == pytest.approx([before, after], abs=0.0501)
     assert reduction > 0
-    assert (ranks[1] < ranks[0]) == (family == "llava-1.5")
+    assert (ranks[1] > ranks[0]) == (reading == "minigpt-v2")
 
 
 def test_minigpt_v2_is_better_aligned_on_one_of_two_sets() -> None:
@@ -233,11 +179,16 @@ def test_minigpt_v2_is_better_aligned_on_one_of_two_sets() -> None:
         (family, dataset): wei(
             5, model_family=family, dataset=dataset, indicator="image_text_alignment"
         )[0]
-        for family in VISION_WIDTHS
+        for family in ("llava-1.5", "minigpt-v2")
         for dataset in ("detail_23k", "cc_sbu_align")
     }
     assert scores["minigpt-v2", "detail_23k"] < scores["llava-1.5", "detail_23k"]
     assert scores["minigpt-v2", "cc_sbu_align"] > scores["llava-1.5", "cc_sbu_align"]
+    means = {
+        family: (scores[family, "detail_23k"] + scores[family, "cc_sbu_align"]) / 2
+        for family in ("minigpt-v2", "llava-1.5")
+    }
+    assert means == pytest.approx({"minigpt-v2": 0.8624, "llava-1.5": 0.8513}, abs=6e-5)
 
 
 def test_patches_of_a_turned_image_are_in_another_order_than_reversed() -> None:
@@ -256,12 +207,31 @@ def power_cloud(tokens: int, width: int) -> np.ndarray:
     return (random.standard_normal((tokens, width)) / np.arange(1, width + 1)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("tokens", "width"), [(16, 768), (128, 768), (16, 1024)])
-def test_the_released_code_adds_noise_of_the_missing_dimensions(tokens: int, width: int) -> None:
-    states = power_cloud(tokens, width)
+def one_long_row(tokens: int, width: int) -> np.ndarray:
+    states = np.random.default_rng(0).standard_normal((tokens, width)).astype(np.float32)
+    states[0] *= 60
+    return states
+
+
+@pytest.mark.parametrize(
+    ("made", "tokens", "width", "excess"),
+    [
+        (power_cloud, 16, 768, 4.2e-5),
+        (power_cloud, 16, 1024, 8.2e-5),
+        (one_long_row, 16, 768, 1.07e-4),
+        (one_long_row, 3, 1024, 1.60e-4),
+        (one_long_row, 12, 2048, 2.63e-4),
+    ],
+)
+def test_the_released_code_adds_noise_of_the_missing_dimensions(
+    made: Callable[[int, int], np.ndarray], tokens: int, width: int, excess: float
+) -> None:
+    """More in wider states; the amounts are those of one processor's kernels, to a half."""
+    states = made(tokens, width)
     released = released_entropy(torch.from_numpy(states))
-    excess = released - matrix_entropy(spectrum(states)[0]) / np.log(width)
-    assert 1e-6 < excess < 1.5e-4
+    found = released - matrix_entropy(spectrum(states)[0]) / np.log(width)
+    assert found == pytest.approx(excess, rel=0.5)
+    assert 0 < found < NOISE_OF_A_DIMENSION * width
 
 
 def test_the_released_code_has_a_value_for_equal_rows_and_none_for_one() -> None:
@@ -455,12 +425,16 @@ def test_figure_3_falls_at_block_2() -> None:
 
 
 def test_figure_4_falls_as_figure_3_does() -> None:
-    steps = liang(4).diff()
-    assert steps["good_condensed"][3] == pytest.approx(-0.22, abs=0.006)
-    assert steps["bad_condensed"][3] == pytest.approx(-0.24, abs=0.006)
-    assert steps.loc[23, ["good_long", "bad_long"]].tolist() == pytest.approx(
-        [-0.091, -0.084], abs=6e-4
-    )
+    """The largest steps are alike, or larger; the mean ones are half to three quarters."""
+    groups = ["good_condensed", "bad_condensed", "good_long", "bad_long"]
+    steps = {figure: liang(figure).diff()[groups] for figure in (3, 4)}
+    assert steps[4].idxmin().tolist() == [3, 3, 23, 23]
+    largest = {figure: (-each.min()).tolist() for figure, each in steps.items()}
+    assert largest[4] == pytest.approx([0.223, 0.244, 0.091, 0.084], abs=6e-4)
+    assert largest[3] == pytest.approx([0.235, 0.249, 0.054, 0.048], abs=6e-4)
+    mean = {figure: each.abs().mean() for figure, each in steps.items()}
+    assert mean[4].tolist() == pytest.approx([0.0218, 0.0234, 0.0126, 0.0124], abs=6e-5)
+    assert mean[3].tolist() == pytest.approx([0.0449, 0.0502, 0.0173, 0.0185], abs=6e-5)
 
 
 def test_figure_5_dips_for_condensed_stories() -> None:
@@ -580,11 +554,12 @@ def test_the_entropy_given_a_variable_is_not_that_given_its_value() -> None:
     assert abs(whole - entropies).min() > 0.15
 
 
-@pytest.mark.parametrize(("itself", "first", "share"), [(0.8, 0.1, 0.1), (0.1, 0.8, 0.9)])
-def test_eq_5_leaves_out_what_is_large_where_tokens_attend_to_the_first(
-    itself: float, first: float, share: float
-) -> None:
-    """Every token shares its attention out between itself, the first one and all between."""
+def left_out_by_equation_5(itself: float, first: float, first_value: float = 1.0) -> float:
+    """Share of the state's length that eq. (5) leaves out.
+
+    Every token shares its attention out between itself, the first one and all between; values are
+    equally long but for the first, which is ``first_value`` times as long.
+    """
     tokens = 12
     attention = np.tril(np.ones((tokens, tokens)), -1)
     attention[:, 0] = 0
@@ -593,13 +568,27 @@ def test_eq_5_leaves_out_what_is_large_where_tokens_attend_to_the_first(
     np.fill_diagonal(attention, itself)
     attention /= attention.sum(axis=1, keepdims=True)
     values = np.random.default_rng(0).standard_normal((tokens, 16))
+    values[0] *= first_value
     states = attention @ values
     through = attention[-1, :-1] / np.diag(attention)[:-1]
     kept = attention[-1, -1] * values[-1] + through @ states[:-1]
     left_out = through @ (np.tril(attention, -1)[:-1] @ values)
     np.testing.assert_allclose(kept - left_out, states[-1], atol=1e-12)
-    found = np.linalg.norm(left_out) / np.linalg.norm(states[-1])
-    assert found < share if itself > first else found > share
+    return float(np.linalg.norm(left_out) / np.linalg.norm(states[-1]))
+
+
+def test_eq_5_leaves_out_what_is_large_where_tokens_attend_to_the_first() -> None:
+    assert left_out_by_equation_5(itself=0.8, first=0.1) < 0.1
+    assert left_out_by_equation_5(itself=0.1, first=0.8) == pytest.approx(0.98, abs=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("first_value", "share"), [(0.3, 0.90), (0.1, 0.63), (0.03, 0.37), (0.0, 0.29)]
+)
+def test_eq_5_leaves_out_less_the_shorter_the_first_value_is(
+    first_value: float, share: float
+) -> None:
+    assert left_out_by_equation_5(0.1, 0.8, first_value) == pytest.approx(share, abs=6e-3)
 
 
 def test_the_literal_penalty_at_the_width_of_the_papers_model() -> None:

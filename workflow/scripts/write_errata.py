@@ -13,9 +13,9 @@ from matrix_entropy.running.console import job
 with job(snakemake.log[0]) as log:
     repository, output = ROOT, Path(snakemake.output[0])
     found = read_errata(*snakemake.input.errata)
-    check_proofs(found.errata, repository, snakemake.params.figures, snakemake.params.tables)
+    check_proofs(found.entries, repository, snakemake.params.figures, snakemake.params.tables)
     link = os.path.relpath(repository, output.parent)
     with writing(output) as temporary:
         page = rendered_errata(found, repository, ".", link, waiting=snakemake.params.waiting)
         temporary.write_text(page, encoding="utf-8")
-    log.info("%d errata", len(found.errata))
+    log.info("%d errata, %d notes", len(found.errata), len(found.notes))

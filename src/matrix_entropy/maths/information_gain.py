@@ -14,8 +14,8 @@ Erratum to theorem 4.1, whose block matrix lacks a factor 1/σ² beside ``k_T(z_
 
     I(y_{T+1}; f) − I(y_T; f) = ½ log(1 + σ_T²(z_{T+1}) / σ²);
 
-the printed ``½ log(1 + 1/σ² − σ² + σ² σ_T²)`` agrees with it at σ = 1 only, and at the paper's
-σ = 0.01 hardly depends on the token at all.
+the printed ``½ log(1 + 1/σ² − σ² + σ² σ_T²)`` agrees with it where σ = 1 or σ_T² = 1 (the first
+token, or one orthogonal to all before it), and at the paper's σ = 0.01 hardly depends on the token.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ Float64 = NDArray[np.float64]
 # a step after the smallest x, and the offset and the coefficient mean nothing.
 STEEPEST, FLATTEST = -3.0, -0.01
 DEGENERATE = {
-    FLATTEST: "no limit: the best curve is a line in log x, whose exponent tends to 0",
+    FLATTEST: "no limit: of the falling curves searched the nearest to a line in log x is the best",
     STEEPEST: "no decay: only the smallest x differs, and the exponent tends to minus infinity",
 }
 INTERVAL = (0.025, 0.975)

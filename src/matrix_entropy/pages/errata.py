@@ -1,6 +1,6 @@
 """The errata of the papers: a Markdown file that a person reads and whose proofs are checked.
 
-`paper/NAME/errata.md` has a heading, and for each erratum one and five fields in this order::
+`paper/NAME/errata.md` has a heading, and for each erratum one and six fields in this order::
 
     ## wei2024: Lai Wei et al., *Large Language Model Evaluation via Matrix Entropy*
 
@@ -10,7 +10,15 @@
     - **Claim:** …
     - **Right:** … lines that go on are indented by two spaces …
     - **Difference:** …
+    - **Certainty:** proven
     - **Proof:** `tests/maths/test_entropy.py::test_bound`, `figures/wei_fig2_context_length`
+
+How sure an erratum is begins with one of four words: ``proven`` (by mathematics or from what is
+printed), ``measured on MODEL``, ``inferred`` or ``conjectured``; after a semicolon may follow what
+of it is less sure.
+
+Below ``## Notes for rebuilders`` stand the notes of a paper: what one has to know to rebuild it and
+what corrects no claim. They have the fields Where, Note, Certainty and Proof and count as none.
 
 A proof is a test function, or a figure or table of the configuration; where there is none, the
 field is ``none: `` and the reason. Numbers that a file already holds are not typed but taken from
@@ -24,6 +32,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +40,11 @@ from pathlib import Path
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import csv_rows
 
-FIELDS = ("Where", "Claim", "Right", "Difference", "Proof")
+FIELDS = ("Where", "Claim", "Right", "Difference", "Certainty", "Proof")
+NOTE_FIELDS = ("Where", "Note", "Certainty", "Proof")
+NOTES = "Notes for rebuilders"
+CERTAINTIES = ("proven", "measured", "inferred", "conjectured")
+CERTAINTY = re.compile(r"(?:(proven|inferred|conjectured)|(measured) on [^;]+)(?:; .+)?")
 PAPER = re.compile(r"## (\w+): (\S.*)")
 ERRATUM = re.compile(r"### (\w+): (\S.*)")
 FIELD = re.compile(r"- \*\*(\w+):\*\* ?(.*)")
@@ -41,39 +54,51 @@ NUMBER = re.compile(r"\{([^{}]+)\}")
 NUMERIC = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 SHIPPED = ("data/", "paper/")
 # What stands in front of the fields on the page; the reader sees whose words they are.
-SHOWN = ("Where", "The paper", "What is right", "How large")
+SHOWN = {
+    "Where": "Where",
+    "Claim": "The paper",
+    "Right": "What is right",
+    "Difference": "How large",
+    "Note": "What to know",
+    "Certainty": "How sure",
+}
 
 
 @dataclass(frozen=True)
 class Erratum:
-    """One erratum; texts are Markdown, with numbers still to be filled in.
+    """One erratum, or one note; texts are Markdown, with numbers still to be filled in.
 
-    ``proofs`` are `tests/FILE.py::TEST`, `figures/NAME` and `tables/NAME`; if there are none,
-    ``unproven`` says why.
+    ``texts`` are the fields but for the proof, by name. ``certainty`` is "proven", "measured",
+    "inferred" or "conjectured". ``proofs`` are `tests/FILE.py::TEST`, `figures/NAME` and
+    `tables/NAME`; if there are none, ``unproven`` says why.
     """
 
     name: str
     paper: str
     title: str
-    where: str
-    claim: str
-    right: str
-    difference: str
+    texts: Mapping[str, str]
+    certainty: str
     proofs: tuple[str, ...]
     unproven: str
 
 
-# Where an erratum stands, its name, paper and title, and its fields so far.
-Entry = tuple[str | Path, str, str, str, dict[str, str]]
+# Where an erratum stands, its name, paper and title, whether it is a note, and its fields so far.
+Entry = tuple[str | Path, str, str, str, bool, dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Errata:
-    """The whole file: its introduction, the titles of the papers by name, and the errata."""
+    """All of it: the introduction, the titles of the papers by name, the errata and the notes."""
 
     introduction: str
     papers: Mapping[str, str]
     errata: tuple[Erratum, ...]
+    notes: tuple[Erratum, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Erratum, ...]:
+        """Errata, then notes."""
+        return self.errata + self.notes
 
 
 def read_errata(*paths: str | Path) -> Errata:
@@ -83,11 +108,13 @@ def read_errata(*paths: str | Path) -> Errata:
     ------
     InputError
         If a line is none of that form, a field is missing, empty, unknown or out of order, a name
-        is there twice, or a proof is neither of the three kinds nor ``none: `` with a reason.
+        is there twice, how sure an erratum is begins with none of the four words, or a proof is
+        neither of the three kinds nor ``none: `` with a reason.
     """
     introduction: list[str] = []
     papers: dict[str, str] = {}
     entries: list[Entry] = []
+    among_notes = False
     lines = [
         (path, number, line)
         for path in paths
@@ -98,19 +125,23 @@ def read_errata(*paths: str | Path) -> Errata:
         if found := PAPER.fullmatch(line):
             _check_new(found[1], papers, where)
             papers[found[1]] = found[2]
+            among_notes = False
+        elif line == f"## {NOTES}" and papers:
+            among_notes = True
         elif not papers and not line.startswith("##"):
             introduction.append(line)
         elif (found := ERRATUM.fullmatch(line)) and papers:
             _check_fields(entries)
             _check_new(found[1], [name for _, name, *_ in entries], where)
-            entries.append((path, found[1], list(papers)[-1], found[2], {}))
+            entries.append((path, found[1], list(papers)[-1], found[2], among_notes, {}))
         elif (found := FIELD.fullmatch(line)) and entries:
-            fields = entries[-1][-1]
-            expected = FIELDS[len(fields)] if len(fields) < len(FIELDS) else "no more"
+            *_, is_note, fields = entries[-1]
+            names = _fields_of(is_note)
+            expected = names[len(fields)] if len(fields) < len(names) else "no more"
             if found[1] != expected:
                 raise InputError(
                     f"{where}: field '{found[1]}' of '{entries[-1][1]}' stands where {expected} is "
-                    f"expected; the fields are {', '.join(FIELDS)}, in this order."
+                    f"expected; the fields are {', '.join(names)}, in this order."
                 )
             fields[found[1]] = found[2]
         elif line.startswith("  ") and entries and entries[-1][-1]:
@@ -119,12 +150,16 @@ def read_errata(*paths: str | Path) -> Errata:
             fields[last] = f"{fields[last]} {line.strip()}".lstrip()
         elif line.strip():
             raise InputError(
-                f"{where}: '{line[:40]}' is neither '## PAPER: …', '### NAME: …' nor "
-                "'- **Field:** …'; indent lines that go on by two spaces."
+                f"{where}: '{line[:40]}' is neither '## PAPER: …', '## {NOTES}', "
+                "'### NAME: …' nor '- **Field:** …'; indent lines that go on by two spaces."
             )
     _check_fields(entries)
     text = "\n".join(introduction).strip()
-    return Errata(text, papers, tuple(_erratum(*entry) for entry in entries))
+    errata, notes = (
+        tuple(_erratum(*entry) for entry in entries if entry[4] == is_note)
+        for is_note in (False, True)
+    )
+    return Errata(text, papers, errata, notes)
 
 
 def check_proofs(
@@ -163,8 +198,7 @@ def check_proofs(
 def number_files(errata: Errata) -> list[str]:
     """Paths of the CSV files from which the page takes numbers, in the order of first use."""
     text = " ".join(
-        f"{one.title} {one.claim} {one.right} {one.difference} {one.unproven}"
-        for one in errata.errata
+        " ".join([one.title, *one.texts.values(), one.unproven]) for one in errata.entries
     )
     found = NUMBER.findall(errata.introduction + text)
     return list(dict.fromkeys(_parts(number)[0] for number in found))
@@ -178,7 +212,7 @@ def built_files(*paths: str | Path) -> list[str]:
 
 def shown(*paths: str | Path) -> list[str]:
     """Names of the figures and tables that are proofs of errata."""
-    proofs = [proof for erratum in read_errata(*paths).errata for proof in erratum.proofs]
+    proofs = [proof for erratum in read_errata(*paths).entries for proof in erratum.proofs]
     return sorted(
         {proof.split("/")[1] for proof in proofs if proof.startswith(("figures/", "tables/"))}
     )
@@ -208,31 +242,36 @@ def rendered_errata(
     InputError
         If a number cannot be taken from its file; the sentence names the erratum and the number.
     """
-    proven = sum(bool(one.proofs) for one in errata.errata)
+    run = sum(bool(one.proofs) for one in errata.errata)
+    sure = Counter(one.certainty for one in errata.errata)
+    how = ", ".join(f"{sure[word]} {word}" for word in CERTAINTIES)
 
     def filled(text: str, name: str) -> str:
         return NUMBER.sub(lambda found: _number(found[1], repository, folder, name), text)
 
+    def written(one: Erratum, heading: str) -> list[str]:
+        links = [_link(proof, repository_link, folder_link, waiting) for proof in one.proofs]
+        proof = ", ".join(links) or f"none that runs: {filled(one.unproven, one.name)}"
+        fields = [
+            f"- **{SHOWN[label]}:** {filled(text, one.name)}" for label, text in one.texts.items()
+        ]
+        title = f"{heading} {filled(one.title, one.name)}"
+        return [title, "\n".join([*fields, f"- **Proof:** {proof}"])]
+
     lines = [
         filled(errata.introduction, "introduction"),
-        f"There are {len(errata.errata)} errata, {proven} of them with a proof that runs.",
+        f"There are {len(errata.errata)} errata, {run} of them with a proof that runs; how sure "
+        f"they are: {how}. {NOTES}, which correct no claim: {len(errata.notes)}.",
     ]
     for paper, title in errata.papers.items():
         lines.append(f"## {title}")
-        for one in errata.errata:
-            if one.paper != paper:
-                continue
-            lines.append(f"### {filled(one.title, one.name)}")
-            texts = (one.where, one.claim, one.right, one.difference)
-            fields = [
-                f"- **{label}:** {filled(text, one.name)}"
-                for label, text in zip(SHOWN, texts, strict=True)
-            ]
-            links = ", ".join(
-                _link(proof, repository_link, folder_link, waiting) for proof in one.proofs
-            )
-            shown = links or f"none that runs: {filled(one.unproven, one.name)}"
-            lines.append("\n".join([*fields, f"- **Proof:** {shown}"]))
+        lines += [
+            part for one in errata.errata if one.paper == paper for part in written(one, "###")
+        ]
+        notes = [
+            part for one in errata.notes if one.paper == paper for part in written(one, "####")
+        ]
+        lines += [f"### {NOTES}", *notes] if notes else []
     return "\n\n".join(lines) + "\n"
 
 
@@ -244,18 +283,30 @@ def _check_new(name: str, known: Iterable[str], where: str) -> None:
 def _check_fields(entries: list[Entry]) -> None:
     """Whether the last erratum read is complete."""
     if entries:
-        path, name, *_, fields = entries[-1]
-        for field in FIELDS:
+        path, name, *_, is_note, fields = entries[-1]
+        for field in _fields_of(is_note):
             if not fields.get(field):
                 raise InputError(
                     f"{path}: erratum '{name}' has no '{field}'; add '- **{field}:** …'."
                 )
 
 
+def _fields_of(is_note: bool) -> tuple[str, ...]:
+    return NOTE_FIELDS if is_note else FIELDS
+
+
 def _erratum(
-    path: str | Path, name: str, paper: str, title: str, fields: dict[str, str]
+    path: str | Path, name: str, paper: str, title: str, is_note: bool, fields: dict[str, str]
 ) -> Erratum:
-    where, claim, right, difference, proof = (fields[field] for field in FIELDS)
+    texts = dict(fields)
+    proof = texts.pop("Proof")
+    sure = CERTAINTY.fullmatch(texts["Certainty"])
+    if sure is None:
+        raise InputError(
+            f"{path}: the certainty of '{name}' is '{texts['Certainty']}'; begin with proven, "
+            "'measured on' and the model, inferred or conjectured, and write the rest after a "
+            "semicolon."
+        )
     proofs = () if proof.startswith(NONE) else tuple(PROOF.findall(proof))
     if not proof.startswith(NONE) and PROOF.sub("", proof).strip(", "):
         raise InputError(
@@ -264,7 +315,7 @@ def _erratum(
             "'none: ' and the reason."
         )
     unproven = "" if proofs else proof.removeprefix(NONE)
-    return Erratum(name, paper, title, where, claim, right, difference, proofs, unproven)
+    return Erratum(name, paper, title, texts, sure[1] or sure[2], proofs, unproven)
 
 
 def _tests_of(path: Path) -> set[str]:

@@ -65,8 +65,8 @@ def with_published(values: pd.DataFrame, paper: str, table: int | str) -> pd.Dat
     """Our values with those of a table of a paper beside them, in the same order.
 
     A row is found by family (in lower case), size, data set, indicator and variant. The paper's
-    ``ppl`` is held against ``ppl_windows``: the paper does not say how it was computed, and
-    only concatenated windows agree with all its rows.
+    ``ppl`` is held against ``ppl_windows``; that it was computed so is a conjecture, since the
+    paper does not say how.
 
     Parameters
     ----------
