@@ -272,7 +272,7 @@ def test_versions_are_those_that_python_has(tmp_path: Path) -> None:
     table = version_table(path).set_index("package")
     assert table["installed"].to_dict() == {
         "python": sys.version.split()[0],
-        "matrix_entropy": "0.1.0",
+        "matrix_entropy": "0.2.0",
         "numpy": np.__version__,
         "pandas": pd.__version__,
         "no-such-package": "",

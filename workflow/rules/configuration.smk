@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
-LIBRARY = ROOT / "src" / "matrix_entropy"
+# In an installed package, these rules are inside the library.
+LIBRARY = ROOT.parent if ROOT.name == "shipped" else ROOT / "src" / "matrix_entropy"
 
 sys.path.insert(0, str(LIBRARY.parent))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+LIBRARY = Path(__file__).parents[1]
+INSTALLED = LIBRARY / "shipped"
+# In the repository they are beside src/; an installed package has them inside.
+ROOT = INSTALLED if INSTALLED.is_dir() else LIBRARY.parents[1]
 PAPERS = ROOT / "paper"
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 TASKS = ROOT / "workflow" / "tasks"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import dispatch_model, infer_auto_device_map
@@ -47,6 +47,14 @@ from matrix_entropy.sources.model_files import (
 logging.disable_progress_bar()
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+class Loaded(NamedTuple):
+    """A model where it runs, the device that its inputs go to, and its tokenizer."""
+
+    model: Any
+    device: torch.device
+    tokenizer: Any
 
 
 def resolve_path(name: str, path: str, folder: Path) -> dict[str, Any]:

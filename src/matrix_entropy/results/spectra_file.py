@@ -31,7 +31,7 @@ from matrix_entropy.results.state_files import open_folder, open_states
 FEWEST_EQUAL_ROWS = 16
 # Each spectrum is divided by its sum, so what is left is rounding: 2e-16, some thousand times.
 SUM_TOLERANCE = 1e-10
-EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 @dataclass(frozen=True)

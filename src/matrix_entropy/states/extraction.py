@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.models.anatomy import blocks_and_norm, context_window
-from matrix_entropy.models.loading import load_placed, load_tokenizer
+from matrix_entropy.models.loading import Loaded, load_placed, load_tokenizer
 from matrix_entropy.results.state_files import StateFiles
 from matrix_entropy.running.console import progress
 from matrix_entropy.states.residual_stream import Layer, check_layers
@@ -236,6 +236,8 @@ def extract(
     finish: Callable[[dict[str, Any], dict[str, Any]], None],
     batch_tokens: int | None = None,
     shard: tuple[int, int] = (1, 1),
+    loaded: Loaded | None = None,
+    show: bool = True,
 ) -> None:
     """Run a model over texts and send the rows of every layer into ``sink``.
 
@@ -263,6 +265,11 @@ def extract(
         Token budget of a padded batch; None takes `BATCH_TOKENS` for the device at hand.
     shard : tuple of int
         Number and count: work on this part of the texts that are long enough, and of the windows.
+    loaded : Loaded, optional
+        The model and its tokenizer, if they are there already; ``record`` is then read for
+        messages alone.
+    show : bool
+        Whether there is a bar of progress.
 
     Raises
     ------
@@ -273,10 +280,14 @@ def extract(
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=LONGEST_WAIT)
     started = time.perf_counter()
     with_losses = dataset_options.get("token_losses", True)
-    model, device = load_placed(record, model_options, state.device, with_head=with_losses)
+    model, device = (
+        load_placed(record, model_options, state.device, with_head=with_losses)
+        if loaded is None
+        else loaded[:2]
+    )
     layers = layers_to_take(model, layers, model_options)
     decoder = Decoder(model, with_losses, layers, model_options.get("streams"))
-    tokenizer = load_tokenizer(record)
+    tokenizer = load_tokenizer(record) if loaded is None else loaded.tokenizer
     front = token_left_out(tokenizer, model_options["bos"], record["model"])
     window = context_window(model)
     # Once for all that follows; a shard needs the others' tokens to know its windows.
@@ -311,7 +322,7 @@ def extract(
         mine = _share(len(window_groups), shard)
         windows, window_groups = windows.some(mine), window_groups[mine]
     del encoded
-    loaded = time.perf_counter()
+    begun = time.perf_counter()
 
     losses = StateFiles(part, ["losses"], 1, "float32")
     window_losses = StateFiles(part, ["window_losses"], 1, "float32")
@@ -328,7 +339,7 @@ def extract(
         """This process's share of the texts: every n-th, longest first."""
         by_length = np.argsort(-extraction.tokens.lengths, kind="stable")
         share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
-        extraction.run_all(share, budget, device, state.is_main_process)
+        extraction.run_all(share, budget, device, show and state.is_main_process)
         return share
 
     try:
@@ -394,9 +405,7 @@ def extract(
         }
         of_tokens = _taken(losses.paths["losses"])
         finish(token_arrays(tokens, of_tokens, texts_here, of_windows), counts)
-        _report(
-            tokens, left_out, time.perf_counter() - loaded, loaded - started, state.num_processes
-        )
+        _report(tokens, left_out, time.perf_counter() - begun, begun - started, state.num_processes)
     state.wait_for_everyone()
 
 

@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.files import part_of_folder
 from matrix_entropy.maths.spectra import NotFinite, spectrum
-from matrix_entropy.results.spectra_file import EPSILON, Found, View, assembled, views_of
+from matrix_entropy.models.loading import Loaded
+from matrix_entropy.results.spectra_file import EPSILON, Found, Spectra, View, assembled, views_of
 from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
 from matrix_entropy.states.extraction import cleared, extract, not_finite
 from matrix_entropy.states.residual_stream import Layer
@@ -238,17 +239,57 @@ def stream_spectra(
 ) -> None:
     """Write the file of spectra that hidden states on disk would have given, without these.
 
+    For the parameters, and for running in several processes, see `send_spectra`.
+
+    Raises
+    ------
+    InputError
+        As `states.extraction.extract` does.
+    """
+    send_spectra(
+        record,
+        model_options,
+        dataset_options,
+        texts,
+        layers,
+        part_of_folder(path),
+        lambda spectra: spectra.save(path),
+        provenance,
+        batch_tokens,
+        shard,
+        threads,
+        on_device,
+    )
+
+
+def send_spectra(
+    record: dict[str, Any],
+    model_options: dict[str, Any],
+    dataset_options: dict[str, Any],
+    texts: Sequence[dict[str, str]],
+    layers: Sequence[Layer],
+    part: Path,
+    done: Callable[[Spectra], None],
+    provenance: dict[str, Any],
+    batch_tokens: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    threads: int = 1,
+    on_device: bool | None = None,
+    loaded: Loaded | None = None,
+    show: bool = True,
+) -> None:
+    """Run a model over texts, and give the spectra of all to ``done``.
+
     ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
     `results.spectra_file.views_of`), ``threads`` are those of this process, ``on_device``
     is for `ToSpectra`. For the other parameters, and for running in several processes, see
-    `states.extraction.extract`.
+    `states.extraction.extract`; of those, the first calls ``done``.
 
     Raises
     ------
     InputError
         As `extract` does.
     """
-    part = part_of_folder(path)
     sink = ToSpectra(
         part,
         EPSILON[model_options["dtype"]],
@@ -265,9 +306,10 @@ def stream_spectra(
     )
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
-        assembled(
-            sink.in_order(), list(sink.views), sink.layers, sink.width, arrays, provenance | counts
-        ).save(path)
+        found = sink.in_order()
+        done(
+            assembled(found, list(sink.views), sink.layers, sink.width, arrays, provenance | counts)
+        )
 
     with cleared(part):
         extract(
@@ -281,4 +323,6 @@ def stream_spectra(
             finish,
             batch_tokens,
             shard,
+            loaded,
+            show,
         )

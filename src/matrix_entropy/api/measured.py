@@ -1,0 +1,222 @@
+"""The work of `measure`, for Python and for the command: from a model and texts to a table.
+
+No second implementation of anything: models are loaded, texts read, and spectra and metrics
+computed by what the jobs of the workflow use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import torch
+
+from matrix_entropy.api.opening import Opened, Wish, evaluating, opened
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.anatomy import blocks_and_norm
+from matrix_entropy.models.provenance import described, versions
+from matrix_entropy.results import columns
+from matrix_entropy.results.metrics import metrics_table
+from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.running import processors
+from matrix_entropy.states.streamed_spectra import send_spectra
+from matrix_entropy.texts.readers import read_dataset
+
+Entry = dict[str, Any]
+
+CONTROLS = (
+    *("without_first_row", "equal_length", "without_long_rows"),
+    "equal_length_without_long_rows",
+)
+# Of `Asked`, whole numbers and the least that each may be.
+LEAST = {"max_tokens": 1, "min_tokens": 0, "batch_tokens": 1, "threads": 1}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `measure` takes beside model and texts; it says what each of them means."""
+
+    layers: str | Sequence[int | str] = "all"
+    tokenizer: Any = None
+    max_tokens: int | None = None
+    min_tokens: int = 0
+    metrics: str | Sequence[str] = "all"
+    controls: Sequence[str] = ()
+    losses: bool = True
+    bos: bool = False
+    center_features: bool = False
+    dtype: Any = None
+    device: Any = None
+    batch_tokens: int | None = None
+    revision: str | None = None
+    convert_weights: bool = False
+    field: str = "text"
+    group_field: str | None = None
+    skip_empty: bool = False
+    streams: str | None = None
+    threads: int | None = None
+    progress: bool = True
+
+
+def measured(model: Any, texts: Any, asked: Asked) -> pd.DataFrame:
+    """The table that `measure` gives.
+
+    Raises
+    ------
+    InputError
+        Where `measure` raises ValueError.
+    """
+    _check(asked)
+    metrics = _metrics(asked.metrics)
+    records, origin = _texts(texts, asked)
+    wish = Wish(
+        *(asked.tokenizer, asked.dtype, asked.device, asked.revision),
+        *(asked.convert_weights, asked.losses),
+    )
+    with TemporaryDirectory(prefix="matrix_entropy_") as work:
+        ready = opened(model, wish, Path(work))
+        spectra = _spectra(ready, asked, records, origin, Path(work) / "part")
+    return _table(spectra, metrics, asked.losses)
+
+
+def _spectra(
+    ready: Opened, asked: Asked, records: list[dict[str, str]], origin: Entry, part: Path
+) -> Spectra:
+    model = ready.loaded.model
+    layers = _layers(asked.layers, model)
+    options = ready.options | {
+        "bos": asked.bos,
+        "center_features": asked.center_features,
+        "streams": asked.streams,
+        "extract": layers,
+    }
+    dataset = {
+        "max_tokens": asked.max_tokens,
+        "min_tokens": asked.min_tokens,
+        "controls": [*asked.controls],
+        # A model without a head has none.
+        "token_losses": asked.losses and model.get_output_embeddings() is not None,
+    }
+    provenance = {
+        "model": described(ready.record),
+        "dataset": origin,
+        "options": options | dataset,
+        "versions": versions("torch", "transformers", "numpy"),
+    }
+    found: list[Spectra] = []
+    with evaluating(model):
+        send_spectra(
+            *(ready.record, options, dataset, records, layers, part, found.append, provenance),
+            asked.batch_tokens,
+            threads=processors.allowed(asked.threads or processors.usable()),
+            loaded=ready.loaded,
+            show=asked.progress,
+        )
+    return found[0]
+
+
+def _layers(wanted: str | Sequence[int | str], model: torch.nn.Module) -> list[int | str]:
+    """The layers asked for, each once, in the order of the model."""
+    blocks, norm = blocks_and_norm(model)
+    known: list[int | str] = [*range(len(blocks) + 1)]
+    known += ["final"] if norm is not None else []
+    if isinstance(wanted, str) and wanted == "all":
+        return known
+    asked = [wanted] if isinstance(wanted, (int, str)) else list(wanted)
+    found = []
+    for layer in asked:
+        place = layer
+        if _is_whole(layer) and -len(known) <= int(layer) < len(known):
+            place = known[int(layer)] if int(layer) < 0 else int(layer)
+        if isinstance(layer, bool) or place not in known:
+            raise InputError(
+                f"there is no layer {layer!r}: this model has 0 to {len(blocks)}"
+                f"{' and final' if norm is not None else ''}, and negative numbers count from the "
+                "end of these."
+            )
+        found.append(place)
+    if not found:
+        raise InputError("`layers:` names no layer; leave it out to take all.")
+    return [layer for layer in known if layer in found]
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of NumPy's among them."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _metrics(wanted: str | Sequence[str]) -> list[str]:
+    known = [metric.name for metric in columns.METRICS]
+    asked = known if wanted == "all" else [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in asked:
+        if name not in known:
+            raise InputError(f"there is no metric {name!r}; choose from {', '.join(known)}.")
+    if not asked:
+        raise InputError("`metrics:` names no metric; leave it out to take all.")
+    return [name for name in known if name in asked]
+
+
+def _check(asked: Asked) -> None:
+    for name, least in LEAST.items():
+        value = getattr(asked, name)
+        if value is None:
+            continue
+        if not _is_whole(value) or value < least:
+            raise InputError(f"`{name}:` is {value!r}, not a whole number of at least {least}.")
+    for name in asked.controls:
+        if name not in CONTROLS:
+            raise InputError(f"there is no control {name!r}; choose from {', '.join(CONTROLS)}.")
+
+
+def _texts(texts: Any, asked: Asked) -> tuple[list[dict[str, str]], Entry]:
+    """Texts as records, and where they came from."""
+    if isinstance(texts, (str, Path)):
+        path = Path(texts).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"there is no file of texts {str(texts)[:80]!r}; to measure a text itself, give a "
+                "list of texts: [text]."
+            )
+        entry: Entry = {"field": asked.field, "skip_empty": asked.skip_empty}
+        entry |= {"group_field": asked.group_field} if asked.group_field else {}
+        records, origin = read_dataset(entry, path, str(texts))
+        return records, {"name": path.stem, **origin}
+    if not isinstance(texts, Iterable):
+        raise InputError(
+            f"texts is {type(texts).__name__}; give a list of strings, or the path of a file of "
+            "texts."
+        )
+    found = []
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(
+                f"text {number} is {type(text).__name__}, not a string; give a list of strings, or "
+                "the path of a file of texts."
+            )
+        if text.strip():
+            found.append({"id": str(number), "group": "all", "text": text})
+        elif not asked.skip_empty:
+            raise InputError(f"text {number} is empty; remove it, or set `skip_empty: true`.")
+    if not found:
+        raise InputError("there is no text to measure; give one at least.")
+    return found, {"name": "texts", "source": "a list of texts", "texts": len(found)}
+
+
+def _table(spectra: Spectra, named: list[str], losses: bool) -> pd.DataFrame:
+    """The table of a row per layer and text, without the metrics that are not asked for."""
+    table = metrics_table(spectra)
+    for metric in columns.METRICS:
+        if metric.name not in named:
+            views = {f"{metric.name}_{view}" for view in spectra.views}
+            table = table.drop(columns=[c for c in table if c == metric.name or c in views])
+    if not losses:
+        table = table.drop(columns="loss")
+    table.insert(0, "model", spectra.provenance["model"]["model"])
+    table.insert(table.columns.get_loc("depth") + 1, "width", spectra.width)
+    table.attrs["provenance"] = spectra.provenance
+    return table

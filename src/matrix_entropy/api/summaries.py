@@ -1,0 +1,64 @@
+"""Means over texts of what `measure` gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matrix_entropy.api.wording import needing_models
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OF_TABLE = ("group", "layer", "depth", "width", "tokens")
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over texts, as in ``results/metrics/MODEL/DATASET.summary.csv`` of the workflow.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `measure` gives it, or several of these joined with `pandas.concat`.
+
+    Returns
+    -------
+    DataFrame
+        A row per model, group and layer: ``texts``, ``undefined`` (those of fewer than two rows,
+        which are in no mean), ``tokens_mean``, the columns in docs/metrics.md that the table has
+        the metrics for, and ``loss`` if it has that.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks a column that `measure` gives.
+    """
+    with needing_models():
+        import pandas as pd
+
+        from matrix_entropy.results import columns
+
+    if missing := [name for name in OF_TABLE if name not in table]:
+        raise ValueError(f"the table lacks {', '.join(missing)}; give what `measure` returned.")
+    metrics = [metric.name for metric in columns.METRICS if metric.name in table]
+    if not metrics:
+        raise ValueError("the table has no metric; give what `measure` returned.")
+    keys = [name for name in ("model", "group", "depth", "layer") if name in table]
+    rows = []
+    for place, part in table.groupby(keys, sort=False):
+        width = int(part["width"].iloc[0])
+        rows.append(
+            {
+                **dict(zip(keys, place, strict=True)),
+                "width": width,
+                "texts": len(part),
+                "undefined": int(part[metrics[0]].isna().sum()),
+                "tokens_mean": part["tokens"].mean(),
+                **{
+                    mean.name: mean.over(part[mean.of].to_numpy(float), width)
+                    for mean in columns.means()
+                    if mean.of in metrics
+                },
+                **({"loss": part["loss"].mean()} if "loss" in part else {}),
+            }
+        )
+    return pd.DataFrame(rows)
