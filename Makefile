@@ -35,7 +35,7 @@ miniature: .venv/installed ## rebuild every figure with small stand-in models, o
 	snakemake --directory miniature --workflow-profile workflow/profiles/$(PROFILE) \
 		$(if $(CORES),--cores $(CORES))
 
-test: miniature ## run the whole test suite (it looks at the miniature figures, so these come first)
+test: site miniature ## run the whole test suite (it looks at the site and the miniature figures)
 	pytest -n auto --dist loadfile
 
 architectures: .venv/installed ## compare every architecture with transformers (a sample is in test)

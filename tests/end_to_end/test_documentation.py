@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
 def without_code(text: str) -> str:
@@ -22,7 +22,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text("utf-8"))):
         if not link.startswith("https://"):
@@ -34,4 +34,5 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_the_readme_leads_to_every_page() -> None:
     readme = PAGES[0].read_text("utf-8")
-    assert not [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in readme]
+    pages = [page.relative_to(ROOT).as_posix() for page in PAGES[1:]]
+    assert not [page for page in pages if f"({page})" not in readme]

@@ -27,7 +27,8 @@ from matrix_entropy.configuration import checking, targets
 from matrix_entropy.figures.kinds.layers import layer_curves
 from walks import blocks
 
-PAGES = {page.name: page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
+FILES = [ROOT / "README.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = {page.relative_to(ROOT).as_posix().removeprefix("docs/"): page for page in FILES}
 WALKS = ("add-a-metric.md", "add-a-kind-of-figure.md", "add-an-architecture.md", "papers.md")
 # Those of which another test runs the Python.
 RUN_ELSEWHERE = ("README.md", "library.md")
