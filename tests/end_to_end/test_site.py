@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+import matrix_entropy
 from conftest import ROOT
 from matrix_entropy.configuration.checking import whole_schema
 
@@ -50,11 +51,13 @@ def test_the_reference_has_every_key(site: dict[str, str]) -> None:
 
 
 def test_the_library_is_there_whole(site: dict[str, str]) -> None:
+    page = site["api.html"]
+    for name in set(matrix_entropy.__all__) - {"__version__"}:
+        assert re.search(rf'id="matrix_entropy\.api\.\w+\.{name}"', page), name
     for path in (ROOT / "src/matrix_entropy/maths").glob("[!_]*.py"):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, PUBLIC) and node.name[0] != "_":
-                name = f"matrix_entropy.maths.{path.stem}.{node.name}"
-                assert f'id="{name}"' in site["api.html"]
+                assert f'id="matrix_entropy.maths.{path.stem}.{node.name}"' in page
 
 
 def test_every_list_is_one(site: dict[str, str]) -> None:
