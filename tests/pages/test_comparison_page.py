@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from conftest import configured
-from matrix_entropy.configuration.kinds import CONTROL, DRAWN, KINDS, NO_CURVE, WORDS
+from matrix_entropy.configuration.kinds import (
+    COMPUTED,
+    CONTROL,
+    DRAWN,
+    IN_TABLES,
+    KINDS,
+    NO_CURVE,
+    WORDS,
+)
 from matrix_entropy.pages.comparison_page import OTHERWISE, comparison_markdown, shown_names
 from matrix_entropy.published.comparison import COLUMNS, NUMERIC, summary
 from matrix_entropy.published.counterparts import counterparts
@@ -87,7 +95,7 @@ def test_every_kind_of_the_configuration_has_its_reason(configuration: dict[str,
         for name, entry in entries.items()
         if "paper" in entry and name not in counterparts(entries)
     }
-    assert set(found.values()) == {DRAWN, WORDS, CONTROL}
+    assert set(found.values()) == {DRAWN, WORDS, CONTROL, COMPUTED, IN_TABLES}
     controls = {name for name, reason in found.items() if reason == CONTROL}
     assert {name for name in found if name.startswith("control_")} <= controls
     assert KINDS["layers"].not_compared == NO_CURVE

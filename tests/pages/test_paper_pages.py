@@ -65,10 +65,8 @@ def test_everything_published_is_compared(miniature: Path, configuration: dict) 
     entries = configuration["figures"] | configuration["tables"]
     assert set(compared["item"]) == set(counterparts(entries))
     assert NOT_BUILT not in set(compared["verdict"])
-    # What needs no model is judged at this scale too, and passes.
-    judged = compared[compared["verdict"].isin(["pass", "fail"])]
-    assert set(judged["item"]) == {"tan_fig1_entropy_power_law"}
-    assert set(judged["verdict"]) == {"pass"}
+    # All models are stand-ins, and what needs no model was computed from printed numbers.
+    assert not compared["verdict"].isin(["pass", "fail"]).any()
     assert {"same direction", "stand-in, not comparable"} <= set(compared["verdict"])
 
 

@@ -11,14 +11,9 @@ import pytest
 
 from conftest import configured
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.figures.kinds.published_entropy import (
-    published_entropy_fits,
-    published_entropy_numbers,
-)
 from matrix_entropy.published.comparison import (
     COLUMNS,
     compare,
-    compare_fits,
     compare_layers,
     compare_scaling,
     compare_table,
@@ -28,6 +23,7 @@ from matrix_entropy.published.comparison import (
 from matrix_entropy.published.counterparts import counterparts
 from matrix_entropy.published.curves import published_layers
 from matrix_entropy.published.tables import published_values
+from matrix_entropy.published.tolerances import NOISE_OF_A_DIMENSION
 
 SENTENCE = (
     "Is London the capital of UK? Yes. Is Moscow the capital of Russia? Yes. Is Paris the capital "
@@ -91,7 +87,11 @@ def verdicts(compared: pd.DataFrame, kind: str = "number") -> dict[str, int]:
 def test_a_table_is_equal_to_itself(table: str) -> None:
     compared = compare_table("wei2024", table, rebuilt_table(table))
     values = published_values("wei2024", table)
-    expected = {"pass": int((values["indicator"] != "ppl").sum())}
+    hidden = {"2": 1, "3": 15, "6": 5}.get(table, 0)
+    expected = {"pass": int((values["indicator"] != "ppl").sum()) - hidden}
+    if hidden:
+        expected = {name: count for name, count in expected.items() if count}
+        expected["cannot tell"] = hidden
     if table in ("1", "8"):
         expected["not judged"] = int((values["indicator"] == "ppl").sum())
     if table == "9":
@@ -110,11 +110,13 @@ def test_a_table_is_equal_to_itself(table: str) -> None:
 @pytest.mark.parametrize(("share", "verdict"), [(0.999, "pass"), (1.0, "pass"), (1.01, "fail")])
 def test_the_tolerance_is_the_border(share: float, verdict: str) -> None:
     ours = rebuilt_table("8")
-    ours.loc[0, "value"] += share * 2e-4
+    allowed = 5e-5 + 768 * NOISE_OF_A_DIMENSION
+    ours.loc[0, "value"] += share * allowed
     row = compare_table("wei2024", "8", ours).iloc[0]
     assert row["verdict"] == verdict
-    assert row["difference"] == pytest.approx(share * 2e-4)
-    assert row["tolerance"] == pytest.approx(2e-4)
+    assert row["difference"] == pytest.approx(share * allowed)
+    assert row["tolerance"] == pytest.approx(allowed)
+    assert np.isnan(row["tolerance_over_effect"]), "no change from one row to another is claimed"
     assert "float32" in row["reason"]
 
 
@@ -150,17 +152,46 @@ def test_half_of_what_lora_does_may_be_missed() -> None:
     tuned = ours["variant"] == "lora"
     key = [ours["published_dataset"], ours["size"], ours["indicator"]]
     base = ours["value"].where(~tuned).groupby(key).transform("max")
-    for share, expected in ((0.6, "pass"), (-0.5, "fail")):
+    for share, expected in ((0.6, {"pass", "cannot tell"}), (-0.5, {"fail"})):
         changed = ours.assign(value=base + share * (ours["value"] - base))
         compared = compare_table("wei2024", "2", changed)
-        assert set(compared.loc[compared["group"] == "lora", "verdict"]) == {expected}
+        assert set(compared.loc[compared["group"] == "lora", "verdict"]) == expected
+
+
+def test_a_tolerance_as_large_as_the_effect_can_tell_nothing() -> None:
+    """Table 3's prompts change the entropy by 0.0004 to 0.0029; samples alone differ by more."""
+    compared = compare_table("wei2024", "3", rebuilt_table("3"))
+    numbers = compared[compared["kind"] == "number"].set_index(["model", "group"])
+    row = numbers.loc[("cerebras-gpt-1.3B", "prompt1")]
+    assert row["effect"] == pytest.approx(0.5537 - 0.5559)
+    assert row["tolerance_over_effect"] == pytest.approx(row["tolerance"] / 0.0022)
+    # The empty prompt has the smallest of its effects, of either sign.
+    assert numbers.loc[("cerebras-gpt-1.3B", "empty"), "effect"] == pytest.approx(-0.0004)
+    assert numbers["tolerance_over_effect"].min() > 1.5
+    assert set(numbers["verdict"]) == {"cannot tell"}
+    ours = rebuilt_table("3")
+    ours.loc[1, "value"] += 0.1
+    far = compare_table("wei2024", "3", ours)
+    assert far.loc[1, "verdict"] == "fail", "beyond its tolerance a number fails all the same"
+
+
+def test_only_what_changes_has_an_effect() -> None:
+    """In Table 6 the text has no image, and reversal comes after H1 and H2."""
+    compared = compare_table("wei2024", "6", rebuilt_table("6"))
+    numbers = compared[compared["kind"] == "number"].set_index(["group", "quantity"])
+    assert np.isnan(numbers.loc[("reverse_after_connector", "h1_vision_encoder"), "effect"])
+    assert np.isnan(numbers.loc[("rotate_image_clockwise", "h4_llm_text"), "effect"])
+    turned = numbers.loc["rotate_image_clockwise"]
+    assert turned.loc["h3_llm_image", "effect"] == pytest.approx(0.0024)
+    assert turned.loc["h3_llm_image", "tolerance_over_effect"] > 1.5
+    assert turned.loc["h2_connector", "verdict"] == "pass"
 
 
 def test_positions_of_effective_ranks_are_told_apart() -> None:
     ours = rebuilt_table("6").assign(position=lambda table: table["indicator"])
     ranks = ours.assign(indicator="effective_rank", value=20.0)
     compared = compare_table("wei2024", "6", pd.concat([ours, ranks]))
-    assert verdicts(compared) == {"pass": 15, "no published value": 15}
+    assert verdicts(compared) == {"pass": 10, "cannot tell": 5, "no published value": 15}
     groups = compared.loc[compared["quantity"] == "effective_rank", "group"]
     assert "base, h2_connector" in set(groups)
     assert groups.is_unique
@@ -197,9 +228,9 @@ def test_curves_are_judged_by_their_reading_error() -> None:
     ours = rebuilt_curves("gpt2_small", "child")
     published = published_layers("liang2024", "gpt2_small", "child")
     ours["normalised_mean"] += published["mean_err"]
-    ours["normalised_std"] -= published["std_err"] + 1.4e-4
+    ours["normalised_std"] -= published["std_err"] + 2.4e-4
     assert verdicts(compare_layers("liang2024", "gpt2_small", "child", ours, False)) == {"pass": 96}
-    ours.loc[5, "normalised_mean"] += 2e-4
+    ours.loc[5, "normalised_mean"] += 3e-4
     compared = compare_layers("liang2024", "gpt2_small", "child", ours, False)
     (failed,) = compared[compared["verdict"] == "fail"].to_dict("records")
     assert (failed["group"], failed["layer"]) == (ours.loc[5, "group"], ours.loc[5, "block"])
@@ -224,15 +255,6 @@ def test_a_stand_in_of_other_depth_has_a_shape_only() -> None:
 
 
 # Tan et al. 2024
-
-
-def test_the_exponents_of_another_program_are_ours() -> None:
-    compared = compare_fits(published_entropy_fits(published_entropy_numbers()))
-    assert verdicts(compared) == {"pass": 56}
-    assert verdicts(compare_fits(published_entropy_fits(published_entropy_numbers(0.2)))).get(
-        "fail"
-    )
-    assert verdicts(compare_fits(None)) == {"not built": 56}
 
 
 def picked_weights(attention: dict[str, list[str]]) -> pd.DataFrame:
@@ -316,8 +338,6 @@ def test_every_counterpart_of_the_configuration_is_found(configuration: dict[str
     liang = [name for name in files if name.startswith("fig")]
     assert len(liang) == 10
     assert set(files) - set(liang) == {
-        "wei_fig1_cerebras_scaling",
-        "wei_fig6_pythia_scaling",
         "wei_table1_benchmarks",
         "wei_table2_lora",
         "wei_table3_prompts",
@@ -326,12 +346,22 @@ def test_every_counterpart_of_the_configuration_is_found(configuration: dict[str
         "wei_table7_sampling",
         "wei_table8_cerebras",
         "wei_table9_pythia",
-        "tan_fig1_entropy_power_law",
         "tan_table_lasso_tokens",
     }
-    assert files["tan_fig1_entropy_power_law"] == "figures/tan_fig1_entropy_power_law.fits.csv"
     assert files["tan_table_lasso_tokens"] == "figures/tan_table_lasso_tokens.csv"
     assert files["wei_table8_cerebras"] == "results/tables/wei_table8_cerebras.csv"
+
+
+def test_a_figure_counts_where_its_tables_do_not(configuration: dict[str, Any]) -> None:
+    """Figure 1 has the numbers of Table 8, and Figure 6 those of Table 9."""
+    figures = {name: configuration["figures"][name] for name in ("wei_fig1_cerebras_scaling",)}
+    tables = {name: configuration["tables"][f"wei_{name}"] for name in ("table8_cerebras",)}
+    assert counterparts(figures) == {
+        "wei_fig1_cerebras_scaling": "figures/wei_fig1_cerebras_scaling.csv"
+    }
+    assert set(counterparts(figures | tables)) == {"wei_fig1_cerebras_scaling", "table8_cerebras"}
+    tables["table9"] = configuration["tables"]["wei_table9_pythia"]
+    assert set(counterparts(figures | tables)) == {"table8_cerebras", "table9"}
 
 
 def test_a_figure_of_ones_own_has_no_counterpart(configuration: dict[str, Any]) -> None:
@@ -353,13 +383,9 @@ def test_nothing_built_is_said_of_every_number(
     compared = compare(entries, configuration["models"], configuration["datasets"], paths)
     assert tuple(compared.columns) == COLUMNS
     told = verdicts(compared)
-    # 528 points and their deviations; 347 printed numbers, those of two figures once more without
-    # Pythia-1B; 56 numbers of fits, and two of each of 6 lists of tokens. One loss is unreadable,
-    # in both places.
-    assert told == {
-        "not built": 2 * 528 + 347 + (84 + 71) + 56 + 12,
-        "no published value": 2,
-    }
+    # 528 points and their deviations; 347 printed numbers; two of each of 6 lists of tokens. One
+    # loss is unreadable.
+    assert told == {"not built": 2 * 528 + 347 + 12, "no published value": 1}
     assert set(verdicts(compared, "direction")) == {"not built"}
     assert summary(compared)["judged"].sum() == 0
 
@@ -448,10 +474,9 @@ def test_the_miniature_is_compared_in_directions(configuration: dict[str, Any], 
         pytest.skip("the miniature is not built: run `make miniature` first")
     small = configured(folder)
     compared = compare(entries, small["models"], small["datasets"], paths)
-    of_models = compared[compared["item"] != "tan_fig1_entropy_power_law"]
-    assert not {"pass", "fail"} & set(verdicts(of_models))
+    assert not {"pass", "fail", "cannot tell"} & set(verdicts(compared))
     entropies = compared["quantity"] == "matrix_entropy with size"
-    falls = compared[entropies & (compared["item"] == "wei_fig1_cerebras_scaling")]
+    falls = compared[entropies & (compared["item"] == "wei_table8_cerebras")]
     assert len(falls) == 4
     assert set(falls["verdict"]) == {"same direction"}
     assert set(falls["rebuilt_direction"]) == {"falls"}

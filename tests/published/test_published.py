@@ -54,6 +54,13 @@ def test_the_readme_counts_what_the_file_holds(root: Path) -> None:
         assert f"| `{column}` |" in readme
 
 
+def test_the_first_paragraph_counts_what_is_to_be_judged(root: Path) -> None:
+    first = (root / "README.md").read_text(encoding="utf-8").split("\n\n")[1]
+    printed = pd.read_csv(published("wei2024", "tables"))["value"].count()
+    assert f"none of the {printed} numbers that the papers' tables print" in first
+    assert f"none of the {len(pd.read_csv(published('liang2024', 'figures')))} points" in first
+
+
 # What one printed number says about others; a slip in typing would break these.
 
 

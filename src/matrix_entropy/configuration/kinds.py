@@ -14,6 +14,8 @@ from typing import Literal
 DRAWN = "drawn in the paper, its points neither printed nor read off"
 WORDS = "words, a drawing or a formula, without measured numbers"
 CONTROL = "a control or list of this project, not in the paper"
+COMPUTED = "computed from numbers that another paper prints, so nothing is rebuilt"
+IN_TABLES = "its numbers are those of tables, which are compared"
 NO_CURVE = "the paper has no figure of this model and data set"
 
 Reads = Literal["metrics", "rows", "gains", "sentences", "architectures", "nothing", "own rule"]
@@ -86,7 +88,7 @@ FIGURES: dict[str, Kind] = {
     ),
     "scaling": _of_models(
         "entropy, rank, loss and perplexity of `models:` against size", "scaling_figure",
-        allows=("leave_out", "overlay"), tables=("fits",),
+        allows=("leave_out", "overlay"), tables=("fits",), not_compared=IN_TABLES,
     ),
     "normalisations": _of_models(
         "the three ways of making one number of a data set", "normalisations", not_compared=DRAWN
@@ -119,7 +121,7 @@ FIGURES: dict[str, Kind] = {
     ),
     "published_entropy": _theory(
         "normalised entropy of published numbers; no model", "published_entropy",
-        "published_entropy", tables=("fits",),
+        "published_entropy", tables=("fits",), why=COMPUTED,
     ),
     "skill_graph": _theory(
         "a sampled graph of skills and texts; no model", "skill_graph", "skill_graph",

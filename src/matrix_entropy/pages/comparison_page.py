@@ -24,9 +24,12 @@ INTRODUCTION = f"""\
 
 Every number of the papers that is printed, or was read off a figure, beside the one that was
 rebuilt. A number passes if it differs by no more than its tolerance, which is the sum of what may
-separate the two: rounding of the printed digits, reading of a figure, samples drawn anew. All of
-them are in [comparison.csv]({HOME}/results/comparison.csv), each with its reason, which says so
-where an amount is assumed.
+separate the two: rounding of the printed digits, reading of a figure, samples drawn anew. Where the
+paper claims a change and the tolerance is at least as large, a number within it shows nothing, and
+the verdict is "cannot tell". What was computed here from printed numbers is no published number,
+and what a paper both prints and draws counts once. All of them are in
+[comparison.csv]({HOME}/results/comparison.csv), each with its reason, which says so where an amount
+is assumed.
 
 Of **stand-ins** no number is judged: they are other models. What is compared of them, and of all
 others too, is direction and shape: what rises or falls in the paper, and whether it does here. Of a
@@ -73,12 +76,16 @@ def comparison_markdown(
             INTRODUCTION,
             "## By figure and table\n",
             _rows(
-                ("what", "judged", "passed", "stand-in", "not built", "directions", "agree"),
+                (
+                    *("what", "judged", "passed", "cannot tell", "stand-in", "not built"),
+                    *("directions", "agree"),
+                ),
                 (
                     (
                         titles[row.item],
                         row.judged,
                         row.passed,
+                        row.cannot_tell,
                         row.stand_in,
                         row.not_built,
                         row.directions,

@@ -1,7 +1,8 @@
 """Every number that a paper prints or draws beside the one rebuilt, with a verdict.
 
-A number is judged by its tolerance (`published.tolerances`). Those of a stand-in, which is
-another model, never are; in their place, and beside those of real models, stand directions
+A number is judged by its tolerance (`published.tolerances`). Where the paper claims an effect and
+the tolerance is as large, a number within it can tell nothing. Those of a stand-in, which is
+another model, never are judged; in their place, and beside those of real models, stand directions
 (`published.directions`): what rises in the paper, and whether it rises here.
 """
 
@@ -17,7 +18,6 @@ import pandas as pd
 
 from matrix_entropy.base.errors import InputError, first_line
 from matrix_entropy.base.files import read_csv
-from matrix_entropy.base.shipped import published
 from matrix_entropy.configuration.experiments import models_of
 from matrix_entropy.published.claims import CANNOT_TELL, claims_of
 from matrix_entropy.published.counterparts import REAL_MODEL, counterparts
@@ -29,15 +29,22 @@ from matrix_entropy.published.curves import (
 )
 from matrix_entropy.published.directions import (
     PAIRS,
+    claimed_effects,
     layer_directions,
     pair_directions,
     size_directions,
 )
-from matrix_entropy.published.tables import NAMES, STAND_IN, UNPUBLISHED, WEI, published_values
+from matrix_entropy.published.tables import (
+    NAMES,
+    STAND_IN,
+    UNPUBLISHED,
+    WEI,
+    published_models,
+    published_values,
+)
 from matrix_entropy.published.tolerances import (
-    EXPONENT,
+    WIDEST_OF_TABLES,
     Tolerance,
-    allowance,
     tolerance_of_curve,
     tolerance_of_table,
 )
@@ -51,10 +58,14 @@ SAME, OTHER = "same direction", "other direction"
 NUMBER, DIRECTION = "number", "direction"
 COLUMNS = (
     *("paper", "item", "kind", "quantity", "model", "dataset", "group", "layer"),
-    *("published", "rebuilt", "difference", "tolerance", "reason"),
+    *("published", "rebuilt", "difference", "tolerance", "effect", "tolerance_over_effect"),
+    "reason",
     *("published_direction", "rebuilt_direction", "verdict"),
 )
-NUMERIC = ("layer", "published", "rebuilt", "difference", "tolerance")
+NUMERIC = (
+    *("layer", "published", "rebuilt", "difference", "tolerance"),
+    *("effect", "tolerance_over_effect"),
+)
 
 # Tables of Wei et al. 2024 that are indicators against size, with a direction of each.
 SIZE_TABLES = ("1", "8", "9")
@@ -92,9 +103,12 @@ def compare(
         ``paper``, ``item`` (figure or table), ``kind`` ("number" or "direction"), ``quantity``,
         ``model``, ``dataset``, ``group`` (or variant), ``layer`` (block, from 0), ``published``,
         ``rebuilt``; of a judged number ``difference`` (rebuilt − published), ``tolerance`` and its
-        ``reason``; of a direction ``published_direction`` and ``rebuilt_direction``; ``verdict``:
-        "pass", "fail", "stand-in, not comparable", "no published value", "not built", "not judged"
-        (where no tolerance can be stated), "same direction" or "other direction".
+        ``reason``, and where the paper claims a change of it, that ``effect`` and
+        ``tolerance_over_effect``; of a direction ``published_direction`` and
+        ``rebuilt_direction``; ``verdict``: "pass", "fail", "cannot tell" (within a tolerance that
+        is as large as the effect, or, of a direction, an interval that holds zero), "stand-in, not
+        comparable", "no published value", "not built", "not judged" (where no tolerance can be
+        stated), "same direction" or "other direction".
     """
     built = {Path(path).as_posix(): Path(path) for path in paths if Path(path).exists()}
     called = {
@@ -162,8 +176,6 @@ def _compared(
         return compare_layers(entry["paper"], entry["model"], entry["dataset"], rebuilt, stand_in)
     if kind == "scaling":
         return compare_scaling(entry, models, rebuilt, called)
-    if kind == "published_entropy":
-        return compare_fits(rebuilt)
     if kind == "token_selection":
         return compare_tokens(entry["model"], rebuilt)
     return compare_table(entry["paper"], str(entry["table"]), rebuilt)
@@ -284,6 +296,8 @@ def compare_table(
     directions = numbers[numbers["published"].notna()]
     numbers["published"] = numbers["published"].where(~ranks)
     base = numbers[numbers["variant"] == "base"].set_index(["model", "dataset", "indicator"])
+    effects = claimed_effects(numbers, table) if of_wei else {}
+    widths = published_models().set_index(["model_family", "size"])["width"]
     rows = []
     for row in numbers.itertuples():
         if np.isnan(row.published) and np.isnan(row.rebuilt) and ranks[row.Index]:
@@ -301,6 +315,7 @@ def compare_table(
                 "published": row.published,
                 "rebuilt": row.rebuilt,
                 "stand_in": row.stand_in,
+                "effect": effects.get(row.Index, np.nan),
                 "allowed": tolerance_of_table(
                     table,
                     row.indicator,
@@ -309,6 +324,7 @@ def compare_table(
                     row.published,
                     row.texts,
                     change,
+                    widths.get((row.model_family, row.size), WIDEST_OF_TABLES),
                 )
                 if of_wei
                 else _stated(row),
@@ -355,37 +371,6 @@ def _rebuilt_numbers(rebuilt: pd.DataFrame | None) -> pd.DataFrame:
     if "position" in rebuilt:  # where an indicator is that position, it need not say so twice
         numbers["position"] = rebuilt["position"].where(rebuilt["position"] != indicator, "")
     return numbers
-
-
-def compare_fits(rebuilt: pd.DataFrame | None) -> pd.DataFrame:
-    """Figure 1 of Tan et al. 2024 against `figures.kinds.published_entropy`.
-
-    The paper draws it from numbers that Wei et al. 2024 print and fits nothing; the exponents,
-    offsets and R² beside ours were computed from the same numbers by another program, for this
-    project. No model runs, so that all are judged at any scale.
-    """
-    keys = ["reading", "family", "dataset", "kind"]
-    known = pd.read_csv(published("tan2024", "fits"))
-    if rebuilt is None:
-        rebuilt = pd.DataFrame(columns=[*keys, "exponent", "offset", "r_squared"])
-    both = known.merge(rebuilt, on=keys, how="left", suffixes=("", "_rebuilt"))
-    another = Tolerance(0.0, "computed anew from Wei's tables; the paper prints no fit")
-    rows = [
-        {
-            "quantity": f"{quantity} of the {fit['kind']}",
-            "model": fit["family"],
-            "dataset": fit["dataset"],
-            "group": f"r/d = {fit['reading']}",
-            "published": fit[quantity],
-            "rebuilt": fit[f"{quantity}_rebuilt"],
-            "stand_in": False,
-            "allowed": allowance("rounding_twice", EXPONENT) + another,
-        }
-        for fit in both.to_dict("records")
-        for quantity in ("exponent", "offset", "r_squared")
-        if not np.isnan(fit[quantity])
-    ]
-    return _judged(rows, [])
 
 
 def compare_tokens(model: str, rebuilt: pd.DataFrame | None) -> pd.DataFrame:
@@ -482,16 +467,20 @@ def _judged_number(row: dict[str, Any]) -> dict[str, Any]:
         return {**row, "verdict": NOT_JUDGED}
     # Decimals have no exact doubles: a difference of just the tolerance is no failure.
     within = abs(difference) <= allowed.amount * (1 + 1e-9)
-    return {**row, "tolerance": allowed.amount, "verdict": PASS if within else FAIL}
+    row["tolerance"] = allowed.amount
+    share = allowed.amount / abs(row.get("effect", np.nan))
+    hidden = share >= 1  # False of NaN: no effect is claimed
+    verdict = FAIL if not within else CANNOT_TELL if hidden else PASS
+    return {**row, "tolerance_over_effect": share, "verdict": verdict}
 
 
 def summary(compared: pd.DataFrame) -> pd.DataFrame:
     """One row per item of `compare`: what was compared, and how it came out.
 
-    Columns: ``paper``, ``item``; of numbers ``judged``, ``passed``, ``stand_in``, ``not_built``,
-    ``unpublished`` and ``not_judged``; ``largest_difference`` with its ``tolerance`` and ``where``
-    it is: that which exhausts most of its tolerance; ``directions`` that were compared and those
-    that ``agree``.
+    Columns: ``paper``, ``item``; of numbers ``judged``, ``passed``, ``cannot_tell``, ``stand_in``,
+    ``not_built``, ``unpublished`` and ``not_judged``; ``largest_difference`` with its ``tolerance``
+    and ``where`` it is: that which exhausts most of its tolerance; ``directions`` that were
+    compared and those that ``agree``.
     """
     rows = []
     for (paper, item), part in compared.groupby(["paper", "item"], sort=False):
@@ -502,6 +491,7 @@ def summary(compared: pd.DataFrame) -> pd.DataFrame:
             "item": item,
             "judged": int(counts.reindex([PASS, FAIL]).sum()),
             "passed": int(counts.get(PASS, 0)),
+            "cannot_tell": int(counts.get(CANNOT_TELL, 0)),
             "stand_in": int(counts.get(STAND_IN, 0)),
             "not_built": int(counts.get(NOT_BUILT, 0)),
             "unpublished": int(counts.get(UNPUBLISHED, 0)),

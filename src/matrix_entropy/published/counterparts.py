@@ -11,7 +11,7 @@ from matrix_entropy.base.shipped import published
 
 Entry = dict[str, Any]
 
-# Its lists of tokens, and fits to the points that it draws, are compared in their own ways.
+# Its lists of tokens are compared in a way of their own.
 TAN = "tan2024"
 # Of a paper whose figures of scaling have the numbers of its tables, the table of each family.
 TABLES_OF_FAMILIES = {"wei2024": {"cerebras-gpt": "8", "pythia": "9"}}
@@ -47,17 +47,22 @@ def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
             if kind in CLAIMED:
                 folder = "results/tables" if kind == "variants" else "figures"
                 files[name] = f"{folder}/{name}.csv"
-        elif kind == "published_entropy" and entry["paper"] == TAN:
-            files[name] = f"figures/{name}.fits.csv"
         elif "table" in entry:
             files[name] = f"results/tables/{name}.csv"
         elif (
-            (kind == "scaling" and entry["paper"] in TABLES_OF_FAMILIES)
+            (kind == "scaling" and _has_numbers_of_its_own(entry["paper"], entries))
             or (kind == "token_selection" and entry["paper"] == TAN)
             or (kind == "layers" and (entry["model"], entry["dataset"]) in _drawn(entry["paper"]))
         ):
             files[name] = f"figures/{name}.csv"
     return files
+
+
+def _has_numbers_of_its_own(paper: str, entries: Mapping[str, Entry]) -> bool:
+    """Whether a figure of scaling is compared: not where its tables are, which count once."""
+    tables = set(TABLES_OF_FAMILIES.get(paper, {}).values())
+    built = {str(entry.get("table")) for entry in entries.values() if entry.get("paper") == paper}
+    return bool(tables) and not tables <= built
 
 
 @functools.cache

@@ -131,6 +131,31 @@ def pair_directions(numbers: pd.DataFrame, table: str) -> list[dict[str, Any]]:
     return rows
 
 
+def claimed_effects(numbers: pd.DataFrame, table: str) -> dict[int, float]:
+    """What the paper says that a variant does to a number: the change from the first of a pair.
+
+    Of Tables 2, 3 and 6 of Wei et al. 2024 (LoRA, prompts, operations on images), by the row of
+    ``numbers``, which has ``model``, ``dataset``, ``indicator``, ``variant`` and ``published``. The
+    first of several pairs has the smallest of their changes. Rows that do not change have none.
+    """
+    column, pairs = PAIRS.get(table, ("", []))
+    if column != "variant":
+        return {}
+    effects: dict[int, float] = {}
+    for _, part in numbers.groupby(["model", "dataset", "indicator"], sort=False):
+        rows = {str(row.variant): row for row in part.itertuples()}
+        for first, second in pairs:
+            if first not in rows or second not in rows:
+                continue
+            change = float(rows[second].published - rows[first].published)
+            if np.isnan(change) or change == 0:
+                continue
+            effects[rows[second].Index] = change
+            known = effects.get(rows[first].Index, np.inf)
+            effects[rows[first].Index] = min(known, change, key=abs)
+    return effects
+
+
 def layer_directions(
     published: Mapping[str, np.ndarray],
     errors: Mapping[str, np.ndarray],
