@@ -36,8 +36,7 @@ else:
 
 # From spectra to pages.
 include: "workflow/rules/metrics.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/tables.smk"
+include: "workflow/rules/kinds.smk"
 include: "workflow/rules/papers.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/run_description.smk"

@@ -37,7 +37,7 @@ QUICK = [
     "--groups",
     *(
         f"{rule}=chain"
-        for rule in ("dump_hidden_states", "compute_spectra", "compute_metrics", "plot_figure")
+        for rule in ("dump_hidden_states", "compute_spectra", "compute_metrics", "plot_layers")
     ),
 ]
 

@@ -41,7 +41,7 @@ CONFIG: dict[str, Any] = {
     },
     "figures": {},
 }
-DRAWN = {"plot_layers"}
+DRAWN = {"plot_run"}
 TABLED = DRAWN | {"compute_metrics"}
 RUN = TABLED | {"dump_hidden_states", "compute_spectra"}
 # What is edited, of the model or the data set, and the rules that have to run.

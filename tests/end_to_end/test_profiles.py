@@ -45,7 +45,7 @@ def test_a_profile_plans_everything(root: Path, tmp_path: Path, name: str) -> No
     options = ("--directory", str(tmp_path), "--workflow-profile", f"workflow/profiles/{name}")
     done = snakemake(root, "-n", *options, *where)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^plot_figure +10$", done.stdout, re.MULTILINE)
+    assert re.search(r"^plot_layers +10$", done.stdout, re.MULTILINE)
 
 
 def test_slurm_is_asked_in_the_way_that_notices_cancelled_jobs(root: Path) -> None:

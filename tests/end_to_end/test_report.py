@@ -73,32 +73,11 @@ LINKS = """
 """
 
 
-def captions_of_kinds() -> dict[str, set[str]]:
-    """The captions that the rules give to every kind, as the rules are written."""
-    found: dict[str, set[str]] = {}
-    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
-        text = path.read_text(encoding="utf-8")
-        lists = dict(re.findall(r"^([A-Z_]+) = (\(.*\))$", text, re.MULTILINE))
-        for rule in re.split(r"^ *(?:use )?rule\b", text, flags=re.MULTILINE)[1:]:
-            captions = re.findall(r'(?:_files\(|in_report\([^)]*?, )"(\w+)"', rule)
-            if "kinds.FIGURES" in text and rule.startswith(":"):
-                for kind, about in KINDS.items():
-                    if about.reads != "own rule":
-                        found.setdefault(kind, set()).add(about.caption)
-            for written in re.findall(r"of_kind\(\w+, (.+)\)", rule) if captions else []:
-                named = [lists[name] for name in re.findall(r"\*(\w+)", written)]
-                for kind in re.findall(r'"(\w+)"', "".join([written, *named])):
-                    found.setdefault(kind, set()).update(captions)
-    return found
-
-
-CAPTIONS = captions_of_kinds()
 CASES = [
-    pytest.param(scale, part, name, caption, id=f"{scale}-{name}-{caption}")
+    pytest.param(scale, part, name, KINDS[entry["kind"]].caption, id=f"{scale}-{name}")
     for scale, config in CONFIGS.items()
     for part in ("figures", "tables")
     for name, entry in config[part].items()
-    for caption in sorted(CAPTIONS[entry["kind"]])
 ]
 
 
@@ -142,10 +121,9 @@ def test_every_caption_says_what_is_shown_and_from_what(
 def test_captions_of_the_rules_and_files_are_the_same() -> None:
     rules = [path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk")]
     direct = {name for text in rules for name in re.findall(r"report/(\w+)\.rst", text)}
-    used = set().union(*CAPTIONS.values()) | direct | {"workflow"}
+    used = {kind.caption for kind in KINDS.values()} | direct | {"workflow"}
     assert used == {path.stem for path in REPORT.glob("*.rst")}
     assert direct == {"configuration", "versions"}
-    assert CAPTIONS.keys() == KINDS.keys()
     shown = {entry["kind"] for config in CONFIGS.values() for entry in config["figures"].values()}
     shown |= {entry["kind"] for config in CONFIGS.values() for entry in config["tables"].values()}
     assert shown == KINDS.keys()  # so that every branch of every caption is read above

@@ -205,7 +205,7 @@ def test_the_catalogue_snakefile_is_the_same_workflow(root: Path, tmp_path: Path
     assert len(workflow.splitlines()) == 1
     done = snakemake(root, "-n", "--directory", str(tmp_path), "--snakefile", "workflow/Snakefile")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^plot_figure +10$", done.stdout, re.MULTILINE)
+    assert re.search(r"^plot_layers +10$", done.stdout, re.MULTILINE)
 
 
 def test_pins_of_the_environments_are_those_of_the_requirements(root: Path) -> None:

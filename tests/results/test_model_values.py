@@ -19,8 +19,8 @@ from matrix_entropy.results.metrics import (
 )
 from matrix_entropy.results.model_values import model_values, paired_differences
 from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.tables.making import compared
 from matrix_entropy.tables.model_tables import (
-    compared,
     indicator_table,
     lora_table,
     prompt_table,

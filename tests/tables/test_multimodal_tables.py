@@ -11,7 +11,7 @@ import pytest
 
 from matrix_entropy.published.tables import published_values
 from matrix_entropy.results.multimodal_metrics import POSITIONS
-from matrix_entropy.tables.model_tables import compared
+from matrix_entropy.tables.making import compared
 from matrix_entropy.tables.multimodal_tables import (
     VARIANTS,
     architecture_table,

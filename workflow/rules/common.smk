@@ -393,16 +393,6 @@ def architectures_of(entry):
     return {name: only(MODELS[name], *keys, *parts) for name in experiments.models_of(entry)}
 
 
-def sentences_of(entries, wildcard):
-    """The sentences that a figure or table looks at, as its model saw them."""
-
-    def path(wildcards):
-        entry = entries[getattr(wildcards, wildcard)]
-        return f"results/sentences/{entry['model']}/{entry['dataset']}.npz"
-
-    return path
-
-
 def with_settings(name, entries):
     """An entry with its name and the settings of its kind, which stand under the kind's name."""
     return {"name": name, **entries[name], **entries[name].get(entries[name]["kind"], {})}

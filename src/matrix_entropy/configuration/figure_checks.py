@@ -12,7 +12,7 @@ from typing import Any
 from matrix_entropy.base.shipped import published
 from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.configuration.experiments import OWN, derived_models, runs
-from matrix_entropy.configuration.kinds import KINDS, WITH_FIGURE
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.configuration.shared_checks import (
     given,
     has_images,
@@ -374,7 +374,7 @@ def names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 if source != other:
                     yield where, f"makes '{model}' in another way than {first}; set both alike."
     for name, table in config["tables"].items():
-        if table["kind"] in WITH_FIGURE and name in config["figures"]:
+        if KINDS[table["kind"]].with_figure and name in config["figures"]:
             yield (
                 f"'tables.{name}'",
                 "draws a figure of its own name, which another figure has; change one of them.",

@@ -1,13 +1,13 @@
 """The kinds of figures and tables: all that is to be known of one, but its numbers and its drawing.
 
-From here follow what the schema allows, the checks of an entry, the rule and the script's module,
-the caption in the report, and why nothing published is compared. A kind whose module has a function
-``make`` (`figures.drawing`) needs no rule and no script of its own.
+From here follow what the schema allows, the checks of an entry, the rule, the caption, and
+why nothing published is compared. No kind has a rule or a script of its own: a function takes
+its entry and its runs, and gives a `figures.drawing.Drawing` or a `tables.making.Table`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 # Why a figure or table of a kind has nothing published to be compared with.
@@ -17,8 +17,13 @@ CONTROL = "a control or list of this project, not in the paper"
 COMPUTED = "computed from numbers that another paper prints, so nothing is rebuilt"
 IN_TABLES = "its numbers are those of tables, which are compared"
 NO_CURVE = "the paper has no figure of this model and data set"
+# Published numbers of all papers.
+TABLES_OF_PAPERS, CURVES_OF_PAPERS = "*/published/tables.csv", "*/published/figures.csv"
 
-Reads = Literal["metrics", "rows", "gains", "sentences", "architectures", "nothing", "own rule"]
+Reads = Literal[
+    "metrics", "accuracies", "rows", "gains", "sentences", "origins",
+    "images", "image operations", "architectures", "nothing",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,16 @@ class Kind:
         What it shows, for whoever writes an entry.
     needs, allows : tuple of str
         Keys that an entry must and may have beside ``paper``, ``kind`` and ``title``.
-    module : str
-        The module of the library with its function ``make``; none where a script calls it.
+    made_by : str
+        The function that makes it, ``module:function``, or the module of a function ``make``.
     reads : str
-        Of a kind with a module, what its rule gives it: metrics of its runs, and rows beside them;
-        information gains; sentences; or no file, and of models what they are made of, if that.
+        What its rule gives it: metrics of its runs, with accuracies or rows beside them;
+        information gains; sentences; origins of texts; metrics of images as they are, or of all
+        operations on them; or no file, and of models what they are made of, if that.
     tables : tuple of str
-        What CSV files beside NAME.csv are called: ``gaps`` is NAME.gaps.csv.
+        What CSV files beside NAME.csv in figures/ are called: ``gaps`` is NAME.gaps.csv.
+    published : str
+        Published numbers that it reads, a pattern below paper/.
     caption : str
         Its caption in the report, of workflow/report/.
     not_compared : str
@@ -45,50 +53,82 @@ class Kind:
     across_blocks, of_sentences, against_fresh, on_images, of_vision : bool
         Whether it draws curves across blocks, looks at sentences one by one, runs fresh weights
         over a data set of one group, runs models over images, shows vision-language models.
+    with_figure : bool
+        Of a table, whether a figure of the same name stands beside it.
     """
 
     says: str
     needs: tuple[str, ...] = ()
     allows: tuple[str, ...] = ()
-    module: str = ""
-    reads: Reads = "own rule"
+    made_by: str = ""
+    reads: Reads = "nothing"
     tables: tuple[str, ...] = ()
-    caption: str = ""
+    published: str = ""
+    caption: str = "table"
     not_compared: str = ""
     across_blocks: bool = False
     of_sentences: bool = False
     against_fresh: bool = False
     on_images: bool = False
     of_vision: bool = False
+    with_figure: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module of the function that makes it, as a path in the library."""
+        return self.made_by.partition(":")[0]
 
 
 def _of_models(says: str, module: str, *more: str, **rest: object) -> Kind:
     """A figure that compares models on a data set, from their metrics."""
     found = {"needs": ("models", "dataset", *more), "caption": "models", "reads": "metrics"}
-    return Kind(says, module=f"figures/kinds/{module}", **(found | rest))  # type: ignore[arg-type]
+    return Kind(says, made_by=f"figures/kinds/{module}", **(found | rest))  # type: ignore[arg-type]
 
 
-def _control(says: str, module: str, *needs: str) -> Kind:
+def _control(says: str, module: str, *needs: str, published: str = "") -> Kind:
     """A control across blocks, from metrics, with a table of gaps between groups beside it."""
     return Kind(
-        says, needs, (), f"figures/kinds/{module}", "metrics", ("gaps",), "controls", CONTROL,
-        across_blocks=True,
+        says, needs, (), f"figures/kinds/{module}", "metrics", ("gaps",), published, "controls",
+        CONTROL, across_blocks=True,
     )  # fmt: skip
 
 
-def _theory(says: str, module: str, *needs: str, tables: tuple[str, ...], why: str = "") -> Kind:
+def _theory(
+    says: str, module: str, *needs: str, tables: tuple[str, ...], published: str = "", why: str = ""
+) -> Kind:
     """A figure that needs no model, from published numbers or a simulation."""
-    return Kind(says, needs, (), f"figures/kinds/{module}", "nothing", tables, "theory", why)
+    return Kind(
+        says, needs, (), f"figures/kinds/{module}", "nothing", tables, published, "theory", why
+    )
+
+
+def _of_values(says: str, make: str, *more: str, reads: Reads = "metrics") -> Kind:
+    """A table of models' values on a data set, beside which a published table may stand."""
+    return Kind(
+        says, ("models", "dataset", *more), ("table",), f"tables/model_tables:{make}", reads,
+        published=TABLES_OF_PAPERS,
+    )  # fmt: skip
+
+
+def _of_vision(says: str, make: str, *needs: str, reads: Reads, **rest: object) -> Kind:
+    """A table of vision-language models."""
+    found = {"allows": ("table",), "published": TABLES_OF_PAPERS, "on_images": True}
+    return Kind(
+        says, needs, made_by=f"tables/multimodal_tables:{make}", reads=reads,
+        caption="multimodal_table", of_vision=True, **(found | rest),  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 FIGURES: dict[str, Kind] = {
     "layers": Kind(
         "one model across its blocks", ("model", "dataset"), ("overlay",),
-        not_compared=NO_CURVE, across_blocks=True,
+        "figures/kinds/layers", "metrics",
+        published=CURVES_OF_PAPERS, caption="layers", not_compared=NO_CURVE, across_blocks=True,
     ),
     "scaling": _of_models(
         "entropy, rank, loss and perplexity of `models:` against size", "scaling_figure",
-        allows=("leave_out", "overlay"), tables=("fits",), not_compared=IN_TABLES,
+        allows=("leave_out", "overlay"), tables=("fits",), published="wei2024/published/*.csv",
+        not_compared=IN_TABLES,
     ),
     "normalisations": _of_models(
         "the three ways of making one number of a data set", "normalisations", not_compared=DRAWN
@@ -117,11 +157,11 @@ FIGURES: dict[str, Kind] = {
     "sentence_map": Kind(
         "the sentences of a data set by the distances between them, for one model",
         ("model", "dataset", "sentence_map"), (), "figures/kinds/sentence_figure", "sentences",
-        ("distances",), "sentence_map", not_compared=DRAWN, of_sentences=True,
+        ("distances",), caption="sentence_map", not_compared=DRAWN, of_sentences=True,
     ),
     "published_entropy": _theory(
         "normalised entropy of published numbers; no model", "published_entropy",
-        "published_entropy", tables=("fits",), why=COMPUTED,
+        "published_entropy", tables=("fits",), published="wei2024/published/*.csv", why=COMPUTED,
     ),
     "skill_graph": _theory(
         "a sampled graph of skills and texts; no model", "skill_graph", "skill_graph",
@@ -138,12 +178,12 @@ FIGURES: dict[str, Kind] = {
     ),
     "log_d_null": _theory(
         "control: what log d alone explains of the published tables; no model", "log_d_null",
-        tables=("shares",), why=CONTROL,
+        tables=("shares",), published="wei2024/published/*.csv", why=CONTROL,
     ),
     "length_control": _control(
         "control: group means against the length of texts, across the blocks of `models:` on "
         "`datasets:`",
-        "length_control", "models", "datasets",
+        "length_control", "models", "datasets", published="*/published/*.csv",
     ),
     "first_token": _control(
         "control: with and without the first row, across the blocks of `models:` on `datasets:`",
@@ -157,58 +197,64 @@ FIGURES: dict[str, Kind] = {
         "control: rows far longer than the others and what they do to the entropy of `model:`, "
         "beside fresh weights if there are `seeds:`",
         ("model", "dataset"), ("seeds",), "figures/kinds/long_rows_figure", "rows",
-        ("texts", "positions", "formula"), "controls", CONTROL, across_blocks=True,
+        ("texts", "positions", "formula"), "", "controls", CONTROL, across_blocks=True,
     ),
 }  # fmt: skip
 
 TABLES: dict[str, Kind] = {
-    "indicators": Kind(
-        "entropy, loss, perplexity (and accuracy, where a data set has a `task:`) of `models:` on "
-        "the groups of `dataset:`",
-        ("models", "dataset"), ("table", "perplexity"),
+    "indicators": replace(
+        _of_values(
+            "entropy, loss, perplexity (and accuracy, where a data set has a `task:`) of `models:` "
+            "on the groups of `dataset:`",
+            "indicators", reads="accuracies",
+        ),
+        allows=("table", "perplexity"),
     ),
-    "lora": Kind(
+    "lora": _of_values(
         "the same before and after fine-tuning on each data set that the union `dataset:` joins",
-        ("models", "dataset", "lora"), ("table",),
+        "lora", "lora",
     ),
-    "variants": Kind(
-        "entropy for each variant of `dataset:`", ("models", "dataset"), ("table",)
+    "variants": _of_values("entropy for each variant of `dataset:`", "variants"),
+    "samples": _of_values(
+        "entropy for each member of a union, and their standard deviation", "samples"
     ),
-    "samples": Kind(
-        "entropy for each member of a union, and their standard deviation",
-        ("models", "dataset"), ("table",),
+    "prompts": Kind(
+        "the prefixes of `dataset:`", ("dataset",), (), "tables/model_tables:prompts",
+        not_compared=WORDS,
     ),
-    "prompts": Kind("the prefixes of `dataset:`", ("dataset",), not_compared=WORDS),
     "sources": Kind(
-        "where the texts of `datasets:` come from", ("datasets",), not_compared=CONTROL
+        "where the texts of `datasets:` come from", ("datasets",), (),
+        "tables/model_tables:sources", "origins", not_compared=CONTROL,
     ),
     "token_selection": Kind(
         "tokens of a sentence that `model:` attends to, and those that Lasso picks, with a figure "
         "of the same name",
-        ("model", "dataset", "token_selection"), of_sentences=True,
+        ("model", "dataset", "token_selection"), (), "tables/token_table", "sentences",
+        published="tan2024/published/tokens.csv", caption="token_table", of_sentences=True,
+        with_figure=True,
     ),
     "group_gaps": Kind(
         "gaps between the two groups of each panel of `datasets:`, of `models:` across their "
         "blocks, with errors and tests, and with a figure of the same name",
-        ("models", "datasets"), not_compared=CONTROL, across_blocks=True,
+        ("models", "datasets"), (), "tables/gap_table", "metrics", ("blocks",),
+        not_compared=CONTROL, across_blocks=True, with_figure=True,
     ),
-    "multimodal": Kind(
+    "multimodal": _of_vision(
         "entropy of vision-language models at the five places H1 to H5 on the images and texts of "
         "`datasets:`",
-        ("models", "datasets"), ("table",), on_images=True, of_vision=True,
+        "places", "models", "datasets", reads="images",
     ),
-    "image_operations": Kind(
+    "image_operations": _of_vision(
         "the same for one `dataset:`, its images rotated, its image tokens reversed",
-        ("model", "dataset"), ("table",), on_images=True, of_vision=True,
+        "operations", "model", "dataset", reads="image operations",
     ),
-    "architecture": Kind(
-        "the parts of vision-language `models:`", ("models",), not_compared=WORDS, of_vision=True
+    "architecture": _of_vision(
+        "the parts of vision-language `models:`", "architectures", "models",
+        reads="architectures", allows=(), published="", on_images=False, not_compared=WORDS,
     ),
 }  # fmt: skip
 
 KINDS = FIGURES | TABLES
-# Kinds of tables beside which a figure of the same name stands.
-WITH_FIGURE = ("token_selection", "group_gaps")
 
 
 def described(kinds: dict[str, Kind]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from matrix_entropy.base.files import write_csv
+from matrix_entropy.figures.style import save_figure
 from matrix_entropy.figures.text import left_out_in_front, model_captions
 from matrix_entropy.results.metrics import read_provenance
 from matrix_entropy.results.model_values import FINAL, fresh_starts, model_values
@@ -24,13 +26,19 @@ class Drawing:
     numbers: pd.DataFrame
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
+    def write(self, paths: Sequence[str], tables: Sequence[str]) -> None:
+        """Write PDF, PNG and CSV, then the further ``tables`` in the order of their names."""
+        for path, name in zip(paths[3:], tables, strict=True):
+            write_csv(path, self.tables[name])
+        save_figure(self.figure, self.numbers, paths[:3])
+
 
 @dataclass(frozen=True)
 class Runs:
     """What a figure is made from: files of its runs, and what labels need of models and texts.
 
     ``inputs`` has the files by what they are, as the kind's ``reads`` says: ``metrics`` with
-    ``summaries``, ``rows``, ``gains``, ``sentences``.
+    ``summaries``, ``accuracies``, ``rows``, ``gains``, ``sentences``, ``origins``.
     """
 
     inputs: Mapping[str, Sequence[str]]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from matrix_entropy.published.tables import with_published
-from matrix_entropy.results.intermediates import read_accuracies
+from matrix_entropy.figures.drawing import Runs, titled
+from matrix_entropy.results.intermediates import read_accuracies, read_origin
+from matrix_entropy.tables.making import Table, values_table
 from matrix_entropy.tables.writing import Layout
 
 Entry = dict[str, Any]
@@ -125,13 +127,6 @@ def _shared_beginning(names: Sequence[str]) -> str:
     return "_".join(shared) or "samples"
 
 
-def compared(values: pd.DataFrame, entry: dict[str, Any]) -> pd.DataFrame:
-    """Our values with the published ones beside them, if the entry names a published table."""
-    if "table" not in entry:
-        return values
-    return with_published(values, entry["paper"], entry["table"])
-
-
 def _in_order(table: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Rows by data set as in ``values``; within one, as they are."""
     order = list(dict.fromkeys(values["dataset"]))
@@ -170,3 +165,40 @@ def source_table(origins: dict[str, Entry], datasets: dict[str, Entry]) -> pd.Da
             }
         )
     return pd.DataFrame(rows)
+
+
+def indicators(entry: Entry, runs: Runs) -> Table:
+    """Tables 1, 8 and 9."""
+    accuracies = runs.inputs.get("accuracies", [])
+    found = indicator_table(runs.values(), accuracies, entry["perplexity"])
+    return values_table(entry, *found)
+
+
+def lora(entry: Entry, runs: Runs) -> Table:
+    """Table 2."""
+    return values_table(entry, *lora_table(runs.values(), runs.models))
+
+
+def variants(entry: Entry, runs: Runs) -> Table:
+    """Table 3."""
+    return values_table(entry, *variant_table(runs.values()))
+
+
+def samples(entry: Entry, runs: Runs) -> Table:
+    """Table 7."""
+    return values_table(entry, *sample_table(runs.values()))
+
+
+def prompts(entry: Entry, runs: Runs) -> Table:
+    """Table 10."""
+    changes = runs.datasets[entry["dataset"]]["variants"]["changes"]
+    return Table(prompt_table(changes), f"{titled(entry)}.")
+
+
+def sources(entry: Entry, runs: Runs) -> Table:
+    """Where texts come from."""
+    origins = {
+        Path(path).name.removesuffix(".origin.json"): read_origin(path)
+        for path in runs.inputs["origins"]
+    }
+    return Table(source_table(origins, runs.datasets), f"{titled(entry)}.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from matrix_entropy.figures.drawing import Runs, titled
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.results.multimodal_metrics import (
     NONE,
@@ -13,6 +14,8 @@ from matrix_entropy.results.multimodal_metrics import (
     image_reduction,
     image_text_alignment,
 )
+from matrix_entropy.results.multimodal_values import multimodal_values, paired_changes
+from matrix_entropy.tables.making import Table, values_table
 from matrix_entropy.tables.model_tables import KEYS
 from matrix_entropy.tables.writing import TITLES, Layout
 
@@ -50,7 +53,7 @@ def multimodal_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     Returns
     -------
     (DataFrame, Layout)
-        For `tables.model_tables.compared` and `tables.writing.write_table`: one row
+        For `tables.making.values_table`: one row
         per value. ``indicator`` is the published name of what is published. What needs a position
         that was not measured is NaN.
     """
@@ -168,3 +171,25 @@ def _architecture(entry: Entry) -> dict[str, Any]:
         "layers of the language model": entry["layers"],
         "width of the language model": entry["width"],
     }
+
+
+def places(entry: Entry, runs: Runs) -> Table:
+    """Table 5."""
+    values = _values(runs)
+    return values_table(entry, *multimodal_table(values), width_note(values))
+
+
+def operations(entry: Entry, runs: Runs) -> Table:
+    """Table 6."""
+    values = _values(runs)
+    found = operation_table(values, paired_changes(runs.metrics))
+    return values_table(entry, *found, width_note(values))
+
+
+def architectures(entry: Entry, runs: Runs) -> Table:
+    """Table 4."""
+    return Table(architecture_table(runs.models), f"{titled(entry)}.")
+
+
+def _values(runs: Runs) -> pd.DataFrame:
+    return multimodal_values(runs.metrics, runs.inputs["summaries"], runs.models, runs.datasets)

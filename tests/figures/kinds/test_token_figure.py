@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import runpy
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +17,8 @@ from matplotlib.text import Text
 from test_token_selection import CAPITALS, SETTINGS, made_sentences
 
 from figure_values import check_layout, check_same_bytes, legend_of, words
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.figures.drawing import Runs
 from matrix_entropy.figures.kinds.token_figure import (
     FRAMES,
     draw_token_weights,
@@ -33,6 +33,7 @@ from matrix_entropy.figures.kinds.token_selection import (
     token_weights,
 )
 from matrix_entropy.results.sentences_file import Sentences
+from matrix_entropy.tables import token_table
 
 TABLE = {"name": "picks", "title": "Picks", "model": "pythia_1_4b", **SETTINGS}
 ODD = [" a", "\n", " ", "$x$", "\\n", "_b^", "<|endoftext|>", "é", "\t", "a" * 90, "of"]
@@ -234,34 +235,19 @@ def test_a_rebuild_is_the_same_bytes(tmp_path: Path) -> None:
     check_same_bytes(lambda: draw_token_weights(weights, "A", "b"), weights, tmp_path)
 
 
-def run(root: Path, folder: Path, sentences: Sentences) -> list[Path]:
-    """Run the script as Snakemake does; its outputs."""
+def written(folder: Path, sentences: Sentences) -> list[Path]:
+    """The files of the table and of its figure."""
     sentences.save(folder / "sentences.npz")
+    inputs = {"sentences": [str(folder / "sentences.npz")]}
+    runs = Runs(inputs, {"pythia_1_4b": {"title": "Pythia-1.4B"}}, {})
     names = ("t.csv", "t.md", "t.tex", "f.pdf", "f.png", "f.csv")
-    snakemake = SimpleNamespace(
-        input=SimpleNamespace(sentences=str(folder / "sentences.npz")),
-        params=SimpleNamespace(
-            table=TABLE | {"tokens": ["No"]}, models={"pythia_1_4b": {"title": "Pythia-1.4B"}}
-        ),
-        output=[str(folder / name) for name in names],
-        log=[str(folder / "log")],
-    )
-    script = root / "workflow" / "scripts" / "write_token_table.py"
-    runpy.run_path(str(script), {"snakemake": snakemake})
-    return [folder / name for name in names]
+    paths = [str(folder / name) for name in names]
+    token_table.make(TABLE | {"tokens": ["No"]}, runs).write(paths, [])
+    return [Path(path) for path in paths]
 
 
-@pytest.fixture
-def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a script sets is taken back after the test."""
-    logger = logging.getLogger("matrix_entropy")
-    for name in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(logger, name, getattr(logger, name))
-
-
-@pytest.mark.usefixtures("_own_logger")
-def test_the_script_writes_table_and_figure(root: Path, tmp_path: Path) -> None:
-    table, markdown, latex, pdf, png, numbers = run(root, tmp_path, made_sentences(CAPITALS))
+def test_the_table_writes_table_and_figure(tmp_path: Path) -> None:
+    table, markdown, latex, pdf, png, numbers = written(tmp_path, made_sentences(CAPITALS))
     assert pd.read_csv(table)[PUBLISHED_COLUMN].tolist() == ["[Is] [,] [?]", *["[Yes] [Yes]"] * 2]
     for path in (markdown, latex):
         text = path.read_text()
@@ -274,11 +260,8 @@ def test_the_script_writes_table_and_figure(root: Path, tmp_path: Path) -> None:
     assert len(pd.read_csv(numbers)) == 36
 
 
-@pytest.mark.usefixtures("_own_logger")
-def test_published_picks_do_not_stand_beside_those_of_a_stand_in(
-    root: Path, tmp_path: Path
-) -> None:
-    table, markdown, latex, *_ = run(root, tmp_path, made_sentences(CAPITALS, stand_in=True))
+def test_published_picks_do_not_stand_beside_those_of_a_stand_in(tmp_path: Path) -> None:
+    table, markdown, latex, *_ = written(tmp_path, made_sentences(CAPITALS, stand_in=True))
     assert pd.read_csv(table)[PUBLISHED_COLUMN].tolist()[0] == "[Is] [,] [?]"
     for path in (markdown, latex):
         text = path.read_text()
@@ -287,21 +270,15 @@ def test_published_picks_do_not_stand_beside_those_of_a_stand_in(
         assert "comma" not in text
 
 
-@pytest.mark.usefixtures("_own_logger")
-def test_beside_another_model_published_picks_say_whose_they_are(
-    root: Path, tmp_path: Path
-) -> None:
-    table, markdown, *_ = run(root, tmp_path, made_sentences(CAPITALS, model="stories260K"))
+def test_beside_another_model_published_picks_say_whose_they_are(tmp_path: Path) -> None:
+    table, markdown, *_ = written(tmp_path, made_sentences(CAPITALS, model="stories260K"))
     assert pd.read_csv(table).columns[-1] == "published (Pythia-1.4B)"
     assert "| published (Pythia-1.4B) |" in markdown.read_text()
 
 
-@pytest.mark.usefixtures("_own_logger")
-def test_the_script_names_a_stand_in_and_compares_no_other_sentence(
-    root: Path, tmp_path: Path
-) -> None:
+def test_the_table_names_a_stand_in_and_compares_no_other_sentence(tmp_path: Path) -> None:
     sentences = made_sentences(["Oh", " No"], ["No", " No"], stand_in=True)
-    table, markdown, *_ = run(root, tmp_path, sentences)
+    table, markdown, *_ = written(tmp_path, sentences)
     assert pd.read_csv(table)["sentence"].tolist() == [0, 0, 0, 1, 1, 1]
     text = markdown.read_text()
     assert "Pythia-1.4B stand-in. Not Pythia-1.4B but a stand-in of 1.23M parameters" in text
@@ -309,10 +286,8 @@ def test_the_script_names_a_stand_in_and_compares_no_other_sentence(
     assert "comma" not in text
 
 
-@pytest.mark.usefixtures("_own_logger")
-def test_the_script_says_what_is_missing(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit):
-        run(root, tmp_path, made_sentences(["A", " cat"]))
-    log = (tmp_path / "log").read_text()
-    assert "error: sentence '0' has no token 'No', but [A] [cat]; correct `tokens:`." in log
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "sentences.npz"]
+def test_a_token_that_is_missing_is_named(tmp_path: Path) -> None:
+    named = "sentence '0' has no token 'No', but [A] [cat]; correct `tokens:`."
+    with pytest.raises(InputError, match=re.escape(named)):
+        written(tmp_path, made_sentences(["A", " cat"]))
+    assert [path.name for path in tmp_path.iterdir()] == ["sentences.npz"]

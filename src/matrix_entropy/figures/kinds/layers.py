@@ -19,7 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.configuration.entries import panels_of
 from matrix_entropy.configuration.stand_ins import STAND_INS
+from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.style import GREY, colours, styled
 from matrix_entropy.figures.text import (
     BOLD,
@@ -30,6 +32,8 @@ from matrix_entropy.figures.text import (
     room_of,
     wrapped,
 )
+from matrix_entropy.published.curves import published_layers
+from matrix_entropy.results.metrics import read_metrics
 from matrix_entropy.results.model_words import in_title, origin_of
 
 VALUE = "matrix_entropy_normalised"
@@ -46,6 +50,26 @@ CONTROLS = {
 }
 LETTERS = 7.0  # points, of legends
 PUBLISHED_DASHES = ("-", (0, (4, 1.5)))  # of the first and the second group of a panel
+
+
+def make(figure: dict[str, Any], runs: Runs) -> Drawing:
+    """The figure of one model and data set, with the published curve behind it if asked for."""
+    metrics, provenance = read_metrics(runs.metrics[0])
+    model, dataset = provenance["model"]["model"], provenance["dataset"]["name"]
+    panels = panels_of(runs.datasets[dataset], list(dict.fromkeys(metrics["group"])))
+    curves = layer_curves(metrics, panels)
+    title, subtitle = captions(
+        titled(figure), runs.models[model], runs.datasets[dataset], provenance
+    )
+    published = None
+    if figure["overlay"]:
+        paper = figure.get("paper", "liang2024")
+        published = published_layers(paper, model, dataset, provenance["options"]["layers"])
+    drawn = draw_layers(curves, title, subtitle, published)
+    # Whose they are, for those that read them.
+    curves.insert(0, "model", model)
+    curves.insert(1, "dataset", dataset)
+    return Drawing(drawn, curves)
 
 
 def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.DataFrame:
