@@ -61,7 +61,7 @@ rule plot_run:
     resources:
         **needs(memory_of_input, 30),
     params:
-        entry={"title": "Matrix entropy across blocks", "overlay": False},
+        entry={"name": "blocks", "title": "Matrix entropy across blocks", "overlay": False},
         models=lambda wildcards: shown_models(dict(wildcards.items())),
         datasets=lambda wildcards: shown_datasets(dict(wildcards.items())),
         made_by=kinds.FIGURES["layers"].made_by,
