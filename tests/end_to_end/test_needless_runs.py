@@ -53,7 +53,7 @@ EDITS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         TABLED,
     ),
     "names of groups exchanged": ("datasets", {"groups": {"bad": "a", "good": "b"}}, TABLED),
-    "another place of a model": ("models", {"device_map": "single"}, DRAWN),
+    "another place of a model": ("models", {"device_map": "single"}, set()),
     "a control less": ("datasets", {"controls": ["without_first_row"]}, TABLED),
     "controls in another order": (
         "datasets",

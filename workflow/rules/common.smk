@@ -6,7 +6,6 @@ set or one of its shards (wikipedia.2of8), {corpus} the name of a data set that 
 and tables derive from them ({model}_untrained_{seed}, {model}_lora_{dataset}).
 """
 
-import ast
 import functools
 import json
 import os
@@ -23,6 +22,7 @@ os.environ.update(
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
+from matrix_entropy.base.imports import imports
 from matrix_entropy.sources import addresses, gguf_files, model_files
 from matrix_entropy.results import archived_results, asked_views, multimodal_metrics
 from matrix_entropy.configuration import (
@@ -149,27 +149,6 @@ RUN_BY = (
     *("layers", "width", "bos", "center_features", "dtype", "extract"),
     *("batch_texts", "streams"),
 )
-
-
-@functools.cache
-def imports(path):
-    """Modules of the library that a file imports; most files are asked for by many rules."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matrix_entropy"):
-            inner = node.module.partition(".")[2].replace(".", "/")
-            # From a package come modules, from a module what is in it.
-            parts = (
-                [inner]
-                if (LIBRARY / f"{inner}.py").is_file()
-                else [
-                    f"{inner}/{alias.name}" if inner else alias.name
-                    for alias in node.names
-                    if not alias.name.startswith("__")
-                ]
-            )
-            found |= {*parts}
-    return found
 
 
 def code(script):

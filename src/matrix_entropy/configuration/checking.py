@@ -9,12 +9,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.shipped import SCHEMA
+from matrix_entropy.base.shipped import SCHEMA, read_yaml
 from matrix_entropy.configuration.contradictions import contradictions
 from matrix_entropy.configuration.kinds import FIGURES, TABLES, described
 from matrix_entropy.configuration.papers import with_papers
@@ -124,7 +123,7 @@ def _check_words(value: Any, path: list[str]) -> None:
 def whole_schema() -> dict[str, Any]:
     """The schema of a configuration, with the kinds and architectures that there are."""
     # Reading it takes five times as long as checking a configuration with it.
-    schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema: dict[str, Any] = read_yaml(SCHEMA)
     for entry, known in (("figure", FIGURES), ("table", TABLES)):
         kind = schema["$defs"][entry]["properties"]["kind"]
         kind["description"] = described(known)

@@ -9,10 +9,8 @@ import copy
 import functools
 from typing import Any
 
-import yaml
-
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.shipped import PAPERS
+from matrix_entropy.base.shipped import PAPERS, read_yaml
 
 Entry = dict[str, Any]
 
@@ -42,7 +40,7 @@ def paper(name: str) -> Entry:
             f"configuration: `papers:` names '{name}', which is none of {known}; correct it, or "
             f"write paper/{name}/{FILE} (paper/template/ shows how)."
         )
-    found: Entry = yaml.safe_load((PAPERS / name / FILE).read_text(encoding="utf-8"))
+    found: Entry = read_yaml(PAPERS / name / FILE)
     where = f"configuration: paper/{name}/{FILE}"
     if not isinstance(found, dict) or not {*SAID} <= {*found} <= {*SAID, *SECTIONS}:
         raise InputError(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from matrix_entropy.base.shipped import read_yaml
 from matrix_entropy.estimate.cost import Work
 from matrix_entropy.models.placement import BYTES
 
@@ -39,7 +38,7 @@ class Device:
 
 def known_devices() -> dict[str, dict[str, Any]]:
     """The table of devices, as it is written."""
-    table: dict[str, dict[str, Any]] = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    table: dict[str, dict[str, Any]] = read_yaml(TABLE)
     return table
 
 

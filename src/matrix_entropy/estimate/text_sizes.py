@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from matrix_entropy.base.shipped import ROOT
+from matrix_entropy.base.shipped import ROOT, read_yaml
 from matrix_entropy.configuration.shared_checks import has_images
 from matrix_entropy.texts.python_documentation import read_python_documentation
 from matrix_entropy.texts.readers import read_dataset
@@ -239,5 +238,5 @@ def _joined(parts: list[Texts]) -> Texts:
 
 @functools.cache
 def _table() -> Entry:
-    table: Entry = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    table: Entry = read_yaml(TABLE)
     return table

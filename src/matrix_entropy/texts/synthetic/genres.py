@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from matrix_entropy.base.shipped import read_yaml
 from matrix_entropy.texts.synthetic.seeded_choices import pick, sample
 
 LEXICON = Path(__file__).with_name("genres.yaml")
@@ -328,7 +327,7 @@ def _alternatives(part: str) -> tuple[str, ...]:
 @functools.cache
 def _world() -> World:
     """The lexicon, read once, its blocks split into lines."""
-    lexicon = _split(yaml.safe_load(LEXICON.read_text(encoding="utf-8")))
+    lexicon = _split(read_yaml(LEXICON))
     things = {
         kind: [row | {"kind": kind, "topic": body["topic"].format_map(row)} for row in body["rows"]]
         for kind, body in lexicon.pop("things").items()

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from matrix_entropy.base.shipped import read_yaml
 from matrix_entropy.texts.synthetic.seeded_choices import pick, sample
 
 LEXICON = Path(__file__).with_name("grammar.yaml")
@@ -246,7 +245,7 @@ PLOTS: dict[str, Callable[[World, random.Random], Words]] = {
 @functools.cache
 def _world() -> World:
     """The lexicon, read once: entries with all their forms, and plots ready to tell."""
-    lexicon = yaml.safe_load(LEXICON.read_text(encoding="utf-8"))
+    lexicon = read_yaml(LEXICON)
     named = {
         "species": {name: _species(name, lexicon) for name in lexicon["species"]},
         "characters": {name: _character(name, lexicon) for name in lexicon["characters"]},
