@@ -525,6 +525,13 @@ def test_schema_is_one():
     Draft202012Validator.check_schema(ROOT_SCHEMA)
 
 
+def test_every_key_says_what_it_is():
+    """Messages and the site's reference of the configuration take it from there."""
+    for where, schema in SUBSCHEMAS.items():
+        for key, inner in schema.get("properties", {}).items():
+            assert "description" in resolved(inner), f"{where}: {key}"
+
+
 @pytest.mark.parametrize(
     "where",
     [where for where, schema in SUBSCHEMAS.items() if {"examples", "default"} & set(schema)],

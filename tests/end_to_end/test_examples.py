@@ -136,7 +136,16 @@ def check_pip(arguments: list[str], name: str) -> None:
         assert option not in ("-r", "-c") or (ROOT / file).is_file()
 
 
-CHECKS = {"snakemake": check_snakemake, "make": check_make, "pip": check_pip}
+def check_source(arguments: list[str], name: str) -> None:
+    assert arguments == [".venv/bin/activate"]
+
+
+CHECKS = {
+    "snakemake": check_snakemake,
+    "make": check_make,
+    "pip": check_pip,
+    "source": check_source,
+}
 
 
 @pytest.fixture
