@@ -23,6 +23,7 @@ NUMBERS = (
     *("residual_stream", "token_losses", "information_gain", "gain_file", "distances"),
     *("eva_vit", "llava", "minigpt_v2", "multimodal", "lora", "training", "generation"),
     *("scaling", "sentences", "sentence_map", "token_selection", "errata_proofs", "prefix_null"),
+    *("proofs_of_losses", "proofs_of_scaling", "proofs_of_skills", "proofs_of_stories"),
 )
 OLDER = ["-k", "not bfloat16"]
 # Environment of a setting, and further arguments of pytest.

@@ -155,17 +155,21 @@ def test_interval_is_that_of_the_normal_theory() -> None:
     )
 
 
+@pytest.mark.parametrize("points", [7, 10])
 @pytest.mark.parametrize(("offset", "exponent"), [(False, -0.3), (True, -0.6)])
-def test_interval_covers_the_truth_about_as_often_as_it_says(offset: bool, exponent: float) -> None:
+def test_interval_covers_the_truth_less_often_than_it_says(
+    offset: bool, exponent: float, points: int
+) -> None:
+    """89 and 91 % of a thousand laws, where it says 95 %."""
     random = np.random.default_rng(1)
-    x = np.geomspace(0.1, 13, 10)
+    x = np.geomspace(0.1, 13, points)
     covered = []
     for seed in range(150):
-        noise = 0.02 * random.standard_normal(10)
+        noise = 0.02 * random.standard_normal(points)
         y = 1 + x**exponent + noise if offset else x**exponent * np.exp(noise)
         low, high = fit_power_law(x, y, offset, resamples=200, seed=seed).interval
         covered.append(low <= exponent <= high)
-    assert 0.84 <= np.mean(covered) <= 0.99
+    assert 0.82 <= np.mean(covered) <= 0.97
 
 
 @pytest.mark.parametrize(("offset", "points"), [(False, 4), (True, 5)])

@@ -58,7 +58,7 @@ FINDINGS = {
     "Fisher factor": ["fisher_factor"],
     "finite number of skills": ["finite_skills", "area_of_skills", "sum_of_squares"],
     "penalty of the Lasso": ["lasso_penalty"],
-    "multimodal tables": ["image_reduction", "alignment", "rotation"],
+    "multimodal tables": ["image_reduction", "alignment", "alignment_level", "rotation"],
     "contexts group by prefix": ["prefix_null"],
     "power law of the width": ["figure_1_null"],
     "section 3 of Tan et al.": [

@@ -6,6 +6,7 @@ Numbers that `paper/NAME/errata.md` types are asserted here to the digits typed 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,27 @@ def test_minigpt_v2_is_better_aligned_on_one_of_two_sets() -> None:
     assert means == pytest.approx({"minigpt-v2": 0.8624, "llava-1.5": 0.8513}, abs=6e-5)
 
 
+def test_entropies_of_different_columns_align_as_well() -> None:
+    """min / max of H3, H4 and H5 of one column, and of three different columns of Table 5."""
+    columns = [
+        wei(5, model_family=family, dataset=dataset)[2:5]
+        for family in ("llava-1.5", "minigpt-v2")
+        for dataset in ("detail_23k", "cc_sbu_align")
+    ]
+
+    def score(chosen: tuple[int, int, int]) -> float:
+        entropies = [columns[column][place] for place, column in enumerate(chosen)]
+        return min(entropies) / max(entropies)
+
+    printed = [score((column, column, column)) for column in range(4)]
+    mixed = [score(chosen) for chosen in permutations(range(4), 3)]
+    assert (min(printed), max(printed)) == pytest.approx((0.8213, 0.8812), abs=6e-5)
+    assert np.mean(printed) == pytest.approx(0.857, abs=6e-4)
+    assert len(mixed) == 24
+    found = min(mixed), np.mean(mixed), max(mixed)
+    assert found == pytest.approx((0.714, 0.851, 0.964), abs=6e-4)
+
+
 def test_patches_of_a_turned_image_are_in_another_order_than_reversed() -> None:
     """Numbered patches of a grid: only half a turn reverses their order."""
     grid = np.arange(24 * 24).reshape(24, 24)
@@ -226,11 +248,11 @@ def one_long_row(tokens: int, width: int) -> np.ndarray:
 def test_the_released_code_adds_noise_of_the_missing_dimensions(
     made: Callable[[int, int], np.ndarray], tokens: int, width: int, excess: float
 ) -> None:
-    """More in wider states; the amounts are those of one processor's kernels, to a half."""
+    """More in wider states; the amounts are those of one processor's kernels, to a third."""
     states = made(tokens, width)
     released = released_entropy(torch.from_numpy(states))
     found = released - matrix_entropy(spectrum(states)[0]) / np.log(width)
-    assert found == pytest.approx(excess, rel=0.5)
+    assert excess / 3 < found < 3 * excess
     assert 0 < found < NOISE_OF_A_DIMENSION * width
 
 

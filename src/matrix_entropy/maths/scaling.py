@@ -32,8 +32,10 @@ SPARE_POINTS = 3  # beyond the parameters, or residuals are too few to resample
 class PowerLaw:
     """A fitted law ``y = offset + coefficient · x ** exponent``, for x in the units of the fit.
 
-    ``interval`` holds 95 % of the bootstrapped exponents. It is (NaN, NaN) with fewer than three
-    points more than parameters, of which there are two, or three with an offset.
+    ``interval`` holds 95 % of the bootstrapped exponents. Of so few points it is too narrow: it
+    covered the true exponent of made-up laws in 84 % of cases (5 points), 89 % (7) and 91 % (10).
+    It is (NaN, NaN) with fewer than three points more than parameters, of which there are two, or
+    three with an offset.
     ``r_squared`` is measured where the fit was made: in log y without an offset, else in y.
     ``points`` were used and ``left_out`` had no value. ``degenerate`` is empty, or says why the
     exponent is only the end of the range searched and no result; then nothing should quote it.

@@ -34,7 +34,9 @@ is assumed.
 Of **stand-ins** no number is judged: they are other models. What is compared of them, and of all
 others too, is direction and shape: what rises or falls in the paper, and whether it does here. Of a
 **real model that is none of the papers'** it is what a paper's text says in general; where a 95 %
-interval holds zero, the model "cannot tell".
+interval holds zero, the model "cannot tell". A direction with two outcomes agrees by chance every
+other time, and a number whose tolerance is three standard deviations of samples fails by chance
+three times in a thousand; nothing here corrects for either.
 """
 # Of a kind that is compared elsewhere.
 OTHERWISE = "no numbers of it are among those that were published"
