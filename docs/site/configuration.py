@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,8 +133,12 @@ def described(path: str, kinds: dict[str, Kind]) -> Iterator[str]:
 
 def flow(value: Any) -> str:
     """A value as YAML in one line."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, inner),) = value.items()
+        return f"{key}: {flow(inner)}"
+    if isinstance(value, str) and "\n" in value:  # which YAML would write over lines
+        return json.dumps(value)
     shown = yaml.safe_dump(
         value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000
     )
-    shown = shown.removesuffix("\n").removesuffix("\n...")
-    return shown[1:-1] if isinstance(value, dict) and len(value) == 1 else shown
+    return shown.removesuffix("\n").removesuffix("\n...")

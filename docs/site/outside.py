@@ -22,6 +22,8 @@ MOVED = {
     "workflow/schemas/config.schema.yaml": "configuration.md",  # which is made of it
 }
 LINK = re.compile(r"(?<=\]\()[^)\s#]+")
+# A number that the errata's own page takes out of a file (`pages.errata`); here stands which.
+NUMBER = re.compile(r"\{((?:figures|results)/[^;}]+);\s+([^;}]+)[^}]*\}")
 CODE = re.compile(r"(^ *```.*?^ *```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -64,7 +66,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """The page with its links turned."""
+    """The page with its links turned, and with the places of numbers in words."""
     if page.file.abs_src_path is None:  # made for the site, and so are its links
         return markdown
     here = Path(page.file.abs_src_path).parent
@@ -76,5 +78,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return posixpath.relpath(place_of((here / found.group()).resolve()), there or ".")
 
     parts = CODE.split(markdown)
-    parts[::2] = [LINK.sub(turned, part) for part in parts[::2]]
+    parts[::2] = [NUMBER.sub(r"(\2 in `\1`)", LINK.sub(turned, part)) for part in parts[::2]]
     return "".join(parts)
