@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -140,6 +141,19 @@ def test_other_conditions_are_for_a_process_of_its_own(
     if "OMP_NUM_THREADS" in change and processors.usable() < 2:
         pytest.skip("a job has one thread at most here")
     assert json.loads(place.run(WHO, place.asking | change).stdout)[0] == os.getpid()
+
+
+def test_what_a_run_tells_its_jobs_parts_none_from_the_process(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may serve several runs, as that of the tests does, which tell jobs other things."""
+    rules = [path.read_text() for path in (root / "workflow" / "rules").rglob("*.smk")]
+    told = [name for text in rules for name in re.findall(r'envvars:\n +"(\w+)"', text)]
+    before = asking.conditions()
+    for name in told:
+        monkeypatch.setenv(name, "another run's")
+    assert told
+    assert asking.conditions() == before
 
 
 def test_a_copy_is_in_the_folder_of_its_job(

@@ -15,8 +15,10 @@ from typing import Any
 
 # Environment variable with the path of the socket to ask at.
 SOCKET = "MATRIX_ENTROPY_WORKERS"
+# Environment variable with what a run waits for, that its jobs see as it did (common.smk).
+WAITING = "MATRIX_ENTROPY_WAITING"
 # What a shell or Snakemake sets for each job, and no library reads while it is imported.
-OF_A_JOB = {SOCKET, "_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
+OF_A_JOB = {SOCKET, WAITING, "_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
 ALONE = b"alone"
 
 
