@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 from snakemake.exceptions import LockException
@@ -328,10 +329,20 @@ def called(wildcards):
     return {"figure": FIGURES[wildcards.figure].get("title", wildcards.figure)}
 
 
+# For a report, captions with the words that they share in front, until this process ends.
+REPORTED = any(argument.startswith("--report") for argument in sys.argv)
+CAPTIONS = tempfile.TemporaryDirectory(prefix="matrix_entropy_") if REPORTED else None
+
+
 def in_report(path, caption, kind):
     """A file as part of `snakemake --report`, below its paper."""
-    described = str(ROOT / "workflow/report" / f"{caption}.rst")
-    return report(path, described, of_paper, subcategory=kind, labels=called)
+    described = ROOT / "workflow/report" / f"{caption}.rst"
+    if CAPTIONS:
+        words = described.with_name("words.jinja").read_text(encoding="utf-8")
+        text = words + described.read_text(encoding="utf-8")
+        described = Path(CAPTIONS.name, described.name)
+        described.write_text(text, encoding="utf-8")
+    return report(path, str(described), of_paper, subcategory=kind, labels=called)
 
 
 def datasets_in(entry):
