@@ -133,8 +133,10 @@ def test_lasso_picks_the_printed_tokens_by_alpha(scale: Path) -> None:
     assert counts == {"picked_lasso": [5, 5, 5], "picked_literal": [15, 16, 14]}
 
 
-def test_the_sign_of_diff_erank_is_that_of_the_start(scale: Path) -> None:
+def test_the_sign_of_diff_erank_is_that_of_the_start(scale: Path, configuration: dict) -> None:
     """Untrained less trained, after the last normalisation, on Python's documentation."""
+    start = configuration["models"][MODEL]["initializer_range"]
+    assert start == pytest.approx(0.0417, abs=5e-5), "its own"
 
     def rank(weights: str) -> float:
         path = scale / "results" / "metrics" / f"{MODEL}{weights}" / "documentation.summary.csv"

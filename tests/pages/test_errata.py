@@ -17,6 +17,7 @@ from matrix_entropy.figures.kinds.published_entropy import (
 )
 from matrix_entropy.pages.errata import (
     CERTAINTIES,
+    NUMBER,
     Errata,
     built_files,
     check_proofs,
@@ -190,6 +191,27 @@ def test_every_entry_says_how_sure_it_is(errata: Errata) -> None:
     for one in measured:
         assert one.texts["Certainty"].startswith("measured on SmolLM2-135M-Instruct")
         assert any("/test_real" in proof for proof in one.proofs)
+
+
+def forms(number: str) -> set[str]:
+    """How a test may write a number: as it is, shorter, with an exponent, in thousandths."""
+    value = float(number)
+    others = {f"{value:.{digits}e}".replace("e-0", "e-") for digits in range(3)}
+    exact = {other for other in others if float(other) == value}
+    return {number, f"{value:g}", f"{1e3 * value:.1f}", *exact}
+
+
+def test_every_number_typed_is_in_a_test_that_shows_it(errata: Errata, root: Path) -> None:
+    """A slip in typing, or a number that moves in its test, is found."""
+    named = r"SmolLM2-\S+|TinyStories-\S+|Python 3\.11"
+    for one in errata.entries:
+        files = {proof.partition("::")[0] for proof in one.proofs if proof.startswith("tests/")}
+        shown = "".join((root / file).read_text(encoding="utf-8") for file in files)
+        text = one.texts.get("Difference", one.texts.get("Note", ""))
+        text = re.sub(named, "", NUMBER.sub("", text))
+        for number in re.findall(r"(?<![\w.])\d+\.\d+(?:e-\d+)?", text):
+            written = "|".join(map(re.escape, forms(number)))
+            assert re.search(rf"(?<![\d.])({written})0?(?!\d)", shown), (one.name, number)
 
 
 def test_every_proof_written_for_the_errata_is_named_by_one(errata: Errata, root: Path) -> None:

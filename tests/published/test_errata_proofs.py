@@ -113,7 +113,7 @@ def test_other_normalisations_fall_as_one_over_d(table: int, dataset: str) -> No
     share = width ** (values["value"] - 1)
     measured, null = (np.polyfit(size, np.log(y), 1)[0] for y in (share, 1 / width))
     assert null == pytest.approx(-0.520 if table == 9 else -0.397, abs=6e-4)
-    assert abs(measured - null) < min(0.0685, abs(null) / 6)
+    assert abs(measured - null) < min(0.068 + 5e-4, abs(null) / 6)
 
 
 def test_perplexities_are_no_means_over_the_same_texts() -> None:
@@ -132,7 +132,7 @@ def test_table_3_is_lower_behind_every_prompt(size: str) -> None:
     """So the columns with a prompt are those with a number, as the text has it."""
     empty, *prompts, average = wei(3, size=size)
     assert empty > max(prompts)
-    assert empty - average == pytest.approx({"1.3B": 17, "2.7B": 19, "6.7B": 21}[size] / 1e4)
+    assert empty - average == pytest.approx({"1.3B": 0.0017, "2.7B": 0.0019, "6.7B": 0.0021}[size])
 
 
 def test_table_7_without_n_minus_1_would_print_another_deviation() -> None:
@@ -243,6 +243,7 @@ def one_long_row(tokens: int, width: int) -> np.ndarray:
         (one_long_row, 16, 768, 1.07e-4),
         (one_long_row, 3, 1024, 1.60e-4),
         (one_long_row, 12, 2048, 2.63e-4),
+        # Measured once, since they take a minute: 4.81e-4 at width 4096 and 5.84e-4 at 5120.
     ],
 )
 def test_the_released_code_adds_noise_of_the_missing_dimensions(
@@ -254,6 +255,7 @@ def test_the_released_code_adds_noise_of_the_missing_dimensions(
     found = released - matrix_entropy(spectrum(states)[0]) / np.log(width)
     assert excess / 3 < found < 3 * excess
     assert 0 < found < NOISE_OF_A_DIMENSION * width
+    assert excess < 1.6e-7 * width
 
 
 def test_the_released_code_has_a_value_for_equal_rows_and_none_for_one() -> None:

@@ -169,6 +169,7 @@ def test_accuracy_goes_with_the_width_as_it_does_with_the_entropy(dataset: str) 
     if dataset == "winogrande":
         assert step == pytest.approx(-0.021, abs=5e-4)
         assert (accuracy["256M"], accuracy["590M"]) == (0.511, 0.498)
+        assert np.sqrt(0.5 * 0.5 / 1267) == pytest.approx(0.014, abs=5e-4)
 
 
 def halving(rank: int, width: int) -> np.ndarray:
