@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
@@ -39,10 +40,15 @@ def is_file(link: str) -> bool:
 
 
 def linked(page: Path) -> Iterator[Path]:
-    """Files that a page links to; `FileNotFoundError` if there is no such file."""
+    """Files that a page links to; the build ends with a sentence if one is not there."""
     for part in CODE.split(page.read_text(encoding="utf-8"))[::2]:
         for link in filter(is_file, LINK.findall(part)):
-            yield (page.parent / link).resolve(strict=True)
+            file = (page.parent / link).resolve()
+            if not file.is_file():
+                raise PluginError(
+                    f"{page.relative_to(ROOT)} links to {link}, which is no file; correct the link."
+                )
+            yield file
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
