@@ -140,11 +140,17 @@ def test_the_literal_penalty_is_that_of_the_papers_objective() -> None:
     assert (np.abs(gradient[~chosen]) <= penalty * 1.0001).all()
 
 
-def test_a_literal_penalty_of_the_papers_size_leaves_out_nothing() -> None:
+def test_which_penalty_is_sparse_is_a_matter_of_the_states() -> None:
+    """Neither is on states near a common direction; the literal one is where two tokens suffice."""
     rows, token = unit_problem(40, 2048)
     literal = lasso_weights(rows, token, literal_alpha(1e-4, 2048))
+    alpha = lasso_weights(rows, token, 1e-4)
     assert (literal != 0).all()
-    assert (lasso_weights(rows, token, 1e-4) != 0).sum() < 40
+    # Above the paper's threshold: most, where the paper lists two to five.
+    assert [int((np.abs(weights) > 0.01).sum()) for weights in (literal, alpha)] == [32, 21]
+    both = rows[3] + 0.8 * rows[17]
+    picked = lasso_weights(rows, both, literal_alpha(1e-4, 2048))
+    assert np.flatnonzero(picked).tolist() == [3, 17]
     least_squares = np.linalg.lstsq(rows.T, token, rcond=None)[0]
     np.testing.assert_allclose(literal, least_squares, atol=1e-3)
 
