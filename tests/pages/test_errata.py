@@ -34,7 +34,7 @@ FINDINGS = {
     "13B loss": ["loss_13b"],
     "PPL is not exp(loss)": ["ppl_is_not_exp_loss"],
     "upper limit 1": ["upper_limit"],
-    "caption of Table 3": ["table_3_caption"],
+    "Table 3": ["table_3_caption", "prompt_reduction"],
     "length and first token": ["length_explains_quality", "first_token_makes_dips"],
     "ten stories a set": ["gaps_of_ten_texts"],
     "statements against their plots": [

@@ -138,6 +138,19 @@ def test_table_3_is_lower_behind_every_prompt(size: str) -> None:
     assert empty - average == pytest.approx({"1.3B": 0.0017, "2.7B": 0.0019, "6.7B": 0.0021}[size])
 
 
+def test_one_prompt_of_three_reduces_more_with_size() -> None:
+    entropies = np.array([wei(3, size=size) for size in ("1.3B", "2.7B", "6.7B")])
+    reductions = (entropies[:, :1] - entropies[:, 1:]).T
+    expected = [
+        [0.0022, 0.0029, 0.0023],
+        [0.0004, 0.0010, 0.0019],
+        [0.0026, 0.0019, 0.0020],
+        [0.0017, 0.0019, 0.0021],  # the average, as printed
+    ]
+    np.testing.assert_allclose(reductions, expected, atol=1e-9)
+    assert (np.diff(reductions) > 0).all(axis=1).tolist() == [False, True, False, True]
+
+
 def test_table_7_without_n_minus_1_would_print_another_deviation() -> None:
     *entropies, printed = wei(7)
     assert f"{np.std(entropies, ddof=1):.6f}" == f"{printed:.6f}" == "0.000349"
