@@ -67,9 +67,9 @@ def with_sizes(models: dict[str, Any]) -> dict[str, Any]:
 
 
 def written(name: str) -> dict[str, Any]:
-    """The configuration with all that a page tells to write, its papers' entries included."""
+    """The configuration with all that a page tells to write, above the README's first example."""
     config = configured()
-    for code in codes_of(name, "yaml"):
+    for code in [*codes_of("README.md", "yaml"), *codes_of(name, "yaml")]:
         for section, entries in yaml.safe_load(code).items():
             config[section] = config.get(section, {}) | entries
     return config
