@@ -75,7 +75,8 @@ models:
     width: 64
   smollm2: {path: /data/smollm2, layers: 30, width: 576, parameters: 1.35e+8}
 datasets:
-  my_texts: {path: /data/my_texts.jsonl, field: text, sample: {first: 10}}
+  my_texts:
+    {path: /data/my_texts.jsonl, field: text, sample: {first: 10}, measures: [curvature]}
   drawn: {path: /data/my_texts.csv, sample: {size: 10}}
   child: {bundled: data/stories/child.json}
   world:
@@ -874,6 +875,7 @@ def test_missing_key_of_a_kind(entry, kind, key):
     [
         ("figures.my_figure", "models", "scaling, normalisations, context_length, operations"),
         ("figures.my_figure", "leave_out", "scaling"),
+        ("figures.sizes", "metric", "layers"),
         ("figures.sizes", "model", "layers"),
         ("figures.sizes", "group", "untrained"),
         ("figures.sizes", "seeds", "untrained"),
@@ -1256,6 +1258,22 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"models.my_model.extract": [0, "final"], "figures.my_figure.model": "pythia_1b"}
         | {f"figures.{name}": REMOVED for name in ("by_length", "first", "weights")},
         ["'figures.long_rows'", "needs the blocks of 'my_model'", "`extract:`"],
+    ),
+    "a measure that is not there": (
+        {"datasets.my_texts.measures": ["curvatur"]},
+        ["'datasets.my_texts.measures'", "the measure 'curvatur'", "known: curvature, anisotropy"],
+    ),
+    "a metric that is not measured": (
+        {"figures.my_figure.metric": "norm_ratio"},
+        ["'figures.my_figure'", "the metric 'norm_ratio'", "'my_texts'", "`measures:`"],
+    ),
+    "a metric of texts without measures": (
+        {"figures.my_figure.metric": "curvature", "figures.my_figure.dataset": "child"},
+        ["'figures.my_figure'", "the metric 'curvature'", "'child'"],
+    ),
+    "a published curve of entropies behind a metric": (
+        {"figures.my_figure.metric": "curvature", "figures.my_figure.overlay": True},
+        ["'figures.my_figure'", "`metric:` and `overlay:`", "remove one"],
     ),
     "lengths beyond the cut": (
         {"datasets.long.max_tokens": 511},

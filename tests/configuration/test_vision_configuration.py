@@ -272,6 +272,7 @@ DATASETS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "groups": {"good": "g"},
             "panels": {"Both": ["good", "bad"]},
             "task": "piqa",
+            "measures": ["curvature"],
         }.items()
     },
     "photographs by their captions and a field": (

@@ -14,13 +14,15 @@ import random_models
 from commands import snakemake_for
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.archive import manifest_of
+from matrix_entropy.results.spectra_file import Spectra
 from matrix_entropy.texts.synthetic.genres import records
 
 FIGURE = "figures/layers_mine_texts"
 TABLE = "results/tables/numbers"
-FILES = [f"{FIGURE}{end}" for end in (".pdf", ".png", ".csv")]
+MEASURED = "figures/straight"
+FILES = [f"{figure}{end}" for figure in (FIGURE, MEASURED) for end in (".pdf", ".png", ".csv")]
 FILES += [f"{TABLE}{end}" for end in (".csv", ".md", ".tex")]
-TARGETS = [f"{FIGURE}.pdf", f"{TABLE}.csv"]
+TARGETS = [f"{FIGURE}.pdf", f"{MEASURED}.pdf", f"{TABLE}.csv"]
 
 
 def configuration() -> dict:
@@ -29,10 +31,12 @@ def configuration() -> dict:
         "path": "texts.jsonl",
         "shards": 2,
         "controls": ["without_first_row", "without_long_rows"],
+        "measures": ["curvature", "norm_ratio"],
     }
     return {
         "models": {"mine": model},
         "datasets": {"texts": dataset},
+        "figures": {"straight": {"model": "mine", "dataset": "texts", "metric": "curvature"}},
         "tables": {"numbers": {"kind": "indicators", "models": ["mine"], "dataset": "texts"}},
     }
 
@@ -72,6 +76,33 @@ def test_the_archive_holds_the_gathered_spectra_and_no_states(built: Path) -> No
     assert not [name for name in names if "of2" in name or "hidden_states" in name]
     assert not [name for name in names if name.startswith("results/models")]
     assert manifest["configuration"]["models"]["mine"]["width"] == 48
+
+
+def test_measures_of_shards_are_gathered_and_drawn(built: Path) -> None:
+    spectra = Spectra.load(built / "results/spectra/mine/texts.npz")
+    parts = [Spectra.load(built / f"results/spectra/mine/texts.{n}of2.npz") for n in (1, 2)]
+    together = np.concatenate([part.measured for part in parts], axis=-1)
+    assert spectra.measures == ("curvature", "norm_ratio")
+    np.testing.assert_array_equal(spectra.measured, together)
+    drawn = pd.read_csv(built / f"{MEASURED}.csv")
+    of_blocks = spectra.measured[0, 1:4]
+    np.testing.assert_allclose(drawn["curvature_mean"], of_blocks.mean(axis=1), rtol=1e-8)
+    np.testing.assert_allclose(drawn["curvature_std"], of_blocks.std(axis=1), rtol=1e-7)
+
+
+def test_a_measure_that_the_archive_lacks_is_refused(
+    root: Path, built: Path, tmp_path: Path
+) -> None:
+    without_a_model(root, built, tmp_path)
+    mine = {**configuration(), "archive": "published.zip"}
+    mine["datasets"]["texts"]["measures"].append("anisotropy")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    done = snakemake_for(root, tmp_path, "-n", *TARGETS)
+    assert done.returncode != 0
+    told = done.stderr + done.stdout
+    assert "published.zip was made with another 'datasets.texts.measures'" in told
+    assert "build without the archive" in told
+    assert "Traceback" not in done.stderr
 
 
 def test_a_rebuild_without_torch_is_the_same_bytes(

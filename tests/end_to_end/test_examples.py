@@ -29,7 +29,10 @@ from walks import blocks
 
 FILES = [ROOT / "README.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES = {page.relative_to(ROOT).as_posix().removeprefix("docs/"): page for page in FILES}
-WALKS = ("add-a-metric.md", "add-a-kind-of-figure.md", "add-an-architecture.md", "papers.md")
+WALKS = (
+    *("add-a-metric.md", "add-a-measure.md", "add-a-kind-of-figure.md", "add-an-architecture.md"),
+    "papers.md",
+)
 # Those of which another test runs the Python.
 RUN_ELSEWHERE = ("README.md", "library.md")
 # No figure or table, and typed as they are by tests of their own.

@@ -37,6 +37,7 @@ CONFIG: dict[str, Any] = {
             "groups": {"good": "a", "bad": "b"},
             "panels": {"Both": ["good", "bad"]},
             "controls": ["without_first_row", "equal_length"],
+            "measures": ["curvature", "norm_ratio"],
         }
     },
     "figures": {},
@@ -65,6 +66,9 @@ EDITS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         {"controls": ["without_first_row", "equal_length", "without_long_rows"]},
         RUN,
     ),
+    "a measure less": ("datasets", {"measures": ["norm_ratio"]}, TABLED),
+    "measures in another order": ("datasets", {"measures": ["norm_ratio", "curvature"]}, TABLED),
+    "another measure": ("datasets", {"measures": ["anisotropy", "curvature"]}, RUN),
     "another length": ("datasets", {"lengths": [8]}, RUN),
     "texts cut to another length": ("datasets", {"panels": {"A": ["good"], "B": ["bad"]}}, RUN),
     "other panels without the control of panels": (
@@ -128,12 +132,16 @@ def test_another_way_of_the_states_keeps_what_there_is(folder: Path, root: Path)
     """Streamed in place of written to disk, and back; what is made anew is made as is now asked."""
     (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     stream = ("--config", "hidden_states=stream")
+    before = Spectra.load(folder / SPECTRA)
     assert planned(root, folder, *stream) <= DRAWN
     for name in (FIGURE, METRICS, SPECTRA):
         (folder / name).unlink()
     done = snakemake_for(root, folder, FIGURE, *stream)
     assert done.returncode == 0, done.stderr
     assert "stream_spectra" in done.stderr
+    after = Spectra.load(folder / SPECTRA)
+    assert after.measures == before.measures == ("curvature", "norm_ratio")
+    np.testing.assert_array_equal(after.measured, before.measured)
     assert planned(root, folder) == set()
 
 
@@ -168,6 +176,34 @@ def test_a_control_that_is_taken_away_is_gone_and_comes_back_as_it_was(
     build(root, folder, CONFIG)
     assert (folder / METRICS).read_bytes() == before
     assert (folder / SPECTRA).stat().st_mtime_ns == made
+
+
+def code_of_spectra(root: Path, folder: Path) -> str:
+    """The line that says what spectra were made of."""
+    done = snakemake_for(root, folder, FIGURE, "--detailed-summary")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith(SPECTRA)]
+    assert "maths/spectra.py" in line
+    return line
+
+
+@pytest.mark.parametrize("states", ["temp", "stream"])
+def test_spectra_without_measures_are_not_made_of_the_code_of_these(
+    states: str, folder: Path, root: Path
+) -> None:
+    """So that a new measure makes no other spectra again."""
+    assert "maths/measures.py" in code_of_spectra(root, folder)
+    config = copy.deepcopy(CONFIG)
+    del config["datasets"]["texts"]["measures"]
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    assert planned(root, folder) == TABLED, "spectra that hold more are as good"
+    for name in (SPECTRA, SPECTRA.replace(".npz", ".views.json")):
+        (folder / name).unlink()
+    table = build(root, folder, config | {"hidden_states": states})
+    assert len(table) == 6
+    line = code_of_spectra(root, folder)
+    assert "maths/measures.py" not in line
+    assert ("stream_spectra" in line) == (states == "stream")
+    assert Spectra.load(folder / SPECTRA).measures == ()
 
 
 def test_a_control_that_is_added_has_its_own_values(folder: Path, root: Path) -> None:
@@ -212,6 +248,8 @@ def test_spectra_of_other_views_or_groups_are_refused(built: Path) -> None:
         ({"controls": ["equal_length"]}, False),
         ({"controls": ["without_long_rows"]}, False),
         ({"controls": [], "lengths": [8, 9]}, False),
+        ({"controls": [], "measures": ["curvature"]}, True),
+        ({"controls": [], "measures": ["curvature", "anisotropy"]}, False),
     ],
 )
 def test_views_that_were_made_are_enough_or_not(
@@ -223,6 +261,7 @@ def test_views_that_were_made_are_enough_or_not(
             "controls": ["without_first_row", "equal_length"],
             "panels": {"Any": ["x", "y"]},
             "lengths": [16, 8],
+            "measures": ["norm_ratio", "curvature"],
         }
     )
     asked = asked_views(entry)
@@ -232,3 +271,12 @@ def test_views_that_were_made_are_enough_or_not(
     assert made_views(path, asked) == (made if enough else asked)
     (tmp_path / "wikipedia.2of8.views.json").write_text("{}")
     assert made_views(path, asked) == asked
+
+
+def test_spectra_that_are_older_than_measures_are_enough_without_any(tmp_path: Path) -> None:
+    asked = asked_views({"controls": []})
+    assert "measures" not in asked
+    write_views(tmp_path / "a.npz", asked_views({"controls": ["equal_length"]}), streamed=False)
+    assert made_views(tmp_path / "a.npz", asked)["controls"] == ["equal_length"]
+    more = asked | {"measures": ["curvature"]}
+    assert made_views(tmp_path / "a.npz", more) == more

@@ -163,6 +163,22 @@ def test_titles_of_a_users_own_are_no_markup() -> None:
     ) in words(read)
 
 
+def test_a_measure_is_not_described_as_the_entropy() -> None:
+    drawn = {"model": "mine", "dataset": "texts_", "metric": "norm_ratio"}
+    config = checked(
+        {
+            "models": {"mine": {"path": "m", "layers": 2, "width": 8}},
+            "datasets": {"texts_": {"path": "t.csv", "measures": ["norm_ratio"]}},
+            "figures": {"mine": drawn},
+        }
+    )
+    _, read = rendered("layers", config, figure="mine")
+    said = words(read)
+    assert "The measure norm_ratio of the hidden states after every block of mine (2" in said
+    assert "log d" not in said
+    assert "controls" not in said
+
+
 def test_groups_and_origins_of_a_users_own_texts_are_named() -> None:
     figure = {"models": ["mine"], "dataset": "both", "group": "old"}
     gain = {"kind": "information_gain", "information_gain": {"tokens": 9, "kernel": "linear"}}

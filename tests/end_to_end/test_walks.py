@@ -19,7 +19,10 @@ from walks import blocks, follow
 
 PAGES = {
     name: ROOT / f"docs/{name}.md"
-    for name in ("add-a-metric", "add-a-kind-of-figure", "add-an-architecture", "papers")
+    for name in (
+        *("add-a-metric", "add-a-measure", "add-a-kind-of-figure", "add-an-architecture"),
+        "papers",
+    )
 }
 COPIED = ("src", "workflow", "paper", "data", "docs", "envs", "tests")
 
@@ -62,8 +65,9 @@ def test_the_tests_of_the_walks_pass(copy: Path) -> None:
         typed(command, copy)
     page = (copy / "docs/metrics.md").read_text("utf-8")
     assert "| `largest_share` | share of the largest eigenvalue `max λ` | 1 |" in page
+    assert "| `long_share` | share of the rows that are long | 1 |" in page
     tests = [command for page in PAGES for command in commands(page, "pytest")]
-    assert len(tests) == 3
+    assert len(tests) == 4
     for command in tests:
         typed(command, copy)
 

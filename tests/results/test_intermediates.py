@@ -102,6 +102,13 @@ def test_sound_spectra_come_back(tmp_path: Path) -> None:
         ({"offsets": np.array([1, 3, 4])}, "losses are not those of its tokens"),
         ({"token_losses": np.zeros(3, dtype=np.float32)}, "losses are not those of its tokens"),
         ({"window_losses": np.zeros(1, dtype=np.float32)}, "of its windows"),
+        ({"measures": ("curvature",)}, "measures are not those of .1, 2. layers and texts"),
+        ({"measures": ("curvature",), "measured": np.zeros((2, 1, 2))}, "measures are not those"),
+        (
+            {"measures": ("norm_ratio",), "measured": np.array([[[np.inf, 1.0]]])},
+            "a measure is an infinite number",
+        ),
+        ({"measures": ("curvature",), "measured": np.array([[["a", "b"]]])}, "damaged"),
     ],
 )
 def test_wrong_values_in_a_sound_file(changes: dict[str, Any], told: str, tmp_path: Path) -> None:

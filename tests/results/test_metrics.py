@@ -92,14 +92,18 @@ def test_a_metric_is_its_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         read(tmp_path / f"texts.{kind}")
         with pytest.raises(InputError, match=f"wrong.{kind} is damaged .stable_rank {said}"):
             read(tmp_path / f"wrong.{kind}")
-    assert "| `stable_rank` | stable rank | directions | Tan" in columns.of_texts_described()
+    assert "| `stable_rank` | stable rank | directions | Tan" in columns.described(columns.METRICS)
     assert "| `stable_rank_std` | " in columns.of_summary_described()
 
 
 def page_with_lists() -> str:
     """docs/metrics.md with the lists that it should have."""
     page = PAGE.read_text(encoding="utf-8")
-    lists = {"texts": columns.of_texts_described(), "summary": columns.of_summary_described()}
+    lists = {
+        "texts": columns.described(columns.METRICS),
+        "summary": columns.of_summary_described(),
+        "measures": columns.described(columns.measured()),
+    }
     for name, found in lists.items():
         between = rf"(<!-- {name} -->\n\n).*?(\n<!-- end -->)"
         page = re.sub(

@@ -69,7 +69,10 @@ def spectra_of(
     dump_hidden_states(
         record, OPTIONS, dataset, texts, LAYERS, folder, provenance, batch_tokens=200, shard=shard
     )
-    return compute_spectra(folder, LAYERS, ["without_long_rows"], None, cuts=cuts)
+    measures = ["curvature", "norm_ratio"]
+    return compute_spectra(
+        folder, LAYERS, ["without_long_rows"], None, cuts=cuts, measures=measures
+    )
 
 
 def assert_close(found: Spectra, expected: Spectra) -> None:
@@ -78,7 +81,8 @@ def assert_close(found: Spectra, expected: Spectra) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     for name in ("window_groups", "window_tokens"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    for name in ("eigenvalues", "token_losses", "window_losses"):
+    assert found.measures == expected.measures == ("curvature", "norm_ratio")
+    for name in ("eigenvalues", "token_losses", "window_losses", "measured"):
         np.testing.assert_allclose(
             getattr(found, name), getattr(expected, name), rtol=1e-5, atol=1e-5
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_csv, write_json
+from matrix_entropy.maths import measures
 from matrix_entropy.maths.entropy import matrix_entropy
 from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.results.metrics import (
@@ -39,6 +41,7 @@ CONTROLS = [
     "without_long_rows",
     "equal_length_without_long_rows",
 ]
+MEASURES = ["anisotropy", "curvature", "norm_ratio"]
 # Rows that are made long, by layer and text; the last one lies behind what equal length keeps.
 LONG_ROWS = {(1, 2): [0], (1, 3): [0, 1], (2, 5): [7, 40]}
 
@@ -78,7 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spectra(folder: Path) -> Spectra:
-    return compute_spectra(folder, LAYERS, CONTROLS, None)
+    return compute_spectra(folder, LAYERS, CONTROLS, None, measures=MEASURES)
 
 
 def rows_of(folder: Path, layer: int | str, text: int) -> np.ndarray:
@@ -104,9 +107,83 @@ def test_every_spectrum_is_that_of_its_rows(folder: Path, spectra: Spectra) -> N
                 assert spectra.rows[view, at, text] == count
 
 
+def test_every_measure_is_that_of_all_rows_in_their_order(folder: Path, spectra: Spectra) -> None:
+    known = {each.name: each.of for each in measures.MEASURES}
+    for at, layer in enumerate(LAYERS):
+        for text in range(len(LENGTHS)):
+            rows = rows_of(folder, layer, text).astype(np.float64)
+            expected = [known[name](rows) for name in MEASURES]
+            np.testing.assert_array_equal(spectra.measured[:, at, text], expected)
+    assert np.isnan(spectra.measured[:2, :, 0]).all(), "one row"
+    assert (spectra.measured[2, 1, 2:4] > 10).all(), "long rows"
+
+
 def test_threads_change_nothing(folder: Path, spectra: Spectra) -> None:
-    threaded = compute_spectra(folder, LAYERS, CONTROLS, None, threads=3)
+    threaded = compute_spectra(folder, LAYERS, CONTROLS, None, threads=3, measures=MEASURES)
     np.testing.assert_array_equal(threaded.eigenvalues, spectra.eigenvalues)
+    np.testing.assert_array_equal(threaded.measured, spectra.measured)
+
+
+def test_spectra_without_measures_are_as_they_were(
+    folder: Path, spectra: Spectra, tmp_path: Path
+) -> None:
+    """A file says nothing of measures if there are none, and an older one that does not is read."""
+    without = compute_spectra(folder, LAYERS, CONTROLS, None)
+    without.save(tmp_path / "without.npz")
+    with np.load(tmp_path / "without.npz") as stored:
+        assert not {"measures", "measured"} & set(stored.files)
+    loaded = Spectra.load(tmp_path / "without.npz")
+    assert loaded.measures == ()
+    spectra.with_measures([]).save(tmp_path / "fewer.npz")
+    assert (tmp_path / "fewer.npz").read_bytes() == (tmp_path / "without.npz").read_bytes()
+    pd.testing.assert_frame_equal(
+        metrics_table(loaded), metrics_table(spectra).drop(columns=MEASURES), check_exact=True
+    )
+
+
+def test_a_measure_that_was_not_taken_is_named(spectra: Spectra) -> None:
+    fewer = replace(
+        spectra.with_measures(["norm_ratio", "curvature"]),
+        provenance={"model": {"model": "small"}, "dataset": {"name": "texts"}},
+    )
+    np.testing.assert_array_equal(fewer.measured, spectra.measured[[2, 1]])
+    said = "the spectra of small on texts have no measure 'anisotropy', but norm_ratio, curvature; "
+    with pytest.raises(InputError, match=f"{said}delete them and run again"):
+        fewer.with_measures(["anisotropy"])
+    with pytest.raises(InputError, match="have no measure 'curvature', but none; delete them"):
+        fewer.with_measures([]).with_measures(["curvature"])
+
+
+def test_measures_are_columns_of_all_rows(spectra: Spectra) -> None:
+    texts, summary = metrics_table(spectra), summary_table(spectra)
+    assert list(texts)[list(texts).index("loss") - 3 :][:3] == ["curvature", *MEASURES[::2]]
+    for name, values in zip(MEASURES, spectra.measured, strict=True):
+        np.testing.assert_array_equal(texts[name], values.ravel())
+        of_group = summary[summary["group"] == "good"]
+        good, whole = values[:, [0, 2, 4]], of_group[of_group["view"] == "all_rows"]
+        np.testing.assert_allclose(whole[name], np.nanmean(good, axis=1), rtol=1e-12)
+        np.testing.assert_allclose(whole[f"{name}_std"], np.nanstd(good, axis=1), rtol=1e-9)
+        assert of_group.drop(whole.index)[[name, f"{name}_std"]].isna().all(axis=None)
+
+
+def test_values_of_measures_that_cannot_be_are_refused(spectra: Spectra, tmp_path: Path) -> None:
+    metrics, summary = of_place(tmp_path, spectra)
+    table, told = read_metrics(metrics)
+    means = pd.read_csv(summary)
+    for column, value, said in (
+        ("curvature", 3.2, "curvature is 3.2, not from 0 to 3.14159"),
+        ("anisotropy", -1.1, "anisotropy is -1.1, not from -1 to 1"),
+        ("norm_ratio", 0.9, "norm_ratio is 0.9, not from 1 to inf"),
+    ):
+        write_metrics(metrics, table.assign(**{column: value}), told)
+        with pytest.raises(InputError, match=f"parquet is damaged .{said}.; delete it and run"):
+            read_metrics(metrics)
+        write_csv(summary, means.assign(**{column: value}))
+        with pytest.raises(InputError, match=f"csv is damaged .{said}.; delete it and run again"):
+            read_summary(summary)
+    write_csv(summary, means.assign(anisotropy_std=-0.1))
+    with pytest.raises(InputError, match=r"anisotropy_std is -0\.1, not from 0 to 1"):
+        read_summary(summary)
 
 
 def test_the_file_gives_back_what_was_saved(spectra: Spectra, tmp_path: Path) -> None:
@@ -207,7 +284,10 @@ def test_losses_of_a_group(spectra: Spectra) -> None:
 
 
 def test_layers_of_several_files_are_those_of_one(folder: Path, spectra: Spectra) -> None:
-    parts = [compute_spectra(folder, layers, CONTROLS, None) for layers in ([0], [1, 2], ["final"])]
+    parts = [
+        compute_spectra(folder, layers, CONTROLS, None, measures=MEASURES)
+        for layers in ([0], [1, 2], ["final"])
+    ]
     metrics = joined_layers([metrics_table(part) for part in parts])
     pd.testing.assert_frame_equal(metrics, metrics_table(spectra), check_exact=True)
     summary = joined_layers([summary_table(part) for part in parts])

@@ -17,7 +17,8 @@ from transformers import PreTrainedTokenizerFast
 
 import random_models
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.files import write_json, write_jsonl
+from matrix_entropy.base.files import read_json, write_json, write_jsonl
+from matrix_entropy.maths.long_rows import LONG
 from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.spectra_file import Spectra, compute_spectra
@@ -35,6 +36,7 @@ CONTROLS = [
     "equal_length_without_long_rows",
 ]
 CUTS = [4, 30]
+MEASURES = ["norm_ratio", "curvature", "anisotropy"]
 # From a single token to more tokens than the model is wide, where the covariance is smaller.
 TEXTS = short_texts(9, 5)
 
@@ -58,11 +60,11 @@ def from_disk(
     """The spectra by way of hidden states on disk."""
     options = OPTIONS | changes
     dump_hidden_states(record, options, READING, texts, LAYERS, folder, {"options": options})
-    return compute_spectra(folder, LAYERS, CONTROLS, None, 1, CUTS)
+    return compute_spectra(folder, LAYERS, CONTROLS, None, 1, CUTS, MEASURES)
 
 
 READING = {"window_perplexity": True, "max_tokens": 120}
-VIEWS = {"controls": CONTROLS, "lengths": CUTS}
+VIEWS = {"controls": CONTROLS, "lengths": CUTS, "measures": MEASURES}
 
 
 def streamed(
@@ -83,7 +85,7 @@ def streamed(
 
 
 def assert_same(found: Spectra, expected: Spectra, tolerance: float) -> None:
-    """The same in everything; eigenvalues within a tolerance."""
+    """The same in everything, measures to the last bit; eigenvalues within a tolerance."""
     for name, values in vars(expected).items():
         if name in ("eigenvalues", "token_losses", "window_losses"):
             np.testing.assert_allclose(getattr(found, name), values, rtol=0, atol=tolerance)
@@ -106,6 +108,11 @@ def test_streaming_changes_no_bit(
     left_out = expected.rows[0] - expected.rows[expected.views.index("without_long_rows")]
     assert left_out[:-1, -1].tolist() == [1] * 4, "the long row, from the embeddings on"
     assert left_out[-1].max() == 0, "no row is long behind the last norm"
+    assert found.measures == tuple(MEASURES)
+    ratios = found.measured[0]
+    assert (ratios[:-1, -1] > LONG).all(), "the long row"
+    assert (ratios[-1] < LONG).all()
+    assert np.isfinite(found.measured[:, :, -1]).all()
     assert not list(tmp_path.glob(".*")), "nothing beside the file"
 
 
@@ -231,4 +238,7 @@ def test_several_processes_find_the_same(
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=0, atol=1e-6)
     np.testing.assert_allclose(found.token_losses, expected.token_losses, rtol=1e-5)
     np.testing.assert_allclose(found.window_losses, expected.window_losses, rtol=1e-5)
+    np.testing.assert_allclose(found.measured, expected.measured, rtol=1e-5, atol=1e-6)
+    assert found.measures == expected.measures
+    assert read_json(tmp_path / "spectra.views.json")["views"]["measures"] == MEASURES
     assert not list(tmp_path.glob(".*"))

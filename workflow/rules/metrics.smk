@@ -18,7 +18,7 @@ MADE_WITH = ("layers", "width", "bos", "center_features", "dtype", "extract")
 
 
 rule compute_metrics:
-    """Entropies, ranks, bounds and losses of every text and layer, from the spectra alone."""
+    """Entropies, ranks, bounds, measures and losses of every text and layer, from spectra alone."""
     input:
         **MADE_OF,
         spectra=["results/spectra/{model}/{dataset}.npz"],
@@ -36,6 +36,7 @@ rule compute_metrics:
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
+        measures=lambda wildcards: DATASETS[wildcards.dataset].get("measures", []),
         groups=lambda wildcards: asked_views.source_groups(DATASETS[wildcards.dataset]),
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
@@ -56,6 +57,7 @@ use rule compute_metrics as compute_image_metrics with:
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=[asked_views.ALL_ROWS],
+        measures=[],
         groups={},
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"

@@ -15,7 +15,7 @@ use rule dump_hidden_states as stream_spectra with:
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
         script=local(str(ROOT / "workflow/scripts/stream_spectra.py")),
-        code=code("stream_spectra"),
+        code=code_with_measures("stream_spectra"),
     output:
         "results/spectra/{model}/{part}.npz",
     log:
@@ -44,7 +44,7 @@ rule compute_spectra:
     """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
     input:
         states="results/hidden_states/{model}/{part}",
-        code=code("compute_spectra"),
+        code=code_with_measures("compute_spectra"),
     output:
         "results/spectra/{model}/{part}.npz",
     log:
@@ -87,6 +87,7 @@ rule gather_spectra:
         **needs(memory_of_input, 30),
     params:
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
+        measures=lambda wildcards: DATASETS[wildcards.dataset].get("measures", []),
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:

@@ -22,7 +22,8 @@ with job(snakemake.log[0]) as log:
     for path in snakemake.input.spectra:
         found = Spectra.load(path)
         check_made_of(path, found.provenance, snakemake.params.options, *made_of)
-        spectra.append(found.with_views(views).with_groups(groups))
+        found = found.with_views(views).with_measures(snakemake.params.measures)
+        spectra.append(found.with_groups(groups))
     metrics = joined_layers([metrics_table(one) for one in spectra])
     provenance = common_provenance([one.provenance for one in spectra])
     write_metrics(snakemake.output.metrics, metrics, provenance)

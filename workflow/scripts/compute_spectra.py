@@ -19,6 +19,7 @@ with job(snakemake.log[0]) as log:
         views["panels"],
         processors.allowed(snakemake.threads),
         views["lengths"],
+        views.get("measures", []),
     )
     spectra.save(snakemake.output[0])
     write_views(Path(snakemake.output[0]), views, streamed=False)

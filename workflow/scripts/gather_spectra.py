@@ -6,6 +6,8 @@ from matrix_entropy.results.spectra_file import Spectra, gathered
 from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]):
-    views = snakemake.params.views
-    shards = [Spectra.load(path).with_views(views) for path in snakemake.input.shards]
+    views, measures = snakemake.params.views, snakemake.params.measures
+    shards = [Spectra.load(path) for path in snakemake.input.shards]
+    # A shard may have been made with more than the others.
+    shards = [shard.with_views(views).with_measures(measures) for shard in shards]
     gathered(shards, snakemake.wildcards.dataset).save(snakemake.output[0])

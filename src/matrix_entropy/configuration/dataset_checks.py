@@ -77,6 +77,7 @@ def dataset_contradictions(
             f"has `shards:` and the control `{equal[0]}`, which compares all texts of a panel; set "
             "`controls: [without_first_row, without_long_rows]`, or `controls: []`.",
         )
+    yield from _measures(name, dataset)
     longest = max(dataset.get("lengths", [0]))
     if longest > dataset.get("max_tokens", longest):
         yield (
@@ -84,6 +85,17 @@ def dataset_contradictions(
             f"has in `lengths:` {longest}, more than the `max_tokens: {dataset['max_tokens']}` "
             "that are kept of a text; remove the one or raise the other.",
         )
+
+
+def _measures(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether the measures of hidden states that a data set asks for are there."""
+    if "measures" in dataset:
+        # NumPy comes with them, for which no plan should wait that needs none.
+        from matrix_entropy.maths.measures import MEASURES
+
+        there = {measure.name: measure for measure in MEASURES}
+        for measure in dataset["measures"]:
+            yield from known(f"'datasets.{name}.measures'", measure, there, "measure")
 
 
 def _images(
@@ -126,7 +138,10 @@ def _images(
             where,
             "reads one file of records from the hub; give its name, as in `files: [records.json]`.",
         )
-    for key in ("group_field", "groups", "panels", "format", "split", "subset", "task"):
+    for key in (
+        *("group_field", "groups", "panels", "format", "split", "subset", "task"),
+        "measures",
+    ):
         if given(key, dataset, schema):
             yield where, f"has `{key}:`, which records about images do not use; remove it."
 

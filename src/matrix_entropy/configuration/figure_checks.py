@@ -73,12 +73,30 @@ def figure_contradictions(
     for name in entry.get("models", [entry.get("model")]):
         if name is not None:
             yield from _can_be_shown(f"{inside}'", name, entry, config, properties["kind"]["enum"])
+    yield from _metric(f"{inside}'", entry, datasets)
     yield from _settings(f"{inside}.{kind}'", entry, config)
     left_out = entry.get("leave_out", [])
     for name in left_out:
         yield from known(f"{inside}.leave_out'", name, dict.fromkeys(entry["models"]), "model")
     if left_out and set(entry["models"]) <= set(left_out):
         yield f"{inside}.leave_out'", "names all of its `models:`; remove one, to be drawn."
+
+
+def _metric(
+    where: str, entry: dict[str, Any], datasets: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Whether the measure that a figure draws is one of its data set's, and nothing else's."""
+    if "metric" not in entry or "dataset" not in entry:
+        return
+    metric, name = entry["metric"], entry["dataset"]
+    if metric not in datasets[name].get("measures", []):
+        yield (
+            where,
+            f"draws the metric '{metric}', which is not measured on '{name}'; add it to "
+            "`measures:` of the data set, or remove `metric:`.",
+        )
+    if entry.get("overlay"):
+        yield where, "has both `metric:` and `overlay:`, a curve of entropies; remove one of them."
 
 
 @functools.cache

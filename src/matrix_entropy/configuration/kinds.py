@@ -121,7 +121,7 @@ def _of_vision(says: str, make: str, *needs: str, reads: Reads, **rest: object) 
 
 FIGURES: dict[str, Kind] = {
     "layers": Kind(
-        "one model across its blocks", ("model", "dataset"), ("overlay",),
+        "one model across its blocks", ("model", "dataset"), ("overlay", "metric"),
         "figures/kinds/layers", "metrics",
         published=CURVES_OF_PAPERS, caption="layers", not_compared=NO_CURVE, across_blocks=True,
     ),

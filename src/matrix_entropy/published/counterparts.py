@@ -41,7 +41,8 @@ def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
     files = {}
     for name, entry in entries.items():
         kind = entry.get("kind", "layers")
-        if "paper" not in entry:
+        # No paper draws a measure of the states themselves.
+        if "paper" not in entry or "metric" in entry:
             continue
         if entry["paper"] == REAL_MODEL:
             if kind in CLAIMED:

@@ -33,13 +33,17 @@ def source_groups(dataset: dict[str, Any]) -> dict[str, str]:
 
 
 def asked_views(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Controls, panels and lengths that a data set asks for; equal if the spectra are equal.
+    """Controls, panels, lengths and measures that a data set asks for; equal if the spectra are.
+
+    Of measures nothing is said if there are none, as in spectra that are older than measures.
 
     Examples
     --------
     >>> entry = {"controls": ["equal_length"], "panels": {"Both": ["good", "bad"]}}
     >>> asked_views(entry | {"groups": {"good": "Good Stories", "bad": "Bad Stories"}})
     {'controls': ['equal_length'], 'panels': [['Bad Stories', 'Good Stories']], 'lengths': []}
+    >>> asked_views({"controls": [], "measures": ["curvature"]})["measures"]
+    ['curvature']
     """
     panels = None
     if "panels" in dataset and _compares(dataset["controls"]):
@@ -50,6 +54,7 @@ def asked_views(dataset: dict[str, Any]) -> dict[str, Any]:
         "controls": sorted(dataset["controls"]),
         "panels": panels,
         "lengths": sorted(dataset.get("lengths", [])),
+        **({"measures": sorted(dataset["measures"])} if "measures" in dataset else {}),
     }
 
 
@@ -58,6 +63,7 @@ def made_views(spectra: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         made: dict[str, Any] = read_json(_beside(spectra))["views"]
         enough = all(set(asked[key]) <= set(made[key]) for key in ("controls", "lengths"))
+        enough &= set(asked.get("measures", [])) <= set(made.get("measures", []))
         same_panels = made["panels"] == asked["panels"] or not _compares(asked["controls"])
     except (OSError, ValueError, KeyError, TypeError):  # not there, or not as it was written
         return asked

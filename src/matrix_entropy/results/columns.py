@@ -1,47 +1,37 @@
-"""The metrics of a spectrum: the numbers of every text, and what is made of them over texts.
+"""The metrics: the numbers of every text, and what is made of them over texts.
 
 From here follow the columns of the tables (`results.metrics`), what is refused as damaged, and the
-lists in docs/metrics.md. A new metric is a function in `maths`, an entry in `METRICS` and a test.
+lists in docs/metrics.md. A new metric of a spectrum is a function in `maths`, an entry in `METRICS`
+and a test. Metrics of the hidden states themselves are those of `maths.measures`, which are columns
+where a data set asks for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matrix_entropy.maths import measures
 from matrix_entropy.maths.entropy import (
     dataset_normalisations,
     entropy_bound,
     normalised,
     rank_of_entropy,
 )
+from matrix_entropy.maths.units import NATS, RANK, SHARE, Unit, spread_of
+from matrix_entropy.results.asked_views import ALL_ROWS
 from matrix_entropy.results.spectra_file import Spectra
 
 Float64 = NDArray[np.float64]
 
 
-class Unit(NamedTuple):
-    """What a number counts, and between which it must be for a width, which may be an array."""
-
-    name: str
-    limits: Callable[[Any], tuple[Any, Any]]
-
-
-NATS = Unit("nats", lambda width: (0, np.log(width)))
-SHARE = Unit("1", lambda width: (0, 1))
-RANK = Unit("directions", lambda width: (1, width))
-
-
-def _spread_of(unit: Unit) -> Unit:
-    """Of the standard deviation of numbers of a unit."""
-    return Unit(unit.name, lambda width: (0, unit.limits(width)[1]))
-
-
 class Metric(NamedTuple):
-    """A number of every text at every layer, NaN exactly where it has no spectrum.
+    """A number of every text at every layer, NaN where it has none.
+
+    One of a spectrum has none exactly where there is no spectrum.
 
     Attributes
     ----------
@@ -139,12 +129,12 @@ MEANS = [
     Mean("entropy_b", "matrix_entropy", _way("b"), SHARE, "`exp(mean H) / d`, (b) there"),
     Mean("entropy_c", "matrix_entropy", _way("c"), SHARE, "mean of `exp H / d`, (c) there"),
     Mean(
-        "entropy_a_std", "matrix_entropy_normalised", std, _spread_of(SHARE),
+        "entropy_a_std", "matrix_entropy_normalised", std, spread_of(SHARE),
         "standard deviation of `H / log d` over texts (ddof 0)",
     ),
     Mean("effective_rank", "effective_rank", mean, RANK, "mean of `exp H`"),
     Mean(
-        "effective_rank_std", "effective_rank", std, _spread_of(RANK),
+        "effective_rank_std", "effective_rank", std, spread_of(RANK),
         "standard deviation of `exp H` over texts (ddof 0)",
     ),
     Mean(
@@ -156,28 +146,50 @@ MEANS = [
 
 
 def means() -> list[Mean]:
-    """The columns of summaries: of a metric that `MEANS` does not name, mean and deviation."""
+    """The columns of all summaries: `MEANS`, and those of the metrics that it does not name."""
     named = {each.of for each in MEANS}
+    return [*MEANS, *means_of(metric for metric in METRICS if metric.name not in named)]
+
+
+def means_of(metrics: Iterable[Metric]) -> list[Mean]:
+    """Mean and deviation of every metric."""
     return [
-        *MEANS,
-        *(
-            found
-            for metric in METRICS
-            if metric.name not in named
-            for found in (
-                Mean(metric.name, metric.name, mean, metric.unit, f"mean of the {metric.says}"),
-                Mean(
-                    f"{metric.name}_std", metric.name, std, _spread_of(metric.unit),
-                    f"standard deviation of the {metric.says} over texts (ddof 0)",
-                ),
-            )
-        ),
+        found
+        for metric in metrics
+        for found in (
+            Mean(metric.name, metric.name, mean, metric.unit, f"mean of the {metric.says}"),
+            Mean(
+                f"{metric.name}_std", metric.name, std, spread_of(metric.unit),
+                f"standard deviation of the {metric.says} over texts (ddof 0)",
+            ),
+        )
     ]  # fmt: skip
 
 
-def of_texts_described() -> str:
-    """The metrics as a table of Markdown."""
-    lines = [f"| `{m.name}` | {m.says} | {m.unit.name} | {m.source} |" for m in METRICS]
+def measured() -> list[Metric]:
+    """The measures of hidden states, as metrics of what is kept of them beside spectra."""
+    return [
+        Metric(each.name, _of_all_rows(each), each.unit, each.says, each.source, of_views=False)
+        for each in measures.MEASURES
+    ]
+
+
+def _of_all_rows(measure: measures.Measure) -> Callable[[Spectra, Float64], Float64]:
+    """A measure's values, NaN in every view but that of all rows."""
+
+    def values(spectra: Spectra, entropies: Float64) -> Float64:
+        found = np.full(spectra.counts.shape, np.nan)
+        if ALL_ROWS in spectra.views:
+            kept = spectra.measured[spectra.measures.index(measure.name)]
+            found[spectra.views.index(ALL_ROWS)] = kept
+        return found
+
+    return values
+
+
+def described(metrics: Iterable[Metric]) -> str:
+    """Metrics as a table of Markdown."""
+    lines = [f"| `{m.name}` | {m.says} | {m.unit.name} | {m.source} |" for m in metrics]
     return "\n".join(["| column | what | unit | source |", "|---|---|---|---|", *lines])
 
 

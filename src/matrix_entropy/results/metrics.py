@@ -46,7 +46,8 @@ def entropies(spectra: Spectra) -> NDArray[np.float64]:
 def metric_values(spectra: Spectra) -> dict[str, NDArray[np.float64]]:
     """Every metric of every spectrum by its name, each of shape (views, layers, texts)."""
     entropy = entropies(spectra)
-    return {metric.name: metric.of(spectra, entropy) for metric in columns.METRICS}
+    taken = [each for each in columns.measured() if each.name in spectra.measures]
+    return {each.name: each.of(spectra, entropy) for each in (*columns.METRICS, *taken)}
 
 
 def losses(spectra: Spectra) -> NDArray[np.float64]:
@@ -81,8 +82,8 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
     Columns: ``id``, ``group``, ``layer`` (as in file names: "0", "1", ..., "final"), ``depth``
     (position of the layer, to sort by), ``tokens`` (rows of the text, a beginning-of-sequence row
     included), ``rows`` (those with a direction, which are counted), ``truncated``, the metrics of
-    `results.columns.METRICS`, ``loss`` (nats per token), and the entropies of the controls and
-    cuts, named after them.
+    `results.columns.METRICS` and the measures that were taken, ``loss`` (nats per token), and the
+    entropies of the controls and cuts, named after them.
     """
     values = metric_values(spectra)
     texts, layers = len(spectra.ids), len(spectra.layers)
@@ -111,11 +112,15 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
 def summary_table(spectra: Spectra) -> pd.DataFrame:
     """One row per view of the rows, group and layer: the data set's values and their counts.
 
-    They are those of `results.columns.means`; ``undefined`` counts texts without an entropy, which
-    are in no mean. Losses are those of whole texts: ``loss`` the mean of the texts' means,
-    `ppl_token` and `ppl_windows` as there.
+    They are those of `results.columns.means`, and mean and deviation of the measures that were
+    taken, in the rows of the view of all rows. ``undefined`` counts texts without an entropy, which
+    are in no mean of a spectrum; a text without a measure is in none of that measure. Losses are
+    those of whole texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as
+    there.
     """
     values = metric_values(spectra)
+    taken = [each for each in columns.measured() if each.name in spectra.measures]
+    means = [*columns.means(), *columns.means_of(taken)]
     of_texts, lengths = losses(spectra), np.diff(spectra.offsets)
     rows = []
     for group in dict.fromkeys(map(str, spectra.groups)):
@@ -139,10 +144,7 @@ def summary_table(spectra: Spectra) -> pd.DataFrame:
                         "undefined": int(np.isnan(here["matrix_entropy"]).sum()),
                         "truncated": int(spectra.truncated[inside].sum()),
                         "tokens_mean": lengths[inside].mean(),
-                        **{
-                            each.name: each.over(here[each.of], spectra.width)
-                            for each in columns.means()
-                        },
+                        **{each.name: each.over(here[each.of], spectra.width) for each in means},
                         **(whole if view == ALL_ROWS else dict.fromkeys(whole, np.nan)),
                     }
                 )
@@ -174,7 +176,7 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = pq.read_table(path)
         provenance = json.loads(table.schema.metadata[PROVENANCE_KEY])
         check_place(path, provenance)
-        metrics = _sound(table.to_pandas(), OF_TEXTS, columns.METRICS)
+        metrics = _sound(table.to_pandas(), OF_TEXTS, columns.METRICS, columns.measured())
         rank = rank_of_entropy(metrics["matrix_entropy"])
         if not np.allclose(rank, metrics["effective_rank"], rtol=ROUNDING, equal_nan=True):
             raise ValueError("an effective rank is not that of its entropy")
@@ -192,15 +194,22 @@ def read_summary(path: str | Path) -> pd.DataFrame:
     with _named(path):
         table = read_csv(path, "layer")
         # They stand last: a row that is cut off lacks them.
-        table = _sound(table, (*OF_SUMMARY, *OF), columns.means())
+        if_measured = columns.means_of(columns.measured())
+        table = _sound(table, (*OF_SUMMARY, *OF), columns.means(), if_measured)
         _check_means(table)
     for model, dataset in table[[*OF]].drop_duplicates().to_numpy():
         check_place(path, {"model": {"model": model}, "dataset": {"name": dataset}})
     return table.drop(columns=[*OF])
 
 
+Number = columns.Metric | columns.Mean
+
+
 def _sound(
-    table: pd.DataFrame, keys: Sequence[str], numbers: Sequence[columns.Metric | columns.Mean]
+    table: pd.DataFrame,
+    keys: Sequence[str],
+    numbers: Sequence[Number],
+    if_there: Sequence[Number],
 ) -> pd.DataFrame:
     """The table; `ValueError` if a row is there twice or has a number that cannot be."""
     if missing := sorted({*keys, *(number.name for number in numbers)} - {*table}):
@@ -209,7 +218,7 @@ def _sound(
         raise ValueError(f"it has not one row for each {', '.join(keys)}")
     # Texts do not say their width; then only what holds for any.
     width = table["width"].to_numpy(float) if "width" in table else np.inf
-    for number in numbers:
+    for number in (*numbers, *(number for number in if_there if number.name in table)):
         least, most = number.unit.limits(width)
         _check_within(number.name, table[number.name].to_numpy(float), least, most)
     return table

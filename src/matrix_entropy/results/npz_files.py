@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -39,6 +39,8 @@ def save_npz(path: str | Path, values: dict[str, Any]) -> None:
 def load_npz(kind: type[Some], path: str | Path) -> Some:
     """What `save_npz` wrote of an object of this kind; what was a single value is one again.
 
+    A name that has a default need not be in the file.
+
     Raises
     ------
     InputError
@@ -46,6 +48,11 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
         one of the names, or if it says that it is of another model or data set than its place.
     """
     known: Any = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    needed = {
+        field.name
+        for field in fields(kind)  # type: ignore[arg-type]
+        if field.default is MISSING and field.default_factory is MISSING
+    }
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             values: dict[str, Any] = {name: stored[name] for name in stored.files}
@@ -53,7 +60,7 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
             values["provenance"] = json.loads(values["provenance"].item())
     except (*DAMAGED, TypeError) as error:
         raise _damaged(path, error) from None
-    if missing := set(known) - set(values):
+    if missing := needed - set(values):
         raise InputError(
             f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it and "
             "run again."
@@ -62,10 +69,11 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
     values |= {name: values[name].item() for name in singles}
     check_place(path, values["provenance"])
     try:
+        there = {name: values[name] for name in known if name in values}
         names = {
-            name: tuple(map(str, values[name])) for name in known if known[name].startswith("tuple")
+            name: tuple(map(str, there[name])) for name in there if known[name].startswith("tuple")
         }
-        found = kind(**{name: values[name] for name in known} | names)
+        found = kind(**there | names)
         fault = found.fault()
     except (AttributeError, TypeError, ValueError, IndexError) as error:  # of another shape or type
         raise _damaged(path, error) from None

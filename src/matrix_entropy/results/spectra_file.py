@@ -6,13 +6,16 @@ every row that is far longer than the others (`maths.long_rows`), wherever it st
 ``equal_length`` cuts all texts that are compared with each other to the same number of rows, which
 for a causal model is the same as cutting the texts; ``equal_length_without_long_rows`` then drops
 the long rows of what is left. ``first_{n}`` keeps the first n rows of every text.
+
+With them are kept the measures of the hidden states (`maths.measures`) that were asked for, each of
+all rows of a text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +27,7 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.models.provenance import joined_provenance
 from matrix_entropy.results.asked_views import ALL_ROWS, FIRST
+from matrix_entropy.results.measuring import measuring
 from matrix_entropy.results.npz_files import load_npz, save_npz
 from matrix_entropy.results.state_files import open_folder, open_states
 
@@ -36,7 +40,10 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloa
 
 @dataclass(frozen=True)
 class Spectra:
-    """Eigenvalues of V views, L layers and T texts, one after another, and what they belong to."""
+    """Eigenvalues of V views, L layers and T texts, one after another, and what they belong to.
+
+    Beside them are M measures, of all rows; in a file of none, nothing is said of them.
+    """
 
     eigenvalues: NDArray[np.float64]
     counts: NDArray[np.int64]  # (V, L, T): how many eigenvalues
@@ -53,6 +60,9 @@ class Spectra:
     window_losses: NDArray[np.float32]  # (W,): mean negative log-likelihood of a window's tokens
     window_tokens: NDArray[np.int64]  # (W,): how many tokens a window predicts
     provenance: dict[str, Any]
+    measures: tuple[str, ...] = ()
+    # (M, L, T): NaN where a text has too few rows.
+    measured: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
 
     @property
     def starts(self) -> NDArray[np.int64]:
@@ -83,6 +93,17 @@ class Spectra:
             views=tuple(names),
         )
 
+    def with_measures(self, names: Sequence[str]) -> Spectra:
+        """Only some measures, in this order; `InputError` if one was not taken."""
+        for name in names:
+            if name not in self.measures:
+                raise InputError(
+                    f"{self.called} have no measure '{name}', but "
+                    f"{', '.join(self.measures) or 'none'}; delete them and run again."
+                )
+        places = [self.measures.index(name) for name in names]
+        return replace(self, measures=tuple(names), measured=self.measured[places])
+
     def with_groups(self, names: dict[str, str]) -> Spectra:
         """Groups under other names, if there are any; `InputError` if one is not named then."""
         if not names:
@@ -107,7 +128,8 @@ class Spectra:
 
     def save(self, path: str | Path) -> None:
         """Write everything into one file."""
-        save_npz(path, vars(self))
+        left_out = () if self.measures else ("measures", "measured")
+        save_npz(path, {name: of for name, of in vars(self).items() if name not in left_out})
 
     @staticmethod
     def load(path: str | Path) -> Spectra:
@@ -149,6 +171,10 @@ class Spectra:
         sums = np.add.reduceat(self.eigenvalues, self.starts[self.counts > 0].ravel())
         if len(sums) and np.abs(sums - 1).max() > SUM_TOLERANCE:
             return "the eigenvalues of a text do not sum to one"
+        if self.measures and self.measured.shape != (len(self.measures), *shape[1:]):
+            return f"its measures are not those of {shape[1:]} layers and texts"
+        if np.isinf(self.measured).any():
+            return "a measure is an infinite number"
         return None
 
 
@@ -189,9 +215,10 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
     spectra = [piece[at] for at in range(views * layers) for piece in pieces]
     lengths = np.concatenate([np.diff(shard.offsets) for shard in shards])
     joined: dict[str, Any] = {
-        field.name: np.concatenate([getattr(shard, field.name) for shard in shards], axis=-1)
-        for field in fields(Spectra)
-        if field.name not in ("eigenvalues", "views", "layers", "width", "offsets", "provenance")
+        each.name: np.concatenate([getattr(shard, each.name) for shard in shards], axis=-1)
+        for each in fields(Spectra)
+        if each.name
+        not in ("eigenvalues", "views", "layers", "width", "offsets", "provenance", "measures")
     }
     return Spectra(
         eigenvalues=np.concatenate([np.empty(0), *spectra]),
@@ -200,6 +227,7 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
         width=shards[0].width,
         offsets=np.cumsum([0, *lengths]),
         provenance=provenance,
+        measures=shards[0].measures,
         **joined,
     )
 
@@ -248,8 +276,11 @@ def views_of(
     return views
 
 
-# Eigenvalues and counted rows of one text at one layer, view by view.
-Found = list[tuple[NDArray[np.float64], int]]
+class Found(NamedTuple):
+    """Of one text at one layer: eigenvalues and counted rows, view by view, and the measures."""
+
+    spectra: list[tuple[NDArray[np.float64], int]]
+    measures: list[float]
 
 
 def assembled(
@@ -259,6 +290,7 @@ def assembled(
     width: int,
     tokens: dict[str, NDArray[Any]],
     provenance: dict[str, Any],
+    measures: Sequence[str] = (),
 ) -> Spectra:
     """The spectra of all texts out of what was ``found`` layer by layer and text by text.
 
@@ -266,8 +298,12 @@ def assembled(
     since spectra are published, and from them a text could be read.
     """
     in_order = [
-        of_text[view] for view in range(len(views)) for of_layer in found for of_text in of_layer
+        of_text.spectra[view]
+        for view in range(len(views))
+        for of_layer in found
+        for of_text in of_layer
     ]
+    measured = np.array([of_text.measures for of_layer in found for of_text in of_layer])
     shape = (len(views), len(layers), len(tokens["ids"]))
     return Spectra(
         eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in in_order)]),
@@ -277,6 +313,8 @@ def assembled(
         layers=tuple(map(str, layers)),
         width=width,
         provenance=provenance,
+        measures=tuple(measures),
+        **({"measured": measured.T.reshape(-1, *shape[1:])} if measures else {}),
         **{name: values for name, values in tokens.items() if name != "token_ids"},
     )
 
@@ -288,6 +326,7 @@ def compute_spectra(
     panels: Sequence[Sequence[str]] | None,
     threads: int = 1,
     cuts: Sequence[int] = (),
+    measures: Sequence[str] = (),
 ) -> Spectra:
     """Spectra of all texts and layers in a folder of hidden states.
 
@@ -301,6 +340,8 @@ def compute_spectra(
         See `views_of`.
     threads : int
         Texts worked on at a time, each by one thread: small matrices gain nothing from more.
+    measures : sequence of str
+        Names of `maths.measures.MEASURES`.
 
     Raises
     ------
@@ -312,6 +353,7 @@ def compute_spectra(
     views = views_of(tokens["groups"], lengths, controls, panels, cuts)
     precision = EPSILON[provenance["options"]["dtype"]]
     layers = [layer for layer in layers if layer in provenance.get("layers", layers)]
+    measured = measuring(measures)
     found: list[list[Found]] = []
     width = 0
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
@@ -321,10 +363,11 @@ def compute_spectra(
 
             def of_text(text: int, states: NDArray[np.floating] = states) -> Found:
                 whole = states[offsets[text] : offsets[text + 1]]
-                return [
+                spectra = [
                     spectrum(whole[view.kept[text]], precision, view.without_long)
                     for view in views.values()
                 ]
+                return Found(spectra, measured(whole))
 
             found.append(list(pool.map(of_text, range(len(lengths)))))
-    return assembled(found, list(views), layers, width, tokens, provenance)
+    return assembled(found, list(views), layers, width, tokens, provenance, measures)

@@ -107,11 +107,12 @@ def _launched(arguments: argparse.Namespace) -> int:
 
 
 def views_in(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Of a data set's entry, with which views its spectra are made."""
+    """Of a data set's entry, with which views and measures its spectra are made."""
     return {
         "controls": dataset.get("controls", []),
         "panels": dataset.get("panels"),
         "lengths": dataset.get("lengths", []),
+        **({"measures": dataset["measures"]} if "measures" in dataset else {}),
     }
 
 

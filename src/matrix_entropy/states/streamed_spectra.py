@@ -1,7 +1,8 @@
 """Spectra computed as the rows appear, beside the forward pass; no hidden states are written.
 
 On a GPU the matrices are made where the layers ran (`states.device_spectra`), and the job's
-threads find their eigenvalues while the device goes on. Without one, a job of several threads keeps
+threads find their eigenvalues while the device goes on; if measures are asked for, the rows leave
+the device too, and the threads take these. Without one, a job of several threads keeps
 some of them for spectra, and a job of a single thread computes them in between.
 """
 
@@ -17,11 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import PartialState
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.files import part_of_folder
 from matrix_entropy.maths.spectra import NotFinite, spectrum
 from matrix_entropy.models.loading import Loaded
+from matrix_entropy.results.measuring import measuring
 from matrix_entropy.results.spectra_file import EPSILON, Found, Spectra, View, assembled, views_of
 from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
 from matrix_entropy.states.extraction import cleared, extract, not_finite
@@ -62,6 +65,8 @@ class ToSpectra:
         Of this process.
     on_device : bool, optional
         Make the matrices where the rows are; by default, if that is a GPU.
+    measures : sequence of str
+        Names of `maths.measures.MEASURES`.
     """
 
     def __init__(
@@ -72,8 +77,10 @@ class ToSpectra:
         model_name: str,
         threads: int = 1,
         on_device: bool | None = None,
+        measures: Sequence[str] = (),
     ) -> None:
         self.part, self.precision = part, precision
+        self.measures, self.measured = measures, measuring(measures)
         self.layers: list[Layer] = []
         self.views_of, self.model_name, self.threads = views_of, model_name, threads
         self.on_device = on_device
@@ -113,11 +120,12 @@ class ToSpectra:
         find: Callable[[], Found]
         if self.on_device:
             made = [normalised_matrix(part, self.precision, without) for part, without in parts]
-            size = sum(matrix.nbytes for matrix, _ in made)
-            find = functools.partial(_from_matrices, *_to_host(made))
+            needed = rows if self.measures else rows[:0]
+            size = needed.nbytes + sum(matrix.nbytes for matrix, _ in made)
+            find = functools.partial(_from_matrices, *_to_host(made, needed), self.measured)
         else:
             size = rows.nbytes
-            find = functools.partial(_from_rows, parts, self.precision)
+            find = functools.partial(_from_rows, parts, rows, self.precision, self.measured)
         if self.pool is not None and self._waits(size):
             done = self.pool.submit(self._find, layer, text, find)
             done.add_done_callback(lambda _: self._waits(-size))
@@ -168,45 +176,56 @@ class ToSpectra:
 
 # Matrix and valid rows of every view.
 Matrices = list[tuple[torch.Tensor, torch.Tensor]]
+Measured = Callable[[NDArray[np.floating]], list[float]]
 
 
-def _to_host(made: Matrices) -> tuple[Matrices, torch.cuda.Event | None]:
-    """Begin to copy matrices from a GPU, and the event after which the copies are whole.
+def _to_host(
+    made: Matrices, rows: torch.Tensor
+) -> tuple[Matrices, torch.Tensor, torch.cuda.Event | None]:
+    """Begin to copy matrices and rows from a GPU, and the event after which the copies are whole.
 
     The copies follow the kernels that make the matrices, whose memory is free behind them.
     """
-    device = made[0][0].device
-    if device.type != "cuda":
-        return made, None
-    copies = [
-        (_pinned(matrix).copy_(matrix, non_blocking=True), _pinned(valid).copy_(valid, True))
-        for matrix, valid in made
-    ]
-    return copies, torch.cuda.current_stream(device).record_event()
+    if rows.device.type != "cuda":
+        return made, rows, None
+    copies = [(_copied(matrix), _copied(valid)) for matrix, valid in made]
+    rows_copied = _copied(rows)
+    return copies, rows_copied, torch.cuda.current_stream(rows.device).record_event()
 
 
-def _pinned(like: torch.Tensor) -> torch.Tensor:
-    return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+def _copied(tensor: torch.Tensor) -> torch.Tensor:
+    pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return pinned.copy_(tensor, non_blocking=True)
 
 
-def _from_rows(parts: Sequence[tuple[torch.Tensor, bool]], precision: float) -> Found:
-    return [spectrum(part.numpy(), precision, without_long) for part, without_long in parts]
+def _from_rows(
+    parts: Sequence[tuple[torch.Tensor, bool]],
+    rows: torch.Tensor,
+    precision: float,
+    measured: Measured,
+) -> Found:
+    spectra = [spectrum(part.numpy(), precision, without_long) for part, without_long in parts]
+    return Found(spectra, measured(rows.numpy()))
 
 
-def _from_matrices(made: Matrices, copied: torch.cuda.Event | None) -> Found:
+def _from_matrices(
+    made: Matrices, rows: torch.Tensor, copied: torch.cuda.Event | None, measured: Measured
+) -> Found:
     if copied is not None:
         copied.synchronize()
-    return [spectrum_of(matrix.numpy(), valid.numpy()) for matrix, valid in made]
+    spectra = [spectrum_of(matrix.numpy(), valid.numpy()) for matrix, valid in made]
+    return Found(spectra, measured(rows.numpy()))
 
 
 def _save(path: Path, found: dict[tuple[int, int], Found]) -> None:
-    spectra = [spectrum for of_text in found.values() for spectrum in of_text]
+    spectra = [spectrum for of_text in found.values() for spectrum in of_text.spectra]
     np.savez(
         path,
         places=np.array(list(found), dtype=np.int64).reshape(-1, 2),
         counts=np.array([len(values) for values, _ in spectra], dtype=np.int64),
         rows=np.array([rows for _, rows in spectra], dtype=np.int64),
         eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in spectra)]),
+        measured=np.array([of_text.measures for of_text in found.values()], dtype=np.float64),
     )
 
 
@@ -216,10 +235,10 @@ def _load(path: Path) -> dict[tuple[int, int], Found]:
             return {}
         values = np.split(stored["eigenvalues"], np.cumsum(stored["counts"])[:-1])
         spectra = list(zip(values, map(int, stored["rows"]), strict=True))
-        places = stored["places"].tolist()
+        places, measured = stored["places"].tolist(), stored["measured"].tolist()
     views = len(spectra) // len(places)
     return {
-        (layer, text): spectra[number * views : (number + 1) * views]
+        (layer, text): Found(spectra[number * views : (number + 1) * views], measured[number])
         for number, (layer, text) in enumerate(places)
     }
 
@@ -281,15 +300,17 @@ def send_spectra(
     """Run a model over texts, and give the spectra of all to ``done``.
 
     ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
-    `results.spectra_file.views_of`), ``threads`` are those of this process, ``on_device``
-    is for `ToSpectra`. For the other parameters, and for running in several processes, see
-    `states.extraction.extract`; of those, the first calls ``done``.
+    `results.spectra_file.views_of`) and ``measures`` (names of `maths.measures.MEASURES`),
+    ``threads`` are those of this process, ``on_device`` is for `ToSpectra`. For the other
+    parameters, and for running in several processes, see `states.extraction.extract`; of those, the
+    first calls ``done``.
 
     Raises
     ------
     InputError
         As `extract` does.
     """
+    measures = dataset_options.get("measures", [])
     sink = ToSpectra(
         part,
         EPSILON[model_options["dtype"]],
@@ -303,13 +324,13 @@ def send_spectra(
         record["model"],
         threads,
         on_device,
+        measures,
     )
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
-        found = sink.in_order()
-        done(
-            assembled(found, list(sink.views), sink.layers, sink.width, arrays, provenance | counts)
-        )
+        found, views = sink.in_order(), list(sink.views)
+        told = provenance | counts
+        done(assembled(found, views, sink.layers, sink.width, arrays, told, measures))
 
     with cleared(part):
         extract(

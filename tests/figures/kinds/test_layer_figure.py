@@ -16,6 +16,7 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.configuration.stand_ins import STAND_INS
 from matrix_entropy.figures.kinds.layers import captions, draw_layers, layer_curves
 from matrix_entropy.figures.style import COLOURS, GREY, save_figure
+from matrix_entropy.results import columns
 
 PANELS = {"Long": ["good long", "bad long"], "Short": ["good short", "bad short"]}
 STAND_IN = {
@@ -188,6 +189,45 @@ def test_dollar_signs_are_shown_as_they_are(metrics: pd.DataFrame, tmp_path: Pat
 def test_no_entropy_at_all_is_said(metrics: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="none of the 16 texts has an entropy"):
         layer_curves(metrics.assign(matrix_entropy_normalised=np.nan), PANELS)
+
+
+@pytest.fixture
+def measured(metrics: pd.DataFrame) -> tuple[pd.DataFrame, columns.Metric]:
+    """The texts with a measure of their states, which one lacks, and what it is."""
+    (curvature,) = [each for each in columns.measured() if each.name == "curvature"]
+    values = np.linspace(1.5, 2.5, len(metrics))
+    values[metrics["id"] == "good long 0"] = np.nan
+    return metrics.assign(curvature=values), curvature
+
+
+def test_a_measure_is_drawn_alone(measured: tuple[pd.DataFrame, columns.Metric]) -> None:
+    table, curvature = measured
+    curves = layer_curves(table, PANELS, curvature)
+    row = curves[(curves["group"] == "good long") & (curves["block"] == 1)].iloc[0]
+    part = table[(table["group"] == "good long") & (table["layer"] == "2")]["curvature"].dropna()
+    assert (row["texts"], row["undefined"], len(part)) == (4, 1, 3)
+    assert row["curvature_mean"] == pytest.approx(part.mean())
+    assert row["curvature_std"] == pytest.approx(np.std(part))
+    assert not [name for name in curves if "normalised" in name or "bound" in name]
+    figure = draw_layers(curves, "A title", "A subtitle", measure=curvature)
+    assert len(figure.axes) == 2, "no controls"
+    assert figure.axes[0].get_ylabel() == "Curvature (radians)"
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["good long, mean ± std of 3 texts", "bad long, mean ± std of 4 texts"]
+    good = curves[curves["group"] == "good long"]["curvature_mean"]
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), good)
+    low, high = figure.axes[0].get_ylim()
+    assert 1.4 < low < good.min() < good.max() < high < 2.6
+    said = re.sub(r"\s+", " ", figure.get_supxlabel())
+    assert said.startswith("Mean angle between successive steps from row to row (Hosseini")
+    assert said.endswith("2023). A subtitle")
+    plt.close(figure)
+
+
+def test_no_value_of_a_measure_is_said(measured: tuple[pd.DataFrame, columns.Metric]) -> None:
+    table, curvature = measured
+    with pytest.raises(InputError, match="none of the 16 texts has a value of `curvature` to draw"):
+        layer_curves(table.assign(curvature=np.nan), PANELS, curvature)
 
 
 def test_no_block_is_said(metrics: pd.DataFrame) -> None:

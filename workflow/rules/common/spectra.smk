@@ -26,6 +26,16 @@ def views_to_make(wildcards):
     )
 
 
+def code_with_measures(script):
+    """What a job of spectra consists of: of measures, only one that takes some has their code."""
+
+    def of_part(wildcards):
+        taken = "measures" in views_to_make(wildcards)
+        return [*code(script), *(code_of("maths/measures") if taken else [])]
+
+    return of_part
+
+
 def views_of(wildcards):
     """In how many ways the rows of a text are counted."""
     dataset = DATASETS[dataset_of(wildcards)]

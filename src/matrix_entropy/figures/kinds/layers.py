@@ -3,6 +3,8 @@
 Main panels: mean ± standard deviation (ddof 0) of ``H / log d`` over the texts of a group, per
 block, as published, with the largest value that texts of these lengths can have. Beside or below:
 the same means under the controls that were measured, since length and long rows move them most.
+
+A measure of the hidden states themselves (`maths.measures`) is drawn in the same way, alone.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from matrix_entropy.figures.text import (
     wrapped,
 )
 from matrix_entropy.published.curves import published_layers
+from matrix_entropy.results.columns import Metric, measured
 from matrix_entropy.results.metrics import read_metrics
 from matrix_entropy.results.model_words import in_title, origin_of
 
@@ -57,7 +60,9 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
     metrics, provenance = read_metrics(runs.metrics[0])
     model, dataset = provenance["model"]["model"], provenance["dataset"]["name"]
     panels = panels_of(runs.datasets[dataset], list(dict.fromkeys(metrics["group"])))
-    curves = layer_curves(metrics, panels)
+    # Without one, the entropy is drawn.
+    measure = next((each for each in measured() if each.name == figure.get("metric")), None)
+    curves = layer_curves(metrics, panels, measure)
     title, subtitle = captions(
         titled(figure), runs.models[model], runs.datasets[dataset], provenance
     )
@@ -65,28 +70,38 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
     if figure["overlay"]:
         paper = figure.get("paper", "liang2024")
         published = published_layers(paper, model, dataset, provenance["options"]["layers"])
-    drawn = draw_layers(curves, title, subtitle, published)
+    drawn = draw_layers(curves, title, subtitle, published, measure)
     # Whose they are, for those that read them.
     curves.insert(0, "model", model)
     curves.insert(1, "dataset", dataset)
     return Drawing(drawn, curves)
 
 
-def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.DataFrame:
+def layer_curves(
+    metrics: pd.DataFrame, panels: dict[str, list[str]], measure: Metric | None = None
+) -> pd.DataFrame:
     """The numbers that the figure draws: one row per panel, group and block.
 
     ``block`` counts from 0 as in the paper: block ``b`` is layer ``b + 1`` of the files. Means and
-    standard deviations (ddof 0) leave out texts without an entropy, which ``undefined`` counts.
+    standard deviations (ddof 0) leave out texts without an entropy, which ``undefined`` counts; or,
+    with a ``measure`` of `results.columns.measured`, those without this one.
     """
+    drawn = VALUE if measure is None else measure.name
     blocks = metrics[~metrics["layer"].isin(["0", "final"])]
     if blocks.empty:
         raise InputError("no block was extracted; put some into `extract:` of the model.")
-    if blocks[VALUE].isna().all():
-        raise InputError(
-            f"none of the {blocks['id'].nunique()} texts has an entropy to draw: all have fewer "
-            "than two distinct rows; use longer texts, or raise `max_tokens:`."
+    if blocks[drawn].isna().all():
+        value, few = (
+            ("an entropy", "fewer than two")
+            if measure is None
+            else (f"a value of `{measure.name}`", "too few")
         )
-    values = [name for name in (VALUE, BOUND, *CONTROLS) if name in metrics]
+        raise InputError(
+            f"none of the {blocks['id'].nunique()} texts has {value} to draw: all have {few} "
+            "distinct rows; use longer texts, or raise `max_tokens:`."
+        )
+    entropies = (VALUE, BOUND, *CONTROLS)
+    values = [name for name in entropies if name in metrics] if measure is None else [drawn]
     rows = []
     for panel, groups in panels.items():
         for group in groups:
@@ -103,7 +118,7 @@ def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.Data
                     "group": group,
                     "block": layer - 1,
                     "texts": len(texts),
-                    "undefined": int(texts[VALUE].isna().sum()),
+                    "undefined": int(texts[drawn].isna().sum()),
                     "tokens_mean": texts["tokens"].mean(),
                 }
                 for name in values:
@@ -115,15 +130,24 @@ def layer_curves(metrics: pd.DataFrame, panels: dict[str, list[str]]) -> pd.Data
 
 
 def draw_layers(
-    curves: pd.DataFrame, title: str, subtitle: str, published: pd.DataFrame | None = None
+    curves: pd.DataFrame,
+    title: str,
+    subtitle: str,
+    published: pd.DataFrame | None = None,
+    measure: Metric | None = None,
 ) -> Figure:
     """Draw the curves of `layer_curves`, each panel with its controls on the same scale.
 
     Several panels stand side by side with their controls below, a single one has them beside it.
     The bound is drawn where it is near enough to the curves, and its value stands in the legend.
     ``published``, from `published.curves.published_layers`, stands in grey behind
-    the curves of the groups that it has.
+    the curves of the groups that it has. With a ``measure`` the curves are of this one, which has
+    neither bound nor controls.
     """
+    if measure is not None:
+        subtitle = f"{measure.says} ({measure.source}). {subtitle}"
+        subtitle = subtitle[0].upper() + subtitle[1:]
+    drawn = "normalised" if measure is None else measure.name
     styled(curves, title, subtitle)
     panels = list(dict.fromkeys(curves["panel"]))
     controls = {name: _short(name) for name in CONTROLS if f"{_short(name)}_mean" in curves}
@@ -145,11 +169,11 @@ def draw_layers(
         layout="constrained",
     )
     axes = grid.reshape(parts, len(panels))
-    low, high = _limits(curves, list(controls.values()), published)
+    low, high = _limits(curves, drawn, list(controls.values()), published)
     for column, panel in enumerate(panels):
         part = curves[curves["panel"] == panel]
         groups = list(dict.fromkeys(part["group"]))
-        handles = _draw_groups(axes[0][column], part, groups, high)
+        handles = _draw_groups(axes[0][column], part, groups, drawn, high)
         if published is not None:
             handles += _draw_published(axes[0][column], published, groups)
         _legend(axes[0][column], panel, handles)
@@ -162,7 +186,7 @@ def draw_layers(
     first, last = curves["block"].min(), curves["block"].max()
     grid[0][0].set_xlim(first - 0.04 * (last - first) - 0.1, last + 0.04 * (last - first) + 0.1)
     for line in grid:
-        line[0].set_ylabel("Matrix entropy / log $d$")
+        line[0].set_ylabel("Matrix entropy / log $d$" if measure is None else _label(measure))
     axes[0][0].set_ylim(low, high)
     # What long names take is given to the figure, not taken from its curves.
     grow(figure, sum(max(_breaks(axis.get_legend()) for axis in line) for line in grid))
@@ -171,35 +195,42 @@ def draw_layers(
     return figure
 
 
+def _label(measure: Metric) -> str:
+    unit = "" if measure.unit.name == "1" else f" ({measure.unit.name})"
+    return measure.name.replace("_", " ").capitalize() + unit
+
+
 def _short(name: str) -> str:
     return name.removeprefix("matrix_entropy_")
 
 
 def _limits(
-    curves: pd.DataFrame, controls: list[str], published: pd.DataFrame | None
+    curves: pd.DataFrame, drawn: str, controls: list[str], published: pd.DataFrame | None
 ) -> tuple[float, float]:
     """Limits of the ordinate: all curves and bars, and the bound unless it is far above them."""
-    mean, std = curves["normalised_mean"], curves["normalised_std"]
+    mean, std = curves[f"{drawn}_mean"], curves[f"{drawn}_std"]
     means = [curves[f"{name}_mean"] for name in controls]
     if published is not None:
         means += [published["mean"] - published["std"], published["mean"] + published["std"]]
     low = float(pd.concat([mean - std, *means]).min())
     high = float(pd.concat([mean + std, *means]).max())
-    bound = float(curves["entropy_bound_mean"].max())
     span = max(high - low, 0.02)
-    if bound < high + span:
-        high = max(high, bound)
+    if "entropy_bound_mean" in curves:
+        bound = float(curves["entropy_bound_mean"].max())
+        if bound < high + span:
+            high = max(high, bound)
     return low - 0.06 * span, high + 0.10 * span
 
 
-def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float) -> list[Any]:
+def _draw_groups(
+    axis: Axes, part: pd.DataFrame, groups: list[str], drawn: str, high: float
+) -> list[Any]:
     """Means with a band of one standard deviation, and the bound; gives the legend's entries."""
+    bounded = "entropy_bound_mean" in part
     bounds, handles, room = [], [], room_of(axis) - HANDLE
     for group, colour in zip(groups, colours(len(groups)), strict=True):
         curve = part[part["group"] == group]
-        mean, std, bound = (
-            curve[name] for name in ("normalised_mean", "normalised_std", "entropy_bound_mean")
-        )
+        mean, std = curve[f"{drawn}_mean"], curve[f"{drawn}_std"]
         axis.fill_between(curve["block"], mean - std, mean + std, color=colour, alpha=0.18, lw=0)
         called = "all texts" if groups == ["all"] else group
         defined = curve["texts"].iloc[0] - curve["undefined"].iloc[0]
@@ -207,8 +238,12 @@ def _draw_groups(axis: Axes, part: pd.DataFrame, groups: list[str], high: float)
         handles += axis.plot(curve["block"], mean, color=colour, marker="o", ms=2.6, label=label)
         if len(curve) == 1:  # where a band has no width
             axis.errorbar(curve["block"], mean, std, color=colour, lw=0.8, capsize=2)
-        axis.plot(curve["block"], bound, color=colour, lw=0.8, alpha=0.8)
-        bounds.append(float(bound.mean()))
+        if bounded:
+            bound = curve["entropy_bound_mean"]
+            axis.plot(curve["block"], bound, color=colour, lw=0.8, alpha=0.8)
+            bounds.append(float(bound.mean()))
+    if not bounded:
+        return handles
     shown = bounds if len(bounds) <= 2 else [min(bounds), max(bounds)]
     values = (" / " if len(bounds) <= 2 else " to ").join(f"{bound:.2f}" for bound in shown)
     beyond = ", off scale" if min(bounds) > high else ""

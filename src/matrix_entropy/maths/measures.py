@@ -1,0 +1,142 @@
+"""Measures of the hidden states of one text at one layer, which no spectrum gives.
+
+A spectrum knows neither the order of the rows, nor their lengths, nor their mean. A measure sees
+all rows in their order, as the model gives them: nothing is subtracted or scaled, and no row is
+left out. A new one is a function, an entry in `MEASURES` and a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matrix_entropy.maths.long_rows import relative, row_norms
+from matrix_entropy.maths.units import COSINE, RADIANS, RATIO, Unit
+
+Float64 = NDArray[np.float64]
+
+
+def curvature(rows: Float64) -> float:
+    """Mean angle between successive steps from row to row: 0 on a straight line.
+
+    With ``v_k = x_{k+1} − x_k``, the mean over k of ``arccos(v_k · v_{k+1} / (‖v_k‖ ‖v_{k+1}‖))``
+    (Hosseini and Fedorenko 2023, after Hénaff et al. 2019; theirs is of a sentence, here it is of a
+    text).
+
+    Parameters
+    ----------
+    rows : ndarray of shape (tokens, width)
+
+    Returns
+    -------
+    float
+        In radians, from 0 to π. An angle beside two equal rows is left out, as it has no direction;
+        NaN if there is none, as with fewer than three rows.
+
+    Examples
+    --------
+    >>> corner = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]])
+    >>> round(curvature(corner) / np.pi, 12)
+    0.5
+    """
+    steps = np.diff(rows, axis=0)
+    lengths = row_norms(steps)
+    moves = lengths > 0
+    turns = moves[:-1] & moves[1:]
+    if not turns.any():
+        return float("nan")
+    products = np.einsum("ij,ij->i", steps[:-1], steps[1:])[turns]
+    cosines = products / (lengths[:-1] * lengths[1:])[turns]
+    # Rounding makes one of 1 + 2e-16, and moves an angle near 0 or π by up to 2e-8.
+    return float(np.arccos(np.clip(cosines, -1.0, 1.0)).mean())
+
+
+def anisotropy(rows: Float64) -> float:
+    """Mean cosine of the angles between all pairs of different rows.
+
+    With ``u_i = x_i / ‖x_i‖`` of N rows, ``Σ_{i≠j} u_i · u_j / (N (N − 1))``, which is
+    ``(‖Σ u_i‖² − N) / (N (N − 1))``. What Ethayarajh 2019 calls the anisotropy of a layer is the
+    mean over pairs of words from different contexts; here the pairs are those of one text.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (tokens, width)
+
+    Returns
+    -------
+    float
+        From ``−1 / (N − 1)`` to 1. Rows of zeros are left out; NaN if fewer than two are left.
+
+    Examples
+    --------
+    >>> anisotropy(np.eye(3)), round(anisotropy(np.ones((3, 2))), 12)
+    (0.0, 1.0)
+    """
+    lengths = row_norms(rows)
+    directed = lengths > 0
+    count = int(directed.sum())
+    if count < 2:
+        return float("nan")
+    total = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=directed) @ rows
+    return float((total @ total - count) / (count * (count - 1)))
+
+
+def norm_ratio(rows: Float64) -> float:
+    """Largest norm of a row over the median norm: above `maths.long_rows.LONG` there is a long row.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (tokens, width)
+
+    Returns
+    -------
+    float
+        At least 1; NaN if there is no row, or if the median is zero.
+
+    Examples
+    --------
+    >>> norm_ratio(np.diag([1.0, 2.0, 50.0]))
+    25.0
+    """
+    return float(relative(row_norms(rows)).max()) if len(rows) else float("nan")
+
+
+class Measure(NamedTuple):
+    """A number of the hidden states of every text at every layer.
+
+    Attributes
+    ----------
+    name : str
+        As `measures:` of a data set asks for it, and its column.
+    of : callable
+        From rows (tokens, width) in float64 and in their order to a number; NaN if it has none.
+    unit : Unit
+        With limits that a value is never outside of.
+    says, source : str
+        What it is, and where it is defined.
+    """
+
+    name: str
+    of: Callable[[Float64], float]
+    unit: Unit
+    says: str
+    source: str
+
+
+MEASURES = [
+    Measure(
+        "curvature", curvature, RADIANS, "mean angle between successive steps from row to row",
+        "Hosseini and Fedorenko 2023",
+    ),
+    Measure(
+        "anisotropy", anisotropy, COSINE, "mean cosine of all pairs of rows",
+        "Ethayarajh 2019 (there of words of different contexts)",
+    ),
+    Measure(
+        "norm_ratio", norm_ratio, RATIO, "largest norm of a row over the median norm",
+        "this project (`maths/long_rows.py`)",
+    ),
+]  # fmt: skip

@@ -1,0 +1,29 @@
+"""What numbers of a text count, and between which limits they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Unit(NamedTuple):
+    """What a number counts, and between which it must be for a width, which may be an array."""
+
+    name: str
+    limits: Callable[[Any], tuple[Any, Any]]
+
+
+NATS = Unit("nats", lambda width: (0, np.log(width)))
+SHARE = Unit("1", lambda width: (0, 1))
+RANK = Unit("directions", lambda width: (1, width))
+RADIANS = Unit("radians", lambda width: (0, np.pi))
+COSINE = Unit("1", lambda width: (-1, 1))
+# Of the largest to one that is not larger.
+RATIO = Unit("1", lambda width: (1, np.inf))
+
+
+def spread_of(unit: Unit) -> Unit:
+    """Of the standard deviation of numbers of a unit."""
+    return Unit(unit.name, lambda width: (0, unit.limits(width)[1]))
