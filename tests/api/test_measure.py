@@ -207,6 +207,19 @@ def test_files_of_texts(model: Path, tmp_path: Path, name: str) -> None:
     assert_same(measured(model, str(file), **options), measured(model).drop(columns="model"))
 
 
+def test_several_files_are_a_group_each(model: Path, tmp_path: Path) -> None:
+    for name, texts in {"good": TEXTS[2:4], "bad": TEXTS[5:6]}.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(texts) + "\n")
+    files = [tmp_path / "good.txt", tmp_path / "bad.txt"]
+    found = measured(model, files, layers="final")
+    assert found["id"].tolist() == ["good/0", "good/1", "bad/0"]
+    assert found["group"].tolist() == ["good", "good", "bad"]
+    expected = measured(model, [*TEXTS[2:4], TEXTS[5]], layers="final")
+    assert_same(found, expected.drop(columns=["model", "id", "group"]))
+    with pytest.raises(ValueError, match="two files of texts are called good"):
+        measured(model, [files[0], files[0]])
+
+
 def test_short_texts_are_left_out_and_numbered_as_given(model: Path) -> None:
     found = measured(model, min_tokens=2 + measured(model)["tokens"].min())
     assert found["id"].unique().tolist() == [str(n) for n in range(1, 9)]

@@ -23,6 +23,7 @@ import yaml
 
 from commands import with_changes
 from conftest import ROOT, configured
+from matrix_entropy.command import main, workflow
 from matrix_entropy.configuration import checking, targets
 from matrix_entropy.figures.kinds.layers import layer_curves
 from walks import blocks
@@ -143,7 +144,19 @@ def check_source(arguments: list[str], name: str) -> None:
     assert arguments == [".venv/bin/activate"]
 
 
+def check_command(arguments: list[str], name: str) -> None:
+    """One that another test types, with these options."""
+    if arguments[0] not in workflow.PASSED_ON:
+        main.parser().parse_args(arguments)
+
+
+def check_cd(arguments: list[str], name: str) -> None:
+    assert len(arguments) == 1
+
+
 CHECKS = {
+    "cd": check_cd,
+    "matrix-entropy": check_command,
     "snakemake": check_snakemake,
     "make": check_make,
     "pip": check_pip,

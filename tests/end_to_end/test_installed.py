@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from conftest import ROOT
+from typed_commands import fill
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What pip says where no index gives it hatchling, with which it builds.
@@ -32,7 +35,9 @@ def pip(*arguments: str) -> None:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package, NumPy and SciPy."""
     wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
-    pip("wheel", "--no-deps", "-w", str(wheels), str(ROOT))
+    # As a user's pip does where hatchling is not at hand.
+    here = ["--no-build-isolation"] if find_spec("hatchling") else []
+    pip("wheel", "--no-deps", *here, "-w", str(wheels), str(ROOT))
     (wheel,) = wheels.glob("*.whl")
     assert wheel.stat().st_size < 2**21, "no result of a run in it"
     pip("install", "--no-deps", "--no-index", "--no-compile", "--target", str(folder), str(wheel))
@@ -43,10 +48,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def said(installed: Path, script: str, folder: Path) -> str:
-    """What a script prints that sees the installed folder and Python's own library alone."""
+def said(installed: Path, script: str, folder: Path, *options: str) -> str:
+    """What a script prints that sees the installed folder before all others."""
     done = subprocess.run(
-        [sys.executable, "-S", "-c", script],
+        [sys.executable, *options, "-c", script],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -71,7 +76,8 @@ print(me.__version__)
 
 
 def test_numbers_without_torch(installed: Path, tmp_path: Path) -> None:
-    entropy, distance, lacking, version = said(installed, NUMBERS, tmp_path).splitlines()
+    """With Python's own library, NumPy and SciPy alone."""
+    entropy, distance, lacking, version = said(installed, NUMBERS, tmp_path, "-S").splitlines()
     assert (entropy, distance) == ("0.693147", "1.414214")
     assert lacking.endswith('which running a model needs: pip install "matrix-entropy[models]"')
     assert list(installed.glob(f"matrix_entropy-{version}.dist-info"))
@@ -106,6 +112,25 @@ def test_code_of_the_library_is_there(installed: Path) -> None:
         for folder in (ROOT / "src/matrix_entropy", installed / "matrix_entropy")
     )
     assert {path for path in ours if path.name != "__pycache__"} <= theirs
+
+
+def test_its_workflow_plans_in_any_folder(installed: Path, tmp_path: Path) -> None:
+    """By the rules in the package, none of which is read from the repository."""
+    fill(tmp_path)
+    surroundings = os.environ | {"PYTHONPATH": str(installed)}
+    for line in (
+        ["init", "mine", "--model", "my_model", "--texts", "texts.txt"],
+        ["run", "--directory", "mine", "-n", "-p", "figures/layers.pdf"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "matrix_entropy.command", *line],
+            capture_output=True, text=True, cwd=tmp_path, env=surroundings, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert "stream_spectra" in said
+    assert str(installed) in said
+    assert not [part for part in ("src", "workflow") if str(ROOT / part) in said]
 
 
 def requirements(lines: list[str]) -> dict[str, Requirement]:

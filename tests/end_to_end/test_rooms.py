@@ -15,7 +15,7 @@ LIBRARY = ROOT / "src/matrix_entropy"
 ROOMS = (
     *("base", "running", "maths", "sources", "configuration", "texts/synthetic", "texts"),
     *("models", "models/vision", "results", "states", "published"),
-    *("figures", "figures/kinds", "tables", "pages", "estimate", "api"),
+    *("figures", "figures/kinds", "tables", "pages", "estimate", "api", "command"),
 )
 
 

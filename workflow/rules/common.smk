@@ -179,6 +179,11 @@ def shipped(*patterns):
     return local([str(path) for pattern in patterns for path in sorted(ROOT.glob(pattern))])
 
 
+def in_library(*paths):
+    """Files of the library that are no code."""
+    return local([str(LIBRARY / path) for path in paths])
+
+
 def only(entry, *keys):
     """The keys of an entry that a job depends on; an edit of another one re-runs nothing."""
     return {key: entry[key] for key in keys if key in entry}

@@ -12,9 +12,7 @@ rule estimate:
     """Texts, tokens, FLOP, disk and hours of `targets:` on `device:`, from the configuration."""
     input:
         code=code("estimate"),
-        numbers=shipped(
-            *(f"src/matrix_entropy/estimate/{name}.yaml" for name in ("devices", "text_sizes"))
-        ),
+        numbers=in_library("estimate/devices.yaml", "estimate/text_sizes.yaml"),
     log:
         "results/logs/estimate.log",
     conda:

@@ -135,7 +135,7 @@ rule write_errata:
         errata=local(list(map(str, ERRATA_FILES))),
         numbers=errata.built_files(*ERRATA_FILES),
         published=shipped("paper/*/published/*.csv"),
-        tests=shipped("tests/test_*.py"),
+        tests=shipped("tests/**/test_*.py"),
         code=code("write_errata"),
     output:
         "paper/build/errata.md",

@@ -166,9 +166,7 @@ rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
         code=code("write_texts_by_grammar"),
-        words=shipped(
-            *(f"src/matrix_entropy/texts/synthetic/{name}.yaml" for name in ("grammar", "genres"))
-        ),
+        words=in_library("texts/synthetic/grammar.yaml", "texts/synthetic/genres.yaml"),
     output:
         records="results/records/{dataset}.jsonl",
         prompts="results/prompts/{dataset}.jsonl",

@@ -176,23 +176,17 @@ def _check(asked: Asked) -> None:
 def _texts(texts: Any, asked: Asked) -> tuple[list[dict[str, str]], Entry]:
     """Texts as records, and where they came from."""
     if isinstance(texts, (str, Path)):
-        path = Path(texts).expanduser()
-        if not path.is_file():
-            raise InputError(
-                f"there is no file of texts {str(texts)[:80]!r}; to measure a text itself, give a "
-                "list of texts: [text]."
-            )
-        entry: Entry = {"field": asked.field, "skip_empty": asked.skip_empty}
-        entry |= {"group_field": asked.group_field} if asked.group_field else {}
-        records, origin = read_dataset(entry, path, str(texts))
-        return records, {"name": path.stem, **origin}
+        return _of_file(Path(texts), asked)
     if not isinstance(texts, Iterable):
         raise InputError(
             f"texts is {type(texts).__name__}; give a list of strings, or the path of a file of "
             "texts."
         )
+    listed = list(texts)
+    if listed and all(isinstance(text, Path) for text in listed):
+        return _of_files(listed, asked)
     found = []
-    for number, text in enumerate(texts):
+    for number, text in enumerate(listed):
         if not isinstance(text, str):
             raise InputError(
                 f"text {number} is {type(text).__name__}, not a string; give a list of strings, or "
@@ -205,6 +199,39 @@ def _texts(texts: Any, asked: Asked) -> tuple[list[dict[str, str]], Entry]:
     if not found:
         raise InputError("there is no text to measure; give one at least.")
     return found, {"name": "texts", "source": "a list of texts", "texts": len(found)}
+
+
+def _of_file(path: Path, asked: Asked) -> tuple[list[dict[str, str]], Entry]:
+    place = path.expanduser()
+    if not place.is_file():
+        raise InputError(
+            f"there is no file of texts {str(path)[:80]!r}; to measure a text itself, give a list "
+            "of texts: [text]."
+        )
+    entry: Entry = {"field": asked.field, "skip_empty": asked.skip_empty}
+    entry |= {"group_field": asked.group_field} if asked.group_field else {}
+    records, origin = read_dataset(entry, place, str(path))
+    return records, {"name": path.stem, **origin}
+
+
+def _of_files(paths: list[Path], asked: Asked) -> tuple[list[dict[str, str]], Entry]:
+    """The texts of several files: a group each, unless a field names the groups."""
+    if len(paths) == 1:
+        return _of_file(paths[0], asked)
+    names = [path.stem for path in paths]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(
+            f"two files of texts are called {twice[0]}, by which their texts would be known; "
+            "rename one of them."
+        )
+    found, origins = [], []
+    for path in paths:
+        records, origin = _of_file(path, asked)
+        origins.append(origin)
+        for record in records:
+            group = record["group"] if asked.group_field else path.stem
+            found.append(record | {"id": f"{path.stem}/{record['id']}", "group": group})
+    return found, {"name": ", ".join(names), "sources": origins, "texts": len(found)}
 
 
 def _table(spectra: Spectra, named: list[str], losses: bool) -> pd.DataFrame:

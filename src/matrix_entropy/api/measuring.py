@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def measure(
     model: Any,
-    texts: str | Path | Iterable[str],
+    texts: str | Path | Iterable[str | Path],
     *,
     layers: str | Sequence[int | str] = "all",
     tokenizer: Any = None,
@@ -47,8 +47,9 @@ def measure(
     model : str, Path or transformers.PreTrainedModel
         An id of the hub, a folder, a GGUF file (also ``org/name/file.gguf`` on the hub), or a
         loaded causal language model, with its ``tokenizer``. No remote code is run.
-    texts : iterable of str, or path
-        Texts, or a file of them: one text a line (.txt), JSON, JSON Lines, CSV or Parquet.
+    texts : iterable of str, path, or iterable of Path
+        Texts, or a file of them: one text a line (.txt), JSON, JSON Lines, CSV or Parquet. Of
+        several files each is a group.
     layers : "all" or sequence
         0 (the input of the first block), ``l`` (behind block l) and ``"final"`` (behind the last
         normalisation). A negative number counts from the end of all of these.
@@ -89,7 +90,8 @@ def measure(
     Returns
     -------
     DataFrame
-        A row per layer and text: ``model``, ``id`` (position of the text), ``group``, ``layer``,
+        A row per layer and text: ``model``, ``id`` (position of the text; of several files
+        with the file's name), ``group``, ``layer``,
         ``depth`` (its position), ``width``, ``tokens``, ``rows`` (that are counted), ``truncated``,
         the metrics, in nats where they have a unit, and ``loss``. ``attrs["provenance"]`` says
         which model, texts, options and versions they are of.

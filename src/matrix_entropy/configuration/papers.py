@@ -67,7 +67,7 @@ def with_papers(config: Entry) -> Entry:
     papers = config.get("papers", [])
     if not isinstance(papers, list) or not all(isinstance(name, str) for name in papers):
         return config  # the schema says what is wrong
-    merged = dict(config)
+    whole = dict(config)
     for section in SECTIONS:
         entries: Entry = {}
         for name in papers:
@@ -80,14 +80,14 @@ def with_papers(config: Entry) -> Entry:
             entries |= copy.deepcopy(paper(name)[section])
         own = config.get(section, {})
         if entries and isinstance(own, dict):
-            merged[section] = _over(entries, own)
-    return merged
+            whole[section] = merged(entries, own)
+    return whole
 
 
-def _over(under: Entry, over: Entry) -> Entry:
+def merged(under: Entry, over: Entry) -> Entry:
     """Mappings merged key by key, as Snakemake merges files; what is ``over`` has the last word."""
     both = {
-        key: _over(under[key], value)
+        key: merged(under[key], value)
         if isinstance(value, dict) and isinstance(under.get(key), dict)
         else value
         for key, value in over.items()
