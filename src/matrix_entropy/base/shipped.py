@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 LIBRARY = Path(__file__).parents[1]
 INSTALLED = LIBRARY / "shipped"
@@ -14,11 +11,6 @@ ROOT = INSTALLED if INSTALLED.is_dir() else LIBRARY.parents[1]
 PAPERS = ROOT / "paper"
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 TASKS = ROOT / "workflow" / "tasks"
-
-
-def read_yaml(path: Path) -> Any:
-    """A YAML file of this library, by the parser in C, which takes a tenth of the time."""
-    return yaml.load(path.read_bytes(), yaml.CSafeLoader)
 
 
 def published(paper: str, table: str) -> Path:

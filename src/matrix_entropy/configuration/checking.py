@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.shipped import SCHEMA, read_yaml
+from matrix_entropy.base.shipped import SCHEMA
+from matrix_entropy.base.yaml_files import read_yaml
 from matrix_entropy.configuration.contradictions import contradictions
 from matrix_entropy.configuration.kinds import FIGURES, TABLES, described
 from matrix_entropy.configuration.papers import with_papers

@@ -10,7 +10,8 @@ import functools
 from typing import Any
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.shipped import PAPERS, read_yaml
+from matrix_entropy.base.shipped import PAPERS
+from matrix_entropy.base.yaml_files import read_yaml
 
 Entry = dict[str, Any]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matrix_entropy.base.shipped import read_yaml
+from matrix_entropy.base.yaml_files import read_yaml
 from matrix_entropy.estimate.cost import Work
 from matrix_entropy.models.placement import BYTES
 

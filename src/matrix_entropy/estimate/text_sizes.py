@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from matrix_entropy.base.shipped import ROOT, read_yaml
+from matrix_entropy.base.shipped import ROOT
+from matrix_entropy.base.yaml_files import read_yaml
 from matrix_entropy.configuration.shared_checks import has_images
 from matrix_entropy.texts.python_documentation import read_python_documentation
 from matrix_entropy.texts.readers import read_dataset

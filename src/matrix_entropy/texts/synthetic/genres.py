@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matrix_entropy.base.shipped import read_yaml
+from matrix_entropy.base.yaml_files import read_yaml
 from matrix_entropy.texts.synthetic.seeded_choices import pick, sample
 
 LEXICON = Path(__file__).with_name("genres.yaml")
