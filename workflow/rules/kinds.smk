@@ -4,7 +4,8 @@ Needs: what a kind reads: results/metrics/{model}/{dataset}.parquet and the summ
 accuracies, information gains, sentences, rows, origins of texts. Makes: figures/{figure}.pdf for every
 entry of `figures:` and figures/layers_{model}_{dataset}.pdf for any model and data set, each with .png
 and .csv; results/tables/{table}.csv, .md and .tex for every entry of `tables:`; and what else a kind has:
-fits of power laws in .fits.csv, gaps between groups in .gaps.csv, a figure of a table's name.
+fits of power laws in .fits.csv, gaps between groups in .gaps.csv, models of a series in
+.comparison.csv, a figure of a table's name.
 """
 
 

@@ -178,7 +178,7 @@ FIGURES: dict[str, Kind] = {
     ),
     "log_d_null": _theory(
         "control: what log d alone explains of the published tables; no model", "log_d_null",
-        tables=("shares",), published="wei2024/published/*.csv", why=CONTROL,
+        tables=("shares", "comparison"), published="wei2024/published/*.csv", why=CONTROL,
     ),
     "length_control": _control(
         "control: group means against the length of texts, across the blocks of `models:` on "

@@ -22,7 +22,10 @@ KEYS = ("table", "model_family", "size", "dataset", "indicator", "variant")
 
 
 def published_models() -> pd.DataFrame:
-    """The models of the published tables: ``model_family``, ``size``, ``parameters``, ``width``."""
+    """The models of the published tables, a row each: what they are called and how large they are.
+
+    Columns: ``model_family``, ``size``, ``parameters``, ``width`` and ``layers``.
+    """
     return pd.read_csv(published(WEI, "models"))
 
 

@@ -18,6 +18,7 @@ from matrix_entropy.figures.kinds.log_d_null import (
     log_d_null_numbers,
     log_d_null_shares,
 )
+from matrix_entropy.figures.model_comparison import model_comparison
 
 LANGUAGE = ("dolly-15k", "wikipedia", "openwebtext2", "hh-rlhf")
 BENCHMARKS = ("openbookqa", "winogrande", "piqa")
@@ -117,6 +118,56 @@ def test_models_of_one_width_have_one_entropy(numbers: pd.DataFrame) -> None:
     pythia = numbers[numbers["table"] == 9].set_index(["dataset", "size"])["entropy_normalised"]
     change = pythia.xs("1.4B", level="size") - pythia.xs("1B", level="size")
     np.testing.assert_allclose(change, [-0.0019, 0.0003, -0.0028, -0.0022], atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def comparison(numbers: pd.DataFrame) -> pd.DataFrame:
+    keys = ["size", "left_out", "table", "dataset"]
+    return model_comparison(numbers).set_index(keys).sort_index()
+
+
+def test_every_series_is_compared_four_ways(comparison: pd.DataFrame) -> None:
+    assert len(comparison) == 4 * len(RANKS)
+    assert comparison.index.is_unique
+    assert comparison.notna().all(axis=None)
+    left_out = comparison.index.get_level_values("left_out") != ""
+    pythia = comparison["family"] == "Pythia"
+    assert (comparison["models"] == np.where(pythia, 10, 7) - left_out).all()
+    assert (comparison["law_degrees"] == comparison["models"] - 2).all()
+
+
+def test_what_the_comparison_says_of_the_published_series(comparison: pd.DataFrame) -> None:
+    """The numbers of docs/controls.md."""
+    named, blocks = comparison.loc["as named", ""], comparison.loc["blocks", ""]
+    assert (named["law_left_out_error"] < named["null_left_out_error"]).all()
+    assert (blocks["law_left_out_error"] < blocks["null_left_out_error"]).sum() == 10
+    ahead = (named["null_aicc"] - named["law_aicc"]).to_dict()
+    expected = {
+        8: (6.9, 6.7, 6.3, 1.4),
+        1: (-1.8, 0.1, -2.6),
+        9: (3.8, 9.2, 18.7, 0.9),
+    }
+    for table, datasets in ((8, LANGUAGE), (1, BENCHMARKS), (9, LANGUAGE)):
+        found = [ahead[table, dataset] for dataset in datasets]
+        assert found == pytest.approx(expected[table], abs=0.06)
+    rising = named.index[(named["rank_p"] < 0.05) & (named["rank_slope"] > 0)]
+    assert set(rising) == {(table, name) for table in (8, 9) for name in LANGUAGE[:3]}
+    assert named["rank_p"].min() > 0.05 / len(RANKS)
+    inflation = named["variance_inflation"].groupby("table").first().round()
+    assert inflation.to_dict() == {1: 396, 8: 396, 9: 45}
+
+
+def test_size_and_width_as_laws(comparison: pd.DataFrame) -> None:
+    """What law of size gains on the law of width: AICc of the second less that of the first."""
+    gain = comparison["width_law_aicc"] - comparison["law_aicc"]
+    for called, table, low, high in (
+        ("as named", 8, 1.0, 2.4),
+        ("blocks", 8, -1.2, -0.2),
+        ("as named", 9, -6.8, 3.6),
+        ("blocks", 9, 6.1, 8.0),
+    ):
+        found = gain.loc[called, "", table]
+        assert (found.min(), found.max()) == pytest.approx((low, high), abs=0.06)
 
 
 def test_curves_and_bars_are_the_numbers_of_the_tables(

@@ -106,17 +106,17 @@ def test_epsilon_and_the_null_are_options(numbers: pd.DataFrame) -> None:
 def test_models_are_those_of_the_configuration(root: Path) -> None:
     """Sizes are counted as they are called; the configuration may round them."""
     entries = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))["models"].values()
-    widths = {
-        (entry["family"].lower(), entry["size"]): (entry["width"], entry["parameters"])
+    configured = {
+        (entry["family"].lower(), entry["size"]): entry
         for entry in entries
         if entry.get("family") in ("Cerebras-GPT", "Pythia") and "lora" not in entry
     }
     models = published_models()
-    assert len(models) == len(widths) == 17
+    assert len(models) == len(configured) == 17
     for model in models.itertuples():
-        width, parameters = widths[model.model_family, model.size]
-        assert model.width == width
-        assert model.parameters == pytest.approx(parameters, rel=0.02)
+        entry = configured[model.model_family, model.size]
+        assert (model.width, model.layers) == (entry["width"], entry["layers"])
+        assert model.parameters == pytest.approx(entry["parameters"], rel=0.02)
         unit = {"M": 1e6, "B": 1e9}[model.size[-1]]
         assert model.parameters == pytest.approx(float(model.size[:-1]) * unit)
 

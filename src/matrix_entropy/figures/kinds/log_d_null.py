@@ -5,7 +5,8 @@ can be taken apart without any model: ``H`` is the indicator times ``log d``, th
 ``exp H``, and the change of ``log(H / log d)`` from the smallest to the largest model is that of
 ``log H`` less that of ``log log d``. Beside every curve stands the null of one constant effective
 rank, ``c / log d``, in which the weights play no part. The published ``H / log d`` are means over
-texts, so effective ranks are ``exp(mean H)``.
+texts, so effective ranks are ``exp(mean H)``. How that null fares against laws of size is a table
+of its own (`figures.model_comparison`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scipy.stats import linregress, spearmanr
 
 from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.kinds.published_entropy import FAMILIES
+from matrix_entropy.figures.model_comparison import model_comparison
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
@@ -43,8 +45,8 @@ LATER_STARTS = {"Pythia": "410M"}
 LOG_WIDTH, RAW_ENTROPY = "#444444", "#BDBDBD"  # no colour of a data set
 DASHED = (0, (4, 2))
 COLUMNS = (
-    *("table", "panel", "family", "model", "size", "parameters", "width", "dataset"),
-    *("entropy_normalised", "entropy", "effective_rank", "null"),
+    *("table", "panel", "family", "model", "size", "parameters", "layers", "width"),
+    *("dataset", "entropy_normalised", "entropy", "effective_rank", "null"),
 )
 
 
@@ -53,7 +55,8 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
     numbers = log_d_null_numbers()
     shares = log_d_null_shares(numbers)
     drawn = draw_log_d_null(numbers, shares, *log_d_null_captions(titled(figure)))
-    return Drawing(drawn, numbers, {"shares": shares})
+    tables = {"shares": shares, "comparison": model_comparison(numbers)}
+    return Drawing(drawn, numbers, tables)
 
 
 def log_d_null_numbers() -> pd.DataFrame:
