@@ -47,6 +47,14 @@ def test_the_verdict_of_a_direction_comes_first() -> None:
     assert "| **other** | two | H, GPT-2 Small, child stories | rises | falls |" in told
 
 
+def test_what_agrees_stands_beside_what_would_by_chance() -> None:
+    agreeing = [direction("same direction", chance=0.5) for _ in range(3)]
+    told = page([*agreeing, direction("other direction", chance=0.5), direction("cannot tell")])
+    assert "Of 4 directions that both sides tell, 3 agree (75%); by chance 2 would" in told
+    assert "| 4 | 3 | 2 |" in told
+    assert "both sides tell" not in page([direction("cannot tell")])
+
+
 def test_a_direction_that_is_not_built_is_not_shown() -> None:
     assert "| same |" not in page([direction("not built")])
 

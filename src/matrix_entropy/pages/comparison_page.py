@@ -13,8 +13,8 @@ import pandas as pd
 
 from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.pages.page_markdown import escaped_markdown
-from matrix_entropy.published.claims import CANNOT_TELL
 from matrix_entropy.published.comparison import DIRECTION, FAIL, OTHER, SAME
+from matrix_entropy.published.directions import CANNOT_TELL
 
 Entry = dict[str, Any]
 
@@ -32,11 +32,18 @@ and what a paper both prints and draws counts once. All of them are in
 is assumed.
 
 Of **stand-ins** no number is judged: they are other models. What is compared of them, and of all
-others too, is direction and shape: what rises or falls in the paper, and whether it does here. Of a
-**real model that is none of the papers'** it is what a paper's text says in general; where a 95 %
-interval holds zero, the model "cannot tell". A direction with two outcomes agrees by chance every
-other time, and a number whose tolerance is three standard deviations of samples fails by chance
-three times in a thousand; nothing here corrects for either.
+others too, is direction: what rises or falls in the paper, and whether it does here. A rank
+correlation with size has a direction only where chance, which takes every order of the sizes as
+equally likely, gives one as far from zero at most one time in twenty (exactly counted; fewer than
+five sizes can never show that). A change whose paired sampling error is known has one where its
+95 % interval leaves zero out. Where either side has none, the verdict is "cannot tell", and the
+direction does not count. Of a **real model that is none of the papers'** it is what a paper's text
+says in general; where a 95 % interval holds zero, the model "cannot tell". One that counts agrees
+by chance every other time, which the tables set beside those that do agree. Directions of the same
+texts or models depend on one another, so that the share that agrees is no test; and chance is the
+weakest null, since `H / log d` falls with the width alone. A number whose
+tolerance is three standard deviations of samples fails by chance three times in a thousand; nothing
+here corrects for that.
 """
 # Of a kind that is compared elsewhere.
 OTHERWISE = "no numbers of it are among those that were published"
@@ -80,7 +87,7 @@ def comparison_markdown(
             _rows(
                 (
                     *("what", "judged", "passed", "cannot tell", "stand-in", "not built"),
-                    *("directions", "agree"),
+                    *("directions", "agree", "by chance"),
                 ),
                 (
                     (
@@ -92,6 +99,7 @@ def comparison_markdown(
                         row.not_built,
                         row.directions,
                         row.agree,
+                        f"{row.by_chance:g}",
                     )
                     for row in items.itertuples()
                 ),
@@ -103,6 +111,7 @@ def comparison_markdown(
             if judged
             else NONE_JUDGED,
             "## Directions\n",
+            *_agreement(items),
             _rows(
                 ("direction", "what", "of", "published", "rebuilt"),
                 (
@@ -148,6 +157,18 @@ def shown_names(models: Mapping[str, Entry], datasets: Mapping[str, Entry]) -> d
         names[name] = title
         names[dataset.get("published", name.replace("_", "-"))] = title
     return names
+
+
+def _agreement(items: pd.DataFrame) -> list[str]:
+    """How many directions agree, beside how many would by chance."""
+    told = int(items["directions"].sum()) if len(items) else 0
+    if not told:
+        return []
+    agree, chance = int(items["agree"].sum()), float(items["by_chance"].sum())
+    return [
+        f"Of {told} directions that both sides tell, {agree} agree ({agree / told:.0%}); by chance "
+        f"{chance:g} would on average ({chance / told:.0%}).\n"
+    ]
 
 
 def _not_built(waiting: Mapping[str, str], entries: Mapping[str, Entry]) -> list[str]:

@@ -15,33 +15,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from matrix_entropy.published.curves import TOKENS
-from matrix_entropy.published.directions import CHANGED, word
+from matrix_entropy.published.directions import CANNOT_TELL, CHANGED, half_interval, word
 
-CANNOT_TELL = "cannot tell"
 LIANG, WEI, TAN = "liang2024", "wei2024", "tan2024"
-LEVEL = 0.95
 # By convention, as that of `directions.CHANGED`: silhouettes nearer to each other are alike.
 ALIKE = 0.05
 
 Row = dict[str, Any]
-
-
-def half_interval(error: float, count: int) -> float:
-    """Half of the 95 % interval of a mean of ``count`` values with this standard error.
-
-    Student's t with ``count − 1`` degrees of freedom; infinite for a single value.
-
-    Examples
-    --------
-    >>> round(half_interval(1.0, 10), 4), half_interval(1.0, 1)
-    (2.2622, inf)
-    """
-    if count < 2:
-        return float("inf")
-    return float(student.ppf((1 + LEVEL) / 2, count - 1)) * error
 
 
 def claim(
@@ -255,6 +237,8 @@ def token_claims(weights: pd.DataFrame) -> list[Row]:
                     "published_direction": _named(wanted),
                     "rebuilt_direction": _named(wanted) if same else _named(picked),
                     "reason": "the tokens themselves; numbers are how many",
+                    # Of a list practically none: 33 tokens have thousands of parts as large.
+                    "chance": 0.0,
                 }
             )
     return rows

@@ -19,7 +19,7 @@ import pandas as pd
 from matrix_entropy.base.errors import InputError, first_line
 from matrix_entropy.base.files import read_csv
 from matrix_entropy.configuration.experiments import models_of
-from matrix_entropy.published.claims import CANNOT_TELL, claims_of
+from matrix_entropy.published.claims import claims_of
 from matrix_entropy.published.counterparts import REAL_MODEL, counterparts
 from matrix_entropy.published.curves import (
     TABLE_OF_FAMILY,
@@ -28,8 +28,11 @@ from matrix_entropy.published.curves import (
     published_layers,
 )
 from matrix_entropy.published.directions import (
+    CANNOT_TELL,
+    NO_DIRECTION,
     PAIRS,
     claimed_effects,
+    half_interval,
     layer_directions,
     pair_directions,
     size_directions,
@@ -60,12 +63,14 @@ COLUMNS = (
     *("paper", "item", "kind", "quantity", "model", "dataset", "group", "layer"),
     *("published", "rebuilt", "difference", "tolerance", "effect", "tolerance_over_effect"),
     "reason",
-    *("published_direction", "rebuilt_direction", "verdict"),
+    *("published_direction", "rebuilt_direction", "published_p", "rebuilt_p", "chance", "verdict"),
 )
 NUMERIC = (
     *("layer", "published", "rebuilt", "difference", "tolerance"),
-    *("effect", "tolerance_over_effect"),
+    *("effect", "tolerance_over_effect", "published_p", "rebuilt_p", "chance"),
 )
+# A direction that is told has two words, and values that know nothing of the paper either as often.
+CHANCE = 0.5
 
 # Tables of Wei et al. 2024 that are indicators against size, with a direction of each.
 SIZE_TABLES = ("1", "8", "9")
@@ -105,10 +110,13 @@ def compare(
         ``rebuilt``; of a judged number ``difference`` (rebuilt − published), ``tolerance`` and its
         ``reason``, and where the paper claims a change of it, that ``effect`` and
         ``tolerance_over_effect``; of a direction ``published_direction`` and
-        ``rebuilt_direction``; ``verdict``: "pass", "fail", "cannot tell" (within a tolerance that
-        is as large as the effect, or, of a direction, an interval that holds zero), "stand-in, not
-        comparable", "no published value", "not built", "not judged" (where no tolerance can be
-        stated), "same direction" or "other direction".
+        ``rebuilt_direction``, of a rank correlation ``published_p`` and ``rebuilt_p`` (how often
+        chance gives one as far from zero), and ``chance``, how often one that is told on both sides
+        would agree by chance; ``verdict``: "pass", "fail", "cannot tell" (within a tolerance that
+        is as large as the effect, or, of a direction, where one of the two sides has none),
+        "stand-in, not comparable", "no published value", "not built", "not judged" (where no
+        tolerance can be stated, or no paper has such a direction), "same direction" or "other
+        direction".
     """
     built = {Path(path).as_posix(): Path(path) for path in paths if Path(path).exists()}
     called = {
@@ -334,8 +342,19 @@ def compare_table(
     if of_wei and table in SIZE_TABLES:
         found = size_directions(directions)
     elif of_wei and table in PAIRS:
-        found = pair_directions(directions, table)
+        found = pair_directions(directions, table, _errors_of_changes(numbers))
     return _judged(rows, found)
+
+
+def _errors_of_changes(numbers: pd.DataFrame) -> dict[tuple[str, ...], float]:
+    """Half of the 95 % interval of every paired change whose standard error stands in the table."""
+    errors = numbers[numbers["indicator"] == "change_sem"]
+    return {
+        (row.model, row.dataset, row.position, row.variant): half_interval(
+            row.rebuilt, int(row.texts)
+        )
+        for row in errors.itertuples()
+    }
 
 
 def _stated(row: Any) -> Tolerance:
@@ -441,14 +460,22 @@ def _judged(rows: list[dict[str, Any]], directions: list[dict[str, Any]]) -> pd.
     """The columns `COLUMNS` of numbers, with ``allowed`` and ``stand_in``, and of directions."""
     judged = [_judged_number(row) for row in rows]
     for row in directions:
-        same = row["published_direction"] == row["rebuilt_direction"]
-        verdict = NOT_BUILT if not row["rebuilt_direction"] else SAME if same else OTHER
-        if row["rebuilt_direction"] == CANNOT_TELL:
-            verdict = CANNOT_TELL
-        judged.append({**row, "kind": DIRECTION, "verdict": verdict})
+        verdict = _judged_direction(row["published_direction"], row["rebuilt_direction"])
+        chance = CHANCE if verdict in (SAME, OTHER) else np.nan
+        judged.append({"chance": chance, **row, "kind": DIRECTION, "verdict": verdict})
     empty = {name: np.nan if name in NUMERIC else "" for name in COLUMNS}
     frame = pd.DataFrame([{**empty, **row} for row in judged], columns=list(COLUMNS))
     return frame.astype(dict.fromkeys(NUMERIC, np.float64))
+
+
+def _judged_direction(published: str, rebuilt: str) -> str:
+    if not rebuilt:
+        return NOT_BUILT
+    if not published:
+        return NOT_JUDGED
+    if published in NO_DIRECTION or rebuilt in NO_DIRECTION:
+        return CANNOT_TELL
+    return SAME if published == rebuilt else OTHER
 
 
 def _judged_number(row: dict[str, Any]) -> dict[str, Any]:
@@ -498,9 +525,10 @@ def summary(compared: pd.DataFrame) -> pd.DataFrame:
             "not_judged": int(counts.get(NOT_JUDGED, 0)),
             **_worst(numbers[numbers["verdict"].isin([PASS, FAIL])]),
         }
-        told = part.loc[part["kind"] == DIRECTION, "verdict"]
-        row["directions"] = int(told.isin([SAME, OTHER]).sum())
-        row["agree"] = int((told == SAME).sum())
+        told = part[(part["kind"] == DIRECTION) & part["verdict"].isin([SAME, OTHER])]
+        row["directions"] = len(told)
+        row["agree"] = int((told["verdict"] == SAME).sum())
+        row["by_chance"] = float(told["chance"].sum())
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -1,9 +1,11 @@
 """Whether something rises or falls in the paper and here: what a stand-in can be compared in.
 
 Every row is of a number that has no scale to differ in, or of which only the sign is read: a rank
-correlation with size or depth, a change, a share of blocks. It stands on both sides, but for the
-likeness of two curves, which nobody published. Where a direction begins is a convention; of points
-that were read off a figure it is where the reading errors end.
+correlation with size, a change, a share of blocks. It stands on both sides, but for the likeness of
+two curves, which nobody published and which is told without being compared. A rank correlation has
+a direction where chance gives one as far from zero at most one time in twenty; a change where its
+interval of 95 % leaves zero out, if its sampling error is at hand. Else where a direction begins is
+a convention; of points that were read off a figure it is where the reading errors end.
 """
 
 from __future__ import annotations
@@ -13,13 +15,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy.stats import rankdata
+from scipy.stats import t as student
 
-# Both are conventions. A rank correlation nearer to zero than the first is no direction; the second
-# is what rounding to four decimals can do to the difference of two values.
-CLEAR = 0.5
+from matrix_entropy.maths.rank_correlation import rank_correlation, rank_correlation_chance
+
+CANNOT_TELL = "cannot tell"
+UNCHANGED, EVENLY = "unchanged", "as often as not"
+# Words that are no direction: neither agreement nor disagreement follows from them.
+NO_DIRECTION = (CANNOT_TELL, UNCHANGED, EVENLY)
+LEVEL = 0.95
+# A convention: what rounding to four decimals can do to the difference of two values.
 CHANGED = 1e-4
+# Also one: curves across blocks that are correlated more than this are called alike.
+LIKE = 0.5
 LEAST_SIZES = 3
 DECIMALS = 9  # of what is told from a threshold, more than is printed anywhere
 
@@ -50,18 +58,19 @@ GROUPS = (
 )
 
 
-def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
-    """Spearman's rank correlation; 0 where one of the two does not vary.
+def half_interval(error: float, count: int) -> float:
+    """Half of the 95 % interval of a mean of ``count`` values with this standard error.
+
+    Student's t with ``count − 1`` degrees of freedom; infinite for a single value.
 
     Examples
     --------
-    >>> rank_correlation([1, 2, 3], [0.5, 0.4, 0.1]), rank_correlation([1, 2], [7, 7])
-    (-1.0, 0.0)
+    >>> round(half_interval(1.0, 10), 4), half_interval(1.0, 1)
+    (2.2622, inf)
     """
-    ranks = [rankdata(values) for values in (x, y)]
-    if any(np.ptp(rank) == 0 for rank in ranks):
-        return 0.0
-    return float(np.round(np.corrcoef(*ranks)[0, 1], 12))
+    if count < 2:
+        return float("inf")
+    return float(student.ppf((1 + LEVEL) / 2, count - 1)) * error
 
 
 def word(number: float, least: float, words: tuple[str, str, str]) -> str:
@@ -76,6 +85,11 @@ def word(number: float, least: float, words: tuple[str, str, str]) -> str:
 def size_directions(numbers: pd.DataFrame) -> list[dict[str, Any]]:
     """Rank correlation of every indicator of `WITH_SIZE` with the size of the models.
 
+    ``published_p`` and ``rebuilt_p`` are how often chance gives a rank correlation as far from
+    zero, if every order of the values over the sizes is as likely
+    (`maths.rank_correlation.rank_correlation_chance`); a direction is told up to 0.05. Fewer than
+    five sizes can therefore tell none.
+
     Parameters
     ----------
     numbers : DataFrame
@@ -88,26 +102,60 @@ def size_directions(numbers: pd.DataFrame) -> list[dict[str, Any]]:
     keys = ["model_family", "dataset", "indicator"]
     for (family, dataset, indicator), part in chosen.groupby(keys, sort=False):
         both = part.dropna(subset="rebuilt")
-        values = (np.nan, np.nan)
-        if len(both) >= LEAST_SIZES:
-            values = (
-                rank_correlation(both["published_parameters"], both["published"]),
-                rank_correlation(both["rebuilt_parameters"], both["rebuilt"]),
-            )
-        elif len(part) >= LEAST_SIZES:
-            values = (rank_correlation(part["published_parameters"], part["published"]), np.nan)
-        where = {"quantity": f"{indicator} with size", "model": family, "dataset": dataset}
-        reason = f"rank correlation with size; by convention flat between −{CLEAR:g} and {CLEAR:g}"
-        rows.append(_row(where, values, CLEAR, ("rises", "falls", "flat"), reason))
+        built = len(both) >= LEAST_SIZES
+        if not built and len(part) < LEAST_SIZES:
+            continue
+        compared = both if built else part
+        row: dict[str, Any] = {
+            "quantity": f"{indicator} with size",
+            "model": family,
+            "dataset": dataset,
+            "reason": f"rank correlation with size, {len(compared)} sizes; told where chance gives "
+            f"one as far from zero at most {1 - LEVEL:.0%} of the time",
+        }
+        for side in ("published", "rebuilt"):
+            rho, chance, told = np.nan, np.nan, ""
+            if built or side == "published":
+                sizes, values = compared[f"{side}_parameters"], compared[side]
+                rho, chance = (
+                    rank_correlation(sizes, values),
+                    rank_correlation_chance(sizes, values),
+                )
+                told = trend(rho, chance)
+            row |= {side: rho, f"{side}_p": chance, f"{side}_direction": told}
+        rows.append(row)
     return rows
 
 
-def pair_directions(numbers: pd.DataFrame, table: str) -> list[dict[str, Any]]:
+def trend(rho: float, chance: float) -> str:
+    """The direction of a rank correlation that chance gives so often.
+
+    Examples
+    --------
+    >>> trend(0.9, 0.01), trend(-0.9, 0.01), trend(0.9, 0.33)
+    ('rises', 'falls', 'cannot tell')
+    """
+    clear = chance <= 1 - LEVEL + 1e-9
+    return word(rho if clear else 0.0, 0.0, ("rises", "falls", CANNOT_TELL))
+
+
+def pair_directions(
+    numbers: pd.DataFrame, table: str, errors: Mapping[tuple[str, ...], float] | None = None
+) -> list[dict[str, Any]]:
     """Change from the first to the second of every pair that the table sets against each other.
 
-    ``numbers`` has ``model``, ``dataset``, ``indicator``, ``variant``, ``published`` and
-    ``rebuilt``, one row for each number that the table prints.
+    Parameters
+    ----------
+    numbers : DataFrame
+        ``model``, ``dataset``, ``indicator``, ``variant``, ``published`` and ``rebuilt``, one row
+        for each number that the table prints.
+    table : str
+        Of `PAIRS`.
+    errors : mapping, optional
+        Half of the 95 % interval of the mean of paired changes here, by model, data set,
+        indicator and variant, the second of the pair. What is not in it changes by convention.
     """
+    errors = errors or {}
     column, pairs = PAIRS[table]
     (other,) = {"variant", "indicator"} - {column}
     rows = []
@@ -119,15 +167,21 @@ def pair_directions(numbers: pd.DataFrame, table: str) -> list[dict[str, Any]]:
             if column == "indicator":
                 quantity = f"{first} to {second}"
             where = {"quantity": quantity, "model": model, "dataset": dataset}
-            rows.append(
-                _row(
-                    where,
-                    (change["published"], change["rebuilt"]),
-                    CHANGED,
-                    ("rises", "falls", "unchanged"),
-                    f"change; by convention unchanged within {CHANGED:g}",
-                )
+            reason = f"change; by convention unchanged within {CHANGED:g}"
+            row = _row(
+                where,
+                (change["published"], change["rebuilt"]),
+                CHANGED,
+                ("rises", "falls", UNCHANGED),
+                reason,
             )
+            error = errors.get((model, dataset, named, second))
+            # What no image or text changes has no error, and is unchanged all the same.
+            if error:
+                words = ("rises", "falls", CANNOT_TELL)
+                row["rebuilt_direction"] = word(change["rebuilt"], error, words)
+                row["reason"] = f"{reason}; here 95 % interval of paired changes, ±{error:.2g}"
+            rows.append(row)
     return rows
 
 
@@ -167,7 +221,8 @@ def layer_directions(
     less one half. The change is that from the first block to the last; it is none, on both sides,
     within the sum of the reading errors of the two published points. The shape is the rank
     correlation with the published curve at the same share of the depth: a number of the two curves
-    together, so that ``published`` is NaN.
+    together, of which no paper has a direction, so that it is told and not compared. What chance
+    would give is not known of it: a curve's neighbouring blocks are alike.
 
     Parameters
     ----------
@@ -187,19 +242,19 @@ def layer_directions(
             ]
             where = {"quantity": "share of blocks above, less 1/2", "group": f"{first}, {second}"}
             reason = "in which the first group has the higher mean"
-            rows.append(_row(where, shares, 0.0, ("above", "below", "as often as not"), reason))
+            rows.append(_row(where, shares, 0.0, ("above", "below", EVENLY), reason))
     for group, curve in published.items():
         ours = rebuilt.get(group)
         changes = [np.nan if side is None else side[-1] - side[0] for side in (curve, ours)]
         where = {"quantity": "change from the first block to the last", "group": group}
         least = float(errors[group][0] + errors[group][-1])
         reason = f"change; unchanged within the two reading errors, {least:.2g}"
-        rows.append(_row(where, changes, least, ("rises", "falls", "unchanged"), reason))
+        rows.append(_row(where, changes, least, ("rises", "falls", UNCHANGED), reason))
         likeness = np.nan if ours is None else rank_correlation(ours, stretched(curve, len(ours)))
         where = {"quantity": "shape over the depth", "group": group}
-        reason = f"rank correlation with the published curve; by convention alike above {CLEAR:g}"
-        shape = _row(where, (np.nan, likeness), CLEAR, ("alike", "opposite", "unlike"), reason)
-        rows.append({**shape, "published_direction": "alike"})
+        reason = f"rank correlation with the published curve; by convention alike above {LIKE:g}"
+        words = ("alike", "opposite", "unlike")
+        rows.append(_row(where, (np.nan, likeness), LIKE, words, reason))
     return rows
 
 
