@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ from matrix_entropy.published import claims
 from matrix_entropy.published.comparison import OTHER, SAME, compare
 from matrix_entropy.published.counterparts import CLAIMED
 from matrix_entropy.published.curves import TOKENS
-from matrix_entropy.published.directions import CANNOT_TELL
+from matrix_entropy.published.directions import CANNOT_TELL, half_interval
+from matrix_entropy.published.tables import published_values
 
 
 def words(rows: list[dict]) -> list[tuple[str, str]]:
@@ -55,6 +58,60 @@ def test_longer_contexts(last: float, std: float, found: str) -> None:
     assert words(claims.context_length_claims(lengths(last, std))) == [("rises", found)]
 
 
+@pytest.mark.parametrize(
+    ("curve", "std", "found"),
+    [
+        (lambda tokens: np.log(tokens) / 10, 1e-4, "falls"),
+        (lambda tokens: tokens / 1000, 1e-6, "cannot tell"),
+        (lambda tokens: tokens**2 / 1e5, 1e-4, "rises"),
+        (lambda tokens: np.log(tokens) / 10, 10.0, "cannot tell"),
+    ],
+)
+def test_the_growth_decelerates(curve: Any, std: float, found: str) -> None:
+    tokens = np.array([16, 64, 128, 256])
+    numbers = pd.DataFrame(
+        {"model": "m", "dataset": "d", "tokens_kept": tokens, "texts": 10, "entropy_a_std": std}
+    ).assign(entropy_a=curve(tokens))
+    assert words(claims.context_length_claims(numbers))[1] == ("falls", found)
+
+
+def test_the_error_of_a_deceleration_is_that_of_its_four_means() -> None:
+    """Against samples of the four means, of three lengths too, where one is in both slopes."""
+    random = np.random.default_rng(4)
+    tokens, count = np.array([10, 20, 60]), 15
+    texts = random.normal([0.4, 0.5, 0.6], 0.03, (20_000, count, 3))
+    means = texts.mean(axis=1)
+    slopes = np.diff(means, axis=1) / np.diff(tokens)
+    spread = (slopes[:, 1] - slopes[:, 0]).std()
+    numbers = pd.DataFrame(
+        {"model": "m", "dataset": "d", "tokens_kept": tokens, "entropy_a": [0.4, 0.5, 0.6]}
+    ).assign(texts=count, entropy_a_std=0.03 * np.sqrt((count - 1) / count))
+    # The interval holds zero from where it is as wide as the difference, 0.01 − 0.0025.
+    half = half_interval(spread, count)
+    for share, found in ((0.98, "falls"), (1.02, "cannot tell")):
+        scale = 0.0075 / half * share
+        scaled = numbers.assign(entropy_a_std=numbers["entropy_a_std"] * scale)
+        assert words(claims.context_length_claims(scaled))[1] == ("falls", found)
+
+
+@pytest.mark.parametrize(
+    ("shuffled", "found"), [(-0.001, "above"), (-0.009, "below"), (-0.0048, "cannot tell")]
+)
+def test_shuffled_texts_keep_more_than_reversed_ones(shuffled: float, found: str) -> None:
+    numbers = pd.DataFrame(
+        {
+            "model": "m",
+            "dataset": "d",
+            "variant": ["as is", "shuffled", "reversed"],
+            "order": [0, 1, 2],
+            "texts": 20,
+            "difference": [0.0, shuffled, -0.005],
+            "difference_sem": [0.0, 0.001, 0.001],
+        }
+    )
+    assert words(claims.operation_claims(numbers))[2:] == [("above", found)]
+
+
 def test_changed_sentences() -> None:
     numbers = pd.DataFrame(
         {
@@ -68,8 +125,8 @@ def test_changed_sentences() -> None:
         }
     )
     found = claims.operation_claims(numbers)
-    assert [row["group"] for row in found] == ["shuffled", "reversed", "both"]
-    assert [said for _, said in words(found)] == ["falls", "rises", "cannot tell"]
+    assert [row.get("group") for row in found] == ["shuffled", "reversed", "both", None]
+    assert [said for _, said in words(found)] == ["falls", "rises", "cannot tell", "below"]
     single = claims.operation_claims(numbers.assign(texts=1))
     assert {said for _, said in words(single)} == {"cannot tell"}
 
@@ -103,6 +160,38 @@ def test_gain_and_increment() -> None:
     assert words(claims.gain_claims(both)) == [("rises", "rises"), ("falls", "falls")]
     wide = numbers.assign(increment_low=increments - 2, increment_high=increments + 2)
     assert words(claims.gain_claims(wide))[1] == ("falls", "cannot tell")
+
+
+@pytest.mark.parametrize(("sizes", "said"), [(4, "cannot tell"), (6, "falls")])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_gain_and_increment_of_larger_models(sizes: int, said: str, sign: int) -> None:
+    """The bound of a unit kernel over d does so: the wider the model the flatter both."""
+    parts = []
+    for place in range(sizes):
+        width = 10 * (place + 1) if sign > 0 else 10 * (sizes - place)
+        increments = np.array([4.6, 4.0, 3.5, 3.2])[: 3 if place else 4]
+        part = pd.DataFrame({"tokens": np.arange(1, len(increments) + 1), "increment": increments})
+        part["increment_per_width"] = increments / width
+        part["gain_per_width"] = increments.cumsum() / width
+        for name in ("increment", "gain_per_width"):
+            part[f"{name}_high"] = part[name] + 0.01
+        parts.append(part.assign(model=f"m{place}", parameters=1e6 * (place + 1)))
+    found = claims.gain_claims(pd.concat(parts, ignore_index=True))[2 * sizes :]
+    said = said if sign > 0 or said == "cannot tell" else "rises"
+    assert words(found) == [("falls", said)] * 2
+    assert "1 to 3 tokens" in found[0]["quantity"]
+    assert [row["rebuilt"] for row in found] == [-sign, -sign]
+
+
+def test_the_average_reduction_with_size() -> None:
+    """Table 3's own numbers: three sizes agree with one another by chance one time in three."""
+    printed = published_values("wei2024", "3")
+    sizes = {"1.3B": 1.3e9, "2.7B": 2.7e9, "6.7B": 6.7e9}
+    values = printed.assign(model=printed["size"], parameters=printed["size"].map(sizes))
+    (row,) = [row for row in claims.prompt_claims(values) if "with size" in row["quantity"]]
+    assert (row["rebuilt"], row["rebuilt_direction"]) == (1, "cannot tell")
+    assert row["rebuilt_p"] == pytest.approx(1 / 3)
+    assert row["published_direction"] == "rises"
 
 
 def test_contexts_by_mean_and_last_token() -> None:

@@ -18,12 +18,13 @@ from matrix_entropy.published.comparison import (
     compare_scaling,
     compare_table,
     compare_tokens,
+    compare_words,
     summary,
 )
 from matrix_entropy.published.counterparts import counterparts
 from matrix_entropy.published.curves import published_layers
 from matrix_entropy.published.directions import NO_DIRECTION
-from matrix_entropy.published.tables import published_values
+from matrix_entropy.published.tables import STAND_IN, published_values
 from matrix_entropy.published.tolerances import NOISE_OF_A_DIMENSION
 
 SENTENCE = (
@@ -352,6 +353,56 @@ def test_picks_of_a_stand_in_are_not_judged() -> None:
     assert verdicts(compare_tokens("pythia_1_4b", weights)) == {"stand-in, not comparable": 12}
 
 
+# Words
+
+
+@pytest.mark.parametrize(
+    ("stand_ins", "verdicts_of"),
+    [((), ["same direction"] * 2), (("a",), ["stand-in, not comparable", "same direction"])],
+)
+def test_what_a_text_says_is_judged_of_real_models_only(
+    stand_ins: tuple[str, ...], verdicts_of: list[str], tmp_path: Path
+) -> None:
+    entry = {"paper": "wei2024", "kind": "context_length", "models": ["a", "b"], "dataset": "d"}
+    curves = pd.DataFrame(
+        {
+            "model": ["a", "a", "b", "b"],
+            "dataset": "d",
+            "tokens_kept": [16, 256] * 2,
+            "texts": 10,
+            "entropy_a": [0.4, 0.6] * 2,
+            "entropy_a_std": 0.01,
+        }
+    )
+    path = tmp_path / "figures" / "lengths.csv"
+    path.parent.mkdir()
+    curves.to_csv(path, index=False)
+    models: dict[str, Any] = {
+        name: {"train": {}} if name in stand_ins else {} for name in ("a", "b")
+    }
+    compared = compare({"lengths": entry}, models, {"d": {}}, [path])
+    assert compared["verdict"].tolist() == verdicts_of
+    assert summary(compared)["by_chance"].item() == 0.5 * verdicts_of.count("same direction")
+    assert compare({"lengths": entry | {"paper": "mine"}}, models, {"d": {}}, [path]).empty
+
+
+def test_a_row_of_several_models_is_a_stand_ins_if_one_is() -> None:
+    printed = pd.DataFrame(
+        {
+            "model": ["a", "b", "c"] * 2,
+            "parameters": [1.0, 2.0, 3.0] * 2,
+            "tokens": [1] * 3 + [2] * 3,
+        }
+    ).assign(increment=1.0, increment_per_width=1.0, gain_per_width=1.0)
+    printed = printed.assign(increment_high=1.0, gain_per_width_high=1.0)
+    real: dict[str, Any] = {"a": {}, "b": {}, "c": {}}
+    for known, of_all in ((real, "cannot tell"), (real | {"b": {"train": {}}}, STAND_IN)):
+        compared = compare_words("information_gain", list(known), known, printed)
+        sizes = compared[compared["quantity"].str.endswith("with size")]
+        assert len(sizes) == 2
+        assert set(sizes["verdict"]) == {of_all}
+
+
 # All of it
 
 
@@ -369,6 +420,7 @@ def test_every_counterpart_of_the_configuration_is_found(configuration: dict[str
         "wei_table8_cerebras",
         "wei_table9_pythia",
         "tan_table_lasso_tokens",
+        *("wei_fig2_context_length", "wei_fig3_sentence_operations", "tan_fig3_information_gain"),
     }
     assert files["tan_table_lasso_tokens"] == "figures/tan_table_lasso_tokens.csv"
     assert files["wei_table8_cerebras"] == "results/tables/wei_table8_cerebras.csv"

@@ -15,6 +15,7 @@ from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.pages.page_markdown import escaped_markdown
 from matrix_entropy.published.comparison import DIRECTION, FAIL, OTHER, SAME
 from matrix_entropy.published.directions import CANNOT_TELL
+from matrix_entropy.published.tables import STAND_IN
 
 Entry = dict[str, Any]
 
@@ -38,7 +39,8 @@ equally likely, gives one as far from zero at most one time in twenty (exactly c
 five sizes can never show that). A change whose paired sampling error is known has one where its
 95 % interval leaves zero out. Where either side has none, the verdict is "cannot tell", and the
 direction does not count. Of a **real model that is none of the papers'** it is what a paper's text
-says in general; where a 95 % interval holds zero, the model "cannot tell". One that counts agrees
+says in general; where a 95 % interval holds zero, the model "cannot tell". So are figures that a
+paper draws without a number, and of stand-ins there is no verdict. A direction that counts agrees
 by chance every other time, which the tables set beside those that do agree. Directions of the same
 texts or models depend on one another, so that the share that agrees is no test; and chance is the
 weakest null, since `H / log d` falls with the width alone. A number whose
@@ -47,7 +49,7 @@ here corrects for that.
 """
 # Of a kind that is compared elsewhere.
 OTHERWISE = "no numbers of it are among those that were published"
-SHOWN = {SAME: "same", OTHER: "**other**", CANNOT_TELL: CANNOT_TELL}
+SHOWN = {SAME: "same", OTHER: "**other**", CANNOT_TELL: CANNOT_TELL, STAND_IN: STAND_IN}
 NO_FAILURES = "None.\n"
 NONE_JUDGED = "No number was judged: all of this run are stand-ins' or have no published value.\n"
 
@@ -78,7 +80,7 @@ def comparison_markdown(
     titles = {name: entry.get("title", name) for name, entry in entries.items()}
     failed = compared[compared["verdict"] == FAIL]
     judged = bool(items["judged"].sum()) if len(items) else False
-    told = compared["verdict"].isin([SAME, OTHER, CANNOT_TELL])
+    told = compared["verdict"].isin(SHOWN)
     directions = compared[(compared["kind"] == DIRECTION) & told]
     return "\n".join(
         [

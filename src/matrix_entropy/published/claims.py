@@ -16,8 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from matrix_entropy.maths.rank_correlation import rank_correlation, rank_correlation_chance
 from matrix_entropy.published.curves import TOKENS
-from matrix_entropy.published.directions import CANNOT_TELL, CHANGED, half_interval, word
+from matrix_entropy.published.directions import (
+    CANNOT_TELL,
+    CHANGED,
+    LEAST_SIZES,
+    half_interval,
+    trend,
+    word,
+)
 
 LIANG, WEI, TAN = "liang2024", "wei2024", "tan2024"
 # By convention, as that of `directions.CHANGED`: silhouettes nearer to each other are alike.
@@ -49,6 +57,23 @@ def claim(
     }
 
 
+def size_claim(
+    paper: str, quantity: str, said: str, values: pd.Series, sizes: pd.Series, **where: str
+) -> Row:
+    """One row of how a value of each model goes with their sizes, of which there are three or more.
+
+    The word is that of `published.directions.trend`.
+    """
+    rho, chance = rank_correlation(sizes, values), rank_correlation_chance(sizes, values)
+    row = claim(
+        paper, f"{quantity}, with size", said, rho, 0.0, ("rises", "falls"),
+        f"rank correlation with size, {len(values)} sizes; told where chance gives one as far from "
+        "zero at most 5% of the time",
+        **where,
+    )  # fmt: skip
+    return {**row, "rebuilt_direction": trend(rho, chance), "rebuilt_p": chance}
+
+
 def gap_claims(means: pd.DataFrame) -> list[Row]:
     """Liang 2024, section 5: good and utopian stories have the higher entropy.
 
@@ -72,14 +97,19 @@ def gap_claims(means: pd.DataFrame) -> list[Row]:
 
 
 def context_length_claims(numbers: pd.DataFrame) -> list[Row]:
-    """Wei et al. 2024, section 5.3.1: longer contexts have a larger entropy.
+    """Wei et al. 2024, section 5.3.1: longer contexts have a larger entropy, and it decelerates.
+
+    The second is the slope from one length to the next, in tokens: that of the last two lengths
+    less that of the first two, of three lengths or more. It falls for ``log N``, too, which has no
+    limit; that the curve converges cannot follow from it.
 
     ``numbers`` are those of `figures.kinds.context_length.length_numbers`. The interval takes the
-    entropies of the two lengths as if they were of different texts, which makes it wider.
+    entropies of all lengths as if they were of different texts, which makes it wider.
     """
     rows = []
     for (model, dataset), part in numbers.groupby(["model", "dataset"], sort=False):
-        ends = part.sort_values("tokens_kept").iloc[[0, -1]]
+        part = part.sort_values("tokens_kept")
+        ends = part.iloc[[0, -1]]
         first, last = ends["tokens_kept"]
         count = int(ends["texts"].min())
         error = float(np.sqrt((ends["entropy_a_std"] ** 2).sum() / max(count - 1, 1)))
@@ -96,16 +126,41 @@ def context_length_claims(numbers: pd.DataFrame) -> list[Row]:
                 dataset=dataset,
             )
         )
+        if len(part) > 2:
+            rows.append(_deceleration(part, count, model=model, dataset=dataset))
     return rows
 
 
-def operation_claims(numbers: pd.DataFrame) -> list[Row]:
-    """Wei et al. 2024, section 5.3.2: shuffled or reversed sentences have a smaller entropy.
+def _deceleration(part: pd.DataFrame, count: int, **where: str) -> Row:
+    """Slope between the last two lengths less that between the first two."""
+    variances = (part["entropy_a_std"] ** 2 / max(count - 1, 1)).to_numpy()
+    steps = np.diff(part["tokens_kept"])
+    slopes = np.diff(part["entropy_a"]) / steps
+    # Every length of the two slopes by what it weighs; of three lengths the middle one in both.
+    weights = np.zeros(len(part))
+    weights[-2:] += np.array([-1, 1]) / steps[-1]
+    weights[:2] -= np.array([-1, 1]) / steps[0]
+    return claim(
+        WEI,
+        "slope of H / log d in tokens, last two lengths less first two",
+        "falls",
+        float(slopes[-1] - slopes[0]),
+        half_interval(float(np.sqrt(weights**2 @ variances)), count),
+        ("rises", "falls"),
+        f"difference of slopes; 95 % interval, {count} texts",
+        **where,
+    )
 
-    ``numbers`` are those of `figures.kinds.operations.operations_numbers`.
+
+def operation_claims(numbers: pd.DataFrame) -> list[Row]:
+    """Wei et al. 2024, section 5.3.2: shuffled or reversed sentences have a smaller entropy, and
+    reversed ones the smaller of the two.
+
+    ``numbers`` are those of `figures.kinds.operations.operations_numbers`. The interval of the
+    second takes the two changes of a text as independent: it is wider where they are alike.
     """
     changed = numbers[numbers["order"] > numbers["order"].min()]
-    return [
+    rows = [
         claim(
             WEI,
             "H / log d of changed less unchanged texts",
@@ -120,10 +175,34 @@ def operation_claims(numbers: pd.DataFrame) -> list[Row]:
         )
         for row in changed.itertuples()
     ]
+    columns = ["difference", "difference_sem", "texts"]
+    for (model, dataset), part in changed.groupby(["model", "dataset"], sort=False):
+        of = part.set_index("variant")[columns]
+        if not {"shuffled", "reversed"} <= {*of.index}:
+            continue
+        one, other = of.loc["shuffled"], of.loc["reversed"]
+        count = int(min(one["texts"], other["texts"]))
+        error = float(np.hypot(one["difference_sem"], other["difference_sem"]))
+        rows.append(
+            claim(
+                WEI,
+                "H / log d of shuffled less reversed texts",
+                "above",
+                float(one["difference"] - other["difference"]),
+                half_interval(error, count),
+                ("above", "below"),
+                f"difference of two mean changes, taken as independent; 95 % interval, {count} "
+                "texts",
+                model=model,
+                dataset=dataset,
+            )
+        )
+    return rows
 
 
 def prompt_claims(values: pd.DataFrame) -> list[Row]:
-    """Wei et al. 2024, section 5.3.3: behind a prompt the same texts have a smaller entropy.
+    """Wei et al. 2024, section 5.3.3: behind a prompt the same texts have a smaller entropy, and
+    the average reduction gets larger with size.
 
     ``values`` are those of a table of variants, the first of which has no prompt. The table holds
     no standard errors, so that what is a change is a convention, as in the paper's own table.
@@ -148,12 +227,22 @@ def prompt_claims(values: pd.DataFrame) -> list[Row]:
             for row in prompts
             if str(row["variant"]).startswith("prompt")
         ]
+    average = values["variant"].astype(str).str.startswith("average")
+    for dataset, part in values[average].groupby("dataset", sort=False):
+        if len(part) < LEAST_SIZES:
+            continue
+        first = values[(values["dataset"] == dataset) & ~average].groupby("model")["value"].first()
+        reductions = part["model"].map(first) - part["value"]
+        name = "average reduction by prompts"
+        rows.append(
+            size_claim(WEI, name, "rises", reductions, part["parameters"], dataset=str(dataset))
+        )
     return rows
 
 
 def gain_claims(numbers: pd.DataFrame) -> list[Row]:
     """Tan et al. 2024, section 4.1: the gain over d rises with the number of tokens, and every
-    token adds less than those before it.
+    token adds less than those before it; of several models, both less so in the larger ones.
 
     ``numbers`` are those of `figures.kinds.information_gain_figure.gain_numbers`; fresh weights
     beside the trained ones, which have ``seeds``, are left out. So is the first increment, which is
@@ -188,7 +277,19 @@ def gain_claims(numbers: pd.DataFrame) -> list[Row]:
                 model=str(model),
             ),
         ]
-    return rows
+    if numbers["model"].nunique() < LEAST_SIZES:
+        return rows
+    shortest = numbers.groupby("model")["tokens"].max().min()
+    by_tokens = numbers.set_index(["tokens", "model"])
+    first, second, last = (by_tokens.loc[tokens] for tokens in (1, 2, shortest))
+    sizes = last["parameters"]
+    rise = last["gain_per_width"] - first["gain_per_width"]
+    fall = second["increment_per_width"] - last["increment_per_width"]
+    return [
+        *rows,
+        size_claim(TAN, f"rise of gain / d from 1 to {shortest} tokens", "falls", rise, sizes),
+        size_claim(TAN, f"fall of increment / d from token 2 to {shortest}", "falls", fall, sizes),
+    ]
 
 
 def map_claims(places: pd.DataFrame) -> list[Row]:

@@ -20,7 +20,7 @@ from matrix_entropy.base.errors import InputError, first_line
 from matrix_entropy.base.files import read_csv
 from matrix_entropy.configuration.experiments import models_of
 from matrix_entropy.published.claims import claims_of
-from matrix_entropy.published.counterparts import REAL_MODEL, counterparts
+from matrix_entropy.published.counterparts import REAL_MODEL, TOLD_BY, counterparts
 from matrix_entropy.published.curves import (
     TABLE_OF_FAMILY,
     TOKENS,
@@ -177,6 +177,8 @@ def _compared(
     if entry["paper"] == REAL_MODEL:
         # None of the papers' models: of it the comparison has what their texts say in general.
         return _judged([], [] if rebuilt is None else claims_of(kind, rebuilt))
+    if kind in TOLD_BY:
+        return compare_words(kind, models_of(entry), models, rebuilt)
     if kind == "layers":
         # Other stories of that name are no more the paper's than a stand-in is its model.
         texts = datasets[entry["dataset"]]
@@ -187,6 +189,25 @@ def _compared(
     if kind == "token_selection":
         return compare_tokens(entry["model"], rebuilt)
     return compare_table(entry["paper"], str(entry["table"]), rebuilt)
+
+
+def compare_words(
+    kind: str, names: Collection[str], models: Mapping[str, Entry], rebuilt: pd.DataFrame | None
+) -> pd.DataFrame:
+    """What a paper's text says of a figure of its own models (`published.claims`).
+
+    Of a stand-in the rows have its numbers, and no verdict; a row of several models is a stand-in's
+    if one of them is.
+    """
+    rows = [] if rebuilt is None else claims_of(kind, rebuilt)
+    judged = _judged([], rows)
+    trained = {name for name in names if "train" in models[name]}
+    whose = judged["model"].where(judged["model"] != "", next(iter(trained), ""))
+    stand_in = whose.isin(trained)
+    return judged.assign(
+        verdict=judged["verdict"].where(~stand_in, STAND_IN),
+        chance=judged["chance"].where(~stand_in),
+    )
 
 
 def compare_layers(

@@ -23,6 +23,8 @@ CLAIMED = (
     *("group_gaps", "context_length", "operations", "variants"),
     *("information_gain", "sentence_map", "token_selection"),
 )
+# Of these the paper draws a figure without a printed number, and its text says what is to be seen.
+TOLD_BY = {"context_length": "wei2024", "operations": "wei2024", "information_gain": TAN}
 
 
 def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
@@ -53,6 +55,7 @@ def counterparts(entries: Mapping[str, Entry]) -> dict[str, str]:
         elif (
             (kind == "scaling" and _has_numbers_of_its_own(entry["paper"], entries))
             or (kind == "token_selection" and entry["paper"] == TAN)
+            or TOLD_BY.get(kind) == entry["paper"]
             or (kind == "layers" and (entry["model"], entry["dataset"]) in _drawn(entry["paper"]))
         ):
             files[name] = f"figures/{name}.csv"
