@@ -55,6 +55,29 @@ def test_what_agrees_stands_beside_what_would_by_chance() -> None:
     assert "both sides tell" not in page([direction("cannot tell")])
 
 
+def test_claims_in_words_have_a_section_where_their_numbers_are() -> None:
+    assert "Claims in words" not in page([direction("same direction")])
+    rows = [
+        row(
+            paper="wei2024",
+            item="wei_table6_image_operations",
+            kind="number",
+            verdict="not built",
+            quantity=place,
+            group=variant,
+            published=0.5 + 0.01 * changed,
+        )
+        for place in ("h1_vision_encoder", "h2_connector", "h3_llm_image", "h5_llm_image_text")
+        for changed, variant in enumerate(("base", "rotate_image_clockwise"))
+    ]
+    compared = pd.DataFrame(rows)
+    entries = {"wei_table6_image_operations": {}}
+    told = comparison_markdown(compared, summary(compared), entries, {}, NAMES)
+    claims = told.partition("## Claims in words")[2]
+    assert "holds in 4 of 4, contrary in 0 (+0.0100 to +0.0100) | not built" in claims
+    assert claims.count("| Wei et al. 2024") == 1
+
+
 def test_a_direction_that_is_not_built_is_not_shown() -> None:
     assert "| same |" not in page([direction("not built")])
 

@@ -16,6 +16,7 @@ from matrix_entropy.pages.page_markdown import escaped_markdown
 from matrix_entropy.published.comparison import DIRECTION, FAIL, OTHER, SAME
 from matrix_entropy.published.directions import CANNOT_TELL
 from matrix_entropy.published.tables import STAND_IN
+from matrix_entropy.published.text_claims import text_claims
 
 Entry = dict[str, Any]
 
@@ -46,6 +47,12 @@ texts or models depend on one another, so that the share that agrees is no test;
 weakest null, since `H / log d` falls with the width alone. A number whose
 tolerance is three standard deviations of samples fails by chance three times in a thousand; nothing
 here corrects for that.
+"""
+CLAIMS = """\
+## Claims in words
+
+Each is decided by differences that are positive if it holds: of how many it does, of how many the
+contrary, and from which to which they go. Those within what reading or rounding can do are neither.
 """
 # Of a kind that is compared elsewhere.
 OTHERWISE = "no numbers of it are among those that were published"
@@ -128,6 +135,7 @@ def comparison_markdown(
                 ),
                 plain=1,
             ),
+            *_claims(compared),
             *_not_built(waiting, {**entries, **others}),
             *_not_compared(others),
         ]
@@ -159,6 +167,16 @@ def shown_names(models: Mapping[str, Entry], datasets: Mapping[str, Entry]) -> d
         names[name] = title
         names[dataset.get("published", name.replace("_", "-"))] = title
     return names
+
+
+def _claims(compared: pd.DataFrame) -> list[str]:
+    """What papers say in words and several of their numbers decide."""
+    claims = text_claims(compared)
+    if claims.empty:
+        return []
+    head = ("claim", "where", "what decides it", "published", "rebuilt", "one real model")
+    columns = ["said", "where", "decides", "published", "rebuilt", "one_model"]
+    return [CLAIMS, _rows(head, claims[columns].itertuples(index=False, name=None))]
 
 
 def _agreement(items: pd.DataFrame) -> list[str]:
