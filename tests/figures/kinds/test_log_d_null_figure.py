@@ -170,6 +170,13 @@ def test_size_and_width_as_laws(comparison: pd.DataFrame) -> None:
         assert (found.min(), found.max()) == pytest.approx((low, high), abs=0.06)
 
 
+def test_pythia_needs_no_offset_with_the_parameters_of_its_blocks(comparison: pd.DataFrame) -> None:
+    gain = comparison["offset_law_aicc"] - comparison["law_aicc"]
+    blocks, named = (gain.loc[called, "", 9] for called in ("blocks", "as named"))
+    assert (blocks.min(), blocks.max()) == pytest.approx((4.6, 6.0), abs=0.06)
+    assert (named < 0).sum() == 3
+
+
 def test_curves_and_bars_are_the_numbers_of_the_tables(
     numbers: pd.DataFrame, shares: pd.DataFrame
 ) -> None:
