@@ -220,6 +220,26 @@ def test_several_files_are_a_group_each(model: Path, tmp_path: Path) -> None:
         measured(model, [files[0], files[0]])
 
 
+def test_metrics_that_not_every_run_has_are_named(model: Path) -> None:
+    """They are those of the spectra that `spectrum` gives of the same rows, and have means."""
+    asked = ["participation_ratio", "matrix_entropy", "rankme"]
+    found = measured(model, metrics=asked)
+    assert [name for name in found if name in asked] == [asked[1], asked[2], asked[0]]
+    everything = measured(model)
+    assert not {"rankme", "participation_ratio"} & set(everything)
+    np.testing.assert_array_equal(found["matrix_entropy"], everything["matrix_entropy"])
+    defined = found["matrix_entropy"].notna()
+    assert (found["rankme"] >= everything["effective_rank"])[defined].all()
+    assert (found["participation_ratio"] <= everything["effective_rank"])[defined].all()
+    means = me.summarise(found)
+    first = found[found["layer"] == means["layer"][0]]["rankme"]
+    assert means["rankme"][0] == pytest.approx(first.mean(), rel=SAME)
+    assert means["rankme_std"][0] == pytest.approx(first.std(ddof=0), rel=1e-9)
+    assert "effective_rank" not in means
+    rare = me.summarise(measured(model, metrics="power_law"))
+    assert rare["undefined"].tolist() == means["undefined"].tolist(), "texts without a spectrum"
+
+
 def test_short_texts_are_left_out_and_numbered_as_given(model: Path) -> None:
     found = measured(model, min_tokens=2 + measured(model)["tokens"].min())
     assert found["id"].unique().tolist() == [str(n) for n in range(1, 9)]
@@ -314,8 +334,8 @@ def test_a_loaded_model_is_not_changed_for_an_option(
 
 
 def test_a_table_that_measure_did_not_give(model: Path) -> None:
-    with pytest.raises(ValueError, match="lacks group, layer, depth, width, tokens"):
+    with pytest.raises(ValueError, match="lacks group, layer, depth, width, tokens, rows"):
         me.summarise(pd.DataFrame({"a": [1]}))
-    table = measured(model)[["group", "layer", "depth", "width", "tokens"]]
+    table = measured(model)[["group", "layer", "depth", "width", "tokens", "rows"]]
     with pytest.raises(ValueError, match="has no metric"):
         me.summarise(table)

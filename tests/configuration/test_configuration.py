@@ -76,7 +76,11 @@ models:
   smollm2: {path: /data/smollm2, layers: 30, width: 576, parameters: 1.35e+8}
 datasets:
   my_texts:
-    {path: /data/my_texts.jsonl, field: text, sample: {first: 10}, measures: [curvature]}
+    path: /data/my_texts.jsonl
+    field: text
+    sample: {first: 10}
+    measures: [curvature]
+    metrics: [rankme]
   drawn: {path: /data/my_texts.csv, sample: {size: 10}}
   child: {bundled: data/stories/child.json}
   world:
@@ -1263,9 +1267,18 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.my_texts.measures": ["curvatur"]},
         ["'datasets.my_texts.measures'", "the measure 'curvatur'", "known: curvature, anisotropy"],
     ),
+    "a metric that is not there": (
+        {"datasets.my_texts.metrics": ["rank_me"]},
+        ["'datasets.my_texts.metrics'", "the metric 'rank_me'", "known: rankme, participation"],
+    ),
     "a metric that is not measured": (
         {"figures.my_figure.metric": "norm_ratio"},
-        ["'figures.my_figure'", "the metric 'norm_ratio'", "'my_texts'", "`measures:`"],
+        [
+            "'figures.my_figure'",
+            "the metric 'norm_ratio'",
+            "'my_texts'",
+            "`metrics:` or `measures:`",
+        ],
     ),
     "a metric of texts without measures": (
         {"figures.my_figure.metric": "curvature", "figures.my_figure.dataset": "child"},

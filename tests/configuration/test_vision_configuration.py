@@ -273,6 +273,7 @@ DATASETS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "panels": {"Both": ["good", "bad"]},
             "task": "piqa",
             "measures": ["curvature"],
+            "metrics": ["rankme"],
         }.items()
     },
     "photographs by their captions and a field": (

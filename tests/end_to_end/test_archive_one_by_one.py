@@ -105,6 +105,29 @@ def test_a_measure_that_the_archive_lacks_is_refused(
     assert "Traceback" not in done.stderr
 
 
+def test_a_metric_of_spectra_that_is_added_needs_no_new_archive(
+    root: Path, built: Path, tmp_path: Path
+) -> None:
+    without_a_model(root, built, tmp_path)
+    mine = {**configuration(), "archive": "published.zip"}
+    mine["datasets"]["texts"]["metrics"] = ["participation_ratio"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    target = "results/metrics/mine/texts.summary.csv"
+    done = snakemake_for(root, tmp_path, target)
+    assert done.returncode == 0, done.stderr
+    summary = pd.read_csv(tmp_path / target)
+    spectra = Spectra.load(built / "results/spectra/mine/texts.npz")
+    values = [
+        [1 / np.sum(spectra.of(view, 1, text) ** 2) for text in range(len(spectra.ids))]
+        for view in range(len(spectra.views))
+    ]
+    first = summary[(summary["depth"] == 1) & (summary["group"] == spectra.groups[0])]
+    assert list(first["view"]) == list(spectra.views)
+    inside = spectra.groups == spectra.groups[0]
+    expected = [np.mean(np.array(of_view)[inside]) for of_view in values]
+    np.testing.assert_allclose(first["participation_ratio"], expected, rtol=1e-8)
+
+
 def test_a_rebuild_without_torch_is_the_same_bytes(
     root: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ EDITS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "a measure less": ("datasets", {"measures": ["norm_ratio"]}, TABLED),
     "measures in another order": ("datasets", {"measures": ["norm_ratio", "curvature"]}, TABLED),
     "another measure": ("datasets", {"measures": ["anisotropy", "curvature"]}, RUN),
+    "metrics of spectra": ("datasets", {"metrics": ["rankme", "power_law"]}, TABLED),
     "another length": ("datasets", {"lengths": [8]}, RUN),
     "texts cut to another length": ("datasets", {"panels": {"A": ["good"], "B": ["bad"]}}, RUN),
     "other panels without the control of panels": (

@@ -179,6 +179,19 @@ def test_a_measure_is_not_described_as_the_entropy() -> None:
     assert "controls" not in said
 
 
+def test_a_metric_of_spectra_is_no_measure_of_states() -> None:
+    config = checked(
+        {
+            "models": {"mine": {"path": "m", "layers": 2, "width": 8}},
+            "datasets": {"texts_": {"path": "t.csv", "metrics": ["rankme"]}},
+            "figures": {"mine": {"model": "mine", "dataset": "texts_", "metric": "rankme"}},
+        }
+    )
+    said = words(rendered("layers", config, figure="mine")[1])
+    assert "The metric rankme of the spectra after every block of mine (2" in said
+    assert "of all rows of a text; docs/metrics.md" in said
+
+
 def test_groups_and_origins_of_a_users_own_texts_are_named() -> None:
     figure = {"models": ["mine"], "dataset": "both", "group": "old"}
     gain = {"kind": "information_gain", "information_gain": {"tokens": 9, "kernel": "linear"}}

@@ -96,11 +96,37 @@ def test_a_metric_is_its_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert "| `stable_rank_std` | " in columns.of_summary_described()
 
 
+def test_metrics_that_are_asked_for_are_columns(tmp_path: Path) -> None:
+    """In the order of their list, with mean and deviation in summaries; of all else, nothing."""
+    spectra = made_spectra()
+    asked = ["power_law", "coding_rate", "rankme"]
+    texts, summary = metrics_table(spectra, asked), summary_table(spectra, asked)
+    plain = metrics_table(spectra)
+    assert list(texts)[list(texts).index("loss") - 3 :][:3] == asked[::-1]
+    assert list(texts.drop(columns=asked)) == list(plain)
+    np.testing.assert_allclose(texts["rankme"], [3, 4, 9])
+    rates = [n / 2 * np.log(1 + 16 / n / 0.5) for n in (3, 4, 9)]
+    np.testing.assert_allclose(texts["coding_rate"], rates)
+    assert texts["power_law"].isna().all(), "too few eigenvalues, which is no fault"
+    np.testing.assert_allclose(summary[["rankme", "rankme_std"]], [[3, 0], [6.5, 2.5]])
+    assert summary[["power_law", "power_law_std"]].isna().all(axis=None)
+    for table, write, read, path in (
+        (texts, write_metrics, read_metrics, tmp_path / "a.parquet"),
+        (summary, write_summary, read_summary, tmp_path / "a.csv"),
+    ):
+        write(path, table, PROVENANCE)
+        assert set(asked) < set(read(path)[0] if path.suffix == ".parquet" else read(path))
+        write(path, table.assign(rankme=0.9), PROVENANCE)
+        with pytest.raises(InputError, match=r"damaged \(rankme is 0\.9, not from 1 to"):
+            read(path)
+
+
 def page_with_lists() -> str:
     """docs/metrics.md with the lists that it should have."""
     page = PAGE.read_text(encoding="utf-8")
     lists = {
         "texts": columns.described(columns.METRICS),
+        "ranks": columns.described(columns.of_spectra()),
         "summary": columns.of_summary_described(),
         "measures": columns.described(columns.measured()),
     }

@@ -37,6 +37,7 @@ rule compute_metrics:
         options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
         measures=lambda wildcards: DATASETS[wildcards.dataset].get("measures", []),
+        metrics=lambda wildcards: DATASETS[wildcards.dataset].get("metrics", []),
         groups=lambda wildcards: asked_views.source_groups(DATASETS[wildcards.dataset]),
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
@@ -58,6 +59,7 @@ use rule compute_metrics as compute_image_metrics with:
         options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=[asked_views.ALL_ROWS],
         measures=[],
+        metrics=[],
         groups={},
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"

@@ -18,16 +18,17 @@ with job(snakemake.log[0]) as log:
     # One file with all layers, or one for each place of a vision-language model.
     views, groups = snakemake.params.views, snakemake.params.groups
     made_of = snakemake.input.get("record"), snakemake.input.get("origin")
+    asked = snakemake.params.metrics
     spectra = []
     for path in snakemake.input.spectra:
         found = Spectra.load(path)
         check_made_of(path, found.provenance, snakemake.params.options, *made_of)
         found = found.with_views(views).with_measures(snakemake.params.measures)
         spectra.append(found.with_groups(groups))
-    metrics = joined_layers([metrics_table(one) for one in spectra])
+    metrics = joined_layers([metrics_table(one, asked) for one in spectra])
     provenance = common_provenance([one.provenance for one in spectra])
     write_metrics(snakemake.output.metrics, metrics, provenance)
-    summary = joined_layers([summary_table(one) for one in spectra])
+    summary = joined_layers([summary_table(one, asked) for one in spectra])
     write_summary(snakemake.output.summary, summary, provenance)
     for group in summary.loc[summary["texts"] == 1, "group"].unique():
         log.warning("group '%s' has a single text: its means are that text's values", group)

@@ -151,13 +151,14 @@ def _is_whole(value: Any) -> bool:
 
 
 def _metrics(wanted: str | Sequence[str]) -> list[str]:
-    known = [metric.name for metric in columns.METRICS]
-    asked = known if wanted == "all" else [wanted] if isinstance(wanted, str) else list(wanted)
+    always = [metric.name for metric in columns.METRICS]
+    known = [*always, *(metric.name for metric in columns.of_spectra())]
+    asked = always if wanted == "all" else [wanted] if isinstance(wanted, str) else list(wanted)
     for name in asked:
         if name not in known:
             raise InputError(f"there is no metric {name!r}; choose from {', '.join(known)}.")
     if not asked:
-        raise InputError("`metrics:` names no metric; leave it out to take all.")
+        raise InputError("`metrics:` names no metric; leave it out to take those of every run.")
     return [name for name in known if name in asked]
 
 
@@ -236,7 +237,7 @@ def _of_files(paths: list[Path], asked: Asked) -> tuple[list[dict[str, str]], En
 
 def _table(spectra: Spectra, named: list[str], losses: bool) -> pd.DataFrame:
     """The table of a row per layer and text, without the metrics that are not asked for."""
-    table = metrics_table(spectra)
+    table = metrics_table(spectra, named)
     for metric in columns.METRICS:
         if metric.name not in named:
             views = {f"{metric.name}_{view}" for view in spectra.views}

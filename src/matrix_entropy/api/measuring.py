@@ -56,7 +56,8 @@ def measure(
     max_tokens, min_tokens : int
         Texts are cut at the one, and left out below the other.
     metrics : "all" or sequence of str
-        Columns to keep, of those in docs/metrics.md.
+        Columns to keep, of those in docs/metrics.md: "all" are those that every run has, others
+        (``rankme``, ``participation_ratio``, ...) are named. Measures of hidden states are none.
     controls : sequence of str
         Measure also ``without_first_row``, ``equal_length``, ``without_long_rows``,
         ``equal_length_without_long_rows``, in columns of these names.

@@ -9,7 +9,7 @@ from matrix_entropy.api.wording import needing_models
 if TYPE_CHECKING:
     import pandas as pd
 
-OF_TABLE = ("group", "layer", "depth", "width", "tokens")
+OF_TABLE = ("group", "layer", "depth", "width", "tokens", "rows")
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +39,9 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
     if missing := [name for name in OF_TABLE if name not in table]:
         raise ValueError(f"the table lacks {', '.join(missing)}; give what `measure` returned.")
-    metrics = [metric.name for metric in columns.METRICS if metric.name in table]
+    further = [metric for metric in columns.of_spectra() if metric.name in table]
+    means = [*columns.means(), *columns.means_of(further)]
+    metrics = [each.name for each in (*columns.METRICS, *further) if each.name in table]
     if not metrics:
         raise ValueError("the table has no metric; give what `measure` returned.")
     keys = [name for name in ("model", "group", "depth", "layer") if name in table]
@@ -51,11 +53,11 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
                 **dict(zip(keys, place, strict=True)),
                 "width": width,
                 "texts": len(part),
-                "undefined": int(part[metrics[0]].isna().sum()),
+                "undefined": int((part["rows"] < 2).sum()),
                 "tokens_mean": part["tokens"].mean(),
                 **{
                     mean.name: mean.over(part[mean.of].to_numpy(float), width)
-                    for mean in columns.means()
+                    for mean in means
                     if mean.of in metrics
                 },
                 **({"loss": part["loss"].mean()} if "loss" in part else {}),

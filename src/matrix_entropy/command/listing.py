@@ -35,9 +35,9 @@ def _aligned(rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _metrics() -> list[tuple[str, str]]:
-    from matrix_entropy.results.columns import METRICS
+    from matrix_entropy.results.columns import METRICS, of_spectra
 
-    return [(m.name, f"{m.says} [{m.unit.name}], {m.source}") for m in METRICS]
+    return [(m.name, f"{m.says} [{m.unit.name}], {m.source}") for m in (*METRICS, *of_spectra())]
 
 
 def _kinds() -> list[tuple[str, str]]:

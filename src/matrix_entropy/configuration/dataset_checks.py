@@ -77,7 +77,7 @@ def dataset_contradictions(
             f"has `shards:` and the control `{equal[0]}`, which compares all texts of a panel; set "
             "`controls: [without_first_row, without_long_rows]`, or `controls: []`.",
         )
-    yield from _measures(name, dataset)
+    yield from _metrics(name, dataset)
     longest = max(dataset.get("lengths", [0]))
     if longest > dataset.get("max_tokens", longest):
         yield (
@@ -87,15 +87,21 @@ def dataset_contradictions(
         )
 
 
-def _measures(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Whether the measures of hidden states that a data set asks for are there."""
-    if "measures" in dataset:
+def _metrics(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether the metrics of spectra and measures of states that a data set asks for are there."""
+    if "metrics" in dataset:
         # NumPy comes with them, for which no plan should wait that needs none.
+        from matrix_entropy.maths.ranks import RANKS
+
+        ranks = dict.fromkeys(rank.name for rank in RANKS)
+        for metric in dataset["metrics"]:
+            yield from known(f"'datasets.{name}.metrics'", metric, ranks, "metric")
+    if "measures" in dataset:
         from matrix_entropy.maths.measures import MEASURES
 
-        there = {measure.name: measure for measure in MEASURES}
+        measures = dict.fromkeys(measure.name for measure in MEASURES)
         for measure in dataset["measures"]:
-            yield from known(f"'datasets.{name}.measures'", measure, there, "measure")
+            yield from known(f"'datasets.{name}.measures'", measure, measures, "measure")
 
 
 def _images(
@@ -140,7 +146,7 @@ def _images(
         )
     for key in (
         *("group_field", "groups", "panels", "format", "split", "subset", "task"),
-        "measures",
+        *("measures", "metrics"),
     ):
         if given(key, dataset, schema):
             yield where, f"has `{key}:`, which records about images do not use; remove it."

@@ -85,15 +85,16 @@ def figure_contradictions(
 def _metric(
     where: str, entry: dict[str, Any], datasets: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """Whether the measure that a figure draws is one of its data set's, and nothing else's."""
+    """Whether the metric that a figure draws is one of its data set's, and nothing else's."""
     if "metric" not in entry or "dataset" not in entry:
         return
     metric, name = entry["metric"], entry["dataset"]
-    if metric not in datasets[name].get("measures", []):
+    asked = [*datasets[name].get("metrics", []), *datasets[name].get("measures", [])]
+    if metric not in asked:
         yield (
             where,
-            f"draws the metric '{metric}', which is not measured on '{name}'; add it to "
-            "`measures:` of the data set, or remove `metric:`.",
+            f"draws the metric '{metric}', which '{name}' does not ask for; add it to `metrics:` "
+            "or `measures:` of the data set, or remove `metric:`.",
         )
     if entry.get("overlay"):
         yield where, "has both `metric:` and `overlay:`, a curve of entropies; remove one of them."

@@ -22,6 +22,11 @@ RADIANS = Unit("radians", lambda width: (0, np.pi))
 COSINE = Unit("1", lambda width: (-1, 1))
 # Of the largest to one that is not larger.
 RATIO = Unit("1", lambda width: (1, np.inf))
+# Of a sum over directions, which the width alone does not bound tightly.
+GAIN = Unit("nats", lambda width: (0, np.inf))
+POSITIVE = Unit("1", lambda width: (0, np.inf))
+# Of singular values whose squares sum to one.
+NUCLEAR = Unit("1", lambda width: (1, np.sqrt(width)))
 
 
 def spread_of(unit: Unit) -> Unit:

@@ -24,7 +24,7 @@ READ_BY_OTHERS = ("results/metrics/**/*.parquet", "results/metrics/**/*.csv")
 # Keys of models and data sets that no spectrum depends on.
 LABELS = {
     *("title", "family", "size", "parameters", "connector", "language_model", "device_map"),
-    *("published", "licence", "fetch_from", "images_url", "gated", "shards"),
+    *("published", "licence", "fetch_from", "images_url", "gated", "shards", "metrics"),
 }
 OF_A_SHARD = re.compile(r"results/spectra/.*\.\d+of\d+\.npz")  # the gathered file holds them all
 

@@ -2,8 +2,8 @@
 
 From here follow the columns of the tables (`results.metrics`), what is refused as damaged, and the
 lists in docs/metrics.md. A new metric of a spectrum is a function in `maths`, an entry in `METRICS`
-and a test. Metrics of the hidden states themselves are those of `maths.measures`, which are columns
-where a data set asks for them.
+and a test. Columns only where a data set asks for them are the further metrics of a spectrum in
+`maths.ranks`, and those of the hidden states themselves in `maths.measures`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix_entropy.maths import measures
+from matrix_entropy.maths import measures, ranks
 from matrix_entropy.maths.entropy import (
     dataset_normalisations,
     entropy_bound,
@@ -166,6 +166,23 @@ def means_of(metrics: Iterable[Metric]) -> list[Mean]:
     ]  # fmt: skip
 
 
+def of_spectra() -> list[Metric]:
+    """The metrics of a spectrum that a data set may ask for, as metrics."""
+    return [
+        Metric(each.name, _of_width(each), each.unit, each.says, each.source, of_views=False)
+        for each in ranks.RANKS
+    ]
+
+
+def _of_width(rank: ranks.Rank) -> Callable[[Spectra, Float64], Float64]:
+    """Values of every spectrum, whose width is that of all."""
+
+    def values(spectra: Spectra, entropies: Float64) -> Float64:
+        return of_each(lambda eigenvalues: rank.of(eigenvalues, spectra.width))(spectra, entropies)
+
+    return values
+
+
 def measured() -> list[Metric]:
     """The measures of hidden states, as metrics of what is kept of them beside spectra."""
     return [
@@ -185,6 +202,11 @@ def _of_all_rows(measure: measures.Measure) -> Callable[[Spectra, Float64], Floa
         return found
 
     return values
+
+
+def if_asked() -> list[Metric]:
+    """All that is a column only where a data set asks for it."""
+    return [*of_spectra(), *measured()]
 
 
 def described(metrics: Iterable[Metric]) -> str:

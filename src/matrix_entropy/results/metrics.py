@@ -6,7 +6,7 @@ Which metrics there are, `results.columns` says.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,18 @@ def entropies(spectra: Spectra) -> NDArray[np.float64]:
     return entropy
 
 
-def metric_values(spectra: Spectra) -> dict[str, NDArray[np.float64]]:
-    """Every metric of every spectrum by its name, each of shape (views, layers, texts)."""
+def metric_values(
+    spectra: Spectra, metrics: Iterable[columns.Metric]
+) -> dict[str, NDArray[np.float64]]:
+    """Metrics of every spectrum by their names, each of shape (views, layers, texts)."""
     entropy = entropies(spectra)
-    taken = [each for each in columns.measured() if each.name in spectra.measures]
-    return {each.name: each.of(spectra, entropy) for each in (*columns.METRICS, *taken)}
+    return {each.name: each.of(spectra, entropy) for each in metrics}
+
+
+def chosen(spectra: Spectra, asked: Sequence[str]) -> list[columns.Metric]:
+    """The metrics of `maths.ranks` that are asked for, and the measures that were taken."""
+    names = {*asked, *spectra.measures}
+    return [each for each in columns.if_asked() if each.name in names]
 
 
 def losses(spectra: Spectra) -> NDArray[np.float64]:
@@ -76,16 +83,17 @@ def ppl_windows(spectra: Spectra, group: str) -> float:
     return float(np.exp(np.average(losses.astype(np.float64), weights=tokens)))
 
 
-def metrics_table(spectra: Spectra) -> pd.DataFrame:
+def metrics_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     """One row per text and layer.
 
     Columns: ``id``, ``group``, ``layer`` (as in file names: "0", "1", ..., "final"), ``depth``
     (position of the layer, to sort by), ``tokens`` (rows of the text, a beginning-of-sequence row
     included), ``rows`` (those with a direction, which are counted), ``truncated``, the metrics of
-    `results.columns.METRICS` and the measures that were taken, ``loss`` (nats per token), and the
-    entropies of the controls and cuts, named after them.
+    `results.columns.METRICS`, those of `maths.ranks` that are ``asked`` for by name and the
+    measures that were taken, ``loss`` (nats per token), and the entropies of the controls and cuts,
+    named after them.
     """
-    values = metric_values(spectra)
+    values = metric_values(spectra, [*columns.METRICS, *chosen(spectra, asked)])
     texts, layers = len(spectra.ids), len(spectra.layers)
 
     def per_text(values: NDArray[Any]) -> NDArray[Any]:
@@ -109,18 +117,18 @@ def metrics_table(spectra: Spectra) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def summary_table(spectra: Spectra) -> pd.DataFrame:
+def summary_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     """One row per view of the rows, group and layer: the data set's values and their counts.
 
-    They are those of `results.columns.means`, and mean and deviation of the measures that were
-    taken, in the rows of the view of all rows. ``undefined`` counts texts without an entropy, which
-    are in no mean of a spectrum; a text without a measure is in none of that measure. Losses are
-    those of whole texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as
-    there.
+    They are those of `results.columns.means`, mean and deviation of the metrics of `maths.ranks`
+    that are ``asked`` for, and of the measures that were taken, these in the rows of the view of
+    all rows. ``undefined`` counts texts without an entropy, which are in no mean of a spectrum; a
+    text without a value of one that was chosen is in no mean of that one. Losses are those of whole
+    texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as there.
     """
-    values = metric_values(spectra)
-    taken = [each for each in columns.measured() if each.name in spectra.measures]
-    means = [*columns.means(), *columns.means_of(taken)]
+    more = chosen(spectra, asked)
+    values = metric_values(spectra, [*columns.METRICS, *more])
+    means = [*columns.means(), *columns.means_of(more)]
     of_texts, lengths = losses(spectra), np.diff(spectra.offsets)
     rows = []
     for group in dict.fromkeys(map(str, spectra.groups)):
@@ -176,7 +184,7 @@ def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = pq.read_table(path)
         provenance = json.loads(table.schema.metadata[PROVENANCE_KEY])
         check_place(path, provenance)
-        metrics = _sound(table.to_pandas(), OF_TEXTS, columns.METRICS, columns.measured())
+        metrics = _sound(table.to_pandas(), OF_TEXTS, columns.METRICS, columns.if_asked())
         rank = rank_of_entropy(metrics["matrix_entropy"])
         if not np.allclose(rank, metrics["effective_rank"], rtol=ROUNDING, equal_nan=True):
             raise ValueError("an effective rank is not that of its entropy")
@@ -194,8 +202,8 @@ def read_summary(path: str | Path) -> pd.DataFrame:
     with _named(path):
         table = read_csv(path, "layer")
         # They stand last: a row that is cut off lacks them.
-        if_measured = columns.means_of(columns.measured())
-        table = _sound(table, (*OF_SUMMARY, *OF), columns.means(), if_measured)
+        if_there = columns.means_of(columns.if_asked())
+        table = _sound(table, (*OF_SUMMARY, *OF), columns.means(), if_there)
         _check_means(table)
     for model, dataset in table[[*OF]].drop_duplicates().to_numpy():
         check_place(path, {"model": {"model": model}, "dataset": {"name": dataset}})

@@ -209,7 +209,7 @@ def test_a_measure_is_drawn_alone(measured: tuple[pd.DataFrame, columns.Metric])
     assert row["curvature_mean"] == pytest.approx(part.mean())
     assert row["curvature_std"] == pytest.approx(np.std(part))
     assert not [name for name in curves if "normalised" in name or "bound" in name]
-    figure = draw_layers(curves, "A title", "A subtitle", measure=curvature)
+    figure = draw_layers(curves, "A title", "A subtitle", chosen=curvature)
     assert len(figure.axes) == 2, "no controls"
     assert figure.axes[0].get_ylabel() == "Curvature (radians)"
     names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -221,6 +221,16 @@ def test_a_measure_is_drawn_alone(measured: tuple[pd.DataFrame, columns.Metric])
     said = re.sub(r"\s+", " ", figure.get_supxlabel())
     assert said.startswith("Mean angle between successive steps from row to row (Hosseini")
     assert said.endswith("2023). A subtitle")
+    plt.close(figure)
+
+
+def test_a_metric_of_spectra_is_drawn_alone(metrics: pd.DataFrame) -> None:
+    (rankme,) = [each for each in columns.if_asked() if each.name == "rankme"]
+    curves = layer_curves(metrics.assign(rankme=np.arange(len(metrics)) + 1.0), PANELS, rankme)
+    figure = draw_layers(curves, "A title", "A subtitle", chosen=rankme)
+    assert figure.axes[0].get_ylabel() == "Rankme (directions)"
+    said = re.sub(r"\s+", " ", figure.get_supxlabel())
+    assert said.startswith("Effective rank by singular values exp(−Σ p log p), p = √λ / Σ √λ (G")
     plt.close(figure)
 
 

@@ -4,7 +4,8 @@ Main panels: mean ± standard deviation (ddof 0) of ``H / log d`` over the texts
 block, as published, with the largest value that texts of these lengths can have. Beside or below:
 the same means under the controls that were measured, since length and long rows move them most.
 
-A measure of the hidden states themselves (`maths.measures`) is drawn in the same way, alone.
+Another metric that the data set asks for (`results.columns.if_asked`) is drawn in the same way,
+alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from matrix_entropy.figures.text import (
     wrapped,
 )
 from matrix_entropy.published.curves import published_layers
-from matrix_entropy.results.columns import Metric, measured
+from matrix_entropy.results.columns import Metric, if_asked
 from matrix_entropy.results.metrics import read_metrics
 from matrix_entropy.results.model_words import in_title, origin_of
 
@@ -61,8 +62,8 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
     model, dataset = provenance["model"]["model"], provenance["dataset"]["name"]
     panels = panels_of(runs.datasets[dataset], list(dict.fromkeys(metrics["group"])))
     # Without one, the entropy is drawn.
-    measure = next((each for each in measured() if each.name == figure.get("metric")), None)
-    curves = layer_curves(metrics, panels, measure)
+    chosen = next((each for each in if_asked() if each.name == figure.get("metric")), None)
+    curves = layer_curves(metrics, panels, chosen)
     title, subtitle = captions(
         titled(figure), runs.models[model], runs.datasets[dataset], provenance
     )
@@ -70,7 +71,7 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
     if figure["overlay"]:
         paper = figure.get("paper", "liang2024")
         published = published_layers(paper, model, dataset, provenance["options"]["layers"])
-    drawn = draw_layers(curves, title, subtitle, published, measure)
+    drawn = draw_layers(curves, title, subtitle, published, chosen)
     # Whose they are, for those that read them.
     curves.insert(0, "model", model)
     curves.insert(1, "dataset", dataset)
@@ -78,30 +79,30 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
 
 
 def layer_curves(
-    metrics: pd.DataFrame, panels: dict[str, list[str]], measure: Metric | None = None
+    metrics: pd.DataFrame, panels: dict[str, list[str]], chosen: Metric | None = None
 ) -> pd.DataFrame:
     """The numbers that the figure draws: one row per panel, group and block.
 
     ``block`` counts from 0 as in the paper: block ``b`` is layer ``b + 1`` of the files. Means and
     standard deviations (ddof 0) leave out texts without an entropy, which ``undefined`` counts; or,
-    with a ``measure`` of `results.columns.measured`, those without this one.
+    with a ``chosen`` one of `results.columns.if_asked`, those without this one.
     """
-    drawn = VALUE if measure is None else measure.name
+    drawn = VALUE if chosen is None else chosen.name
     blocks = metrics[~metrics["layer"].isin(["0", "final"])]
     if blocks.empty:
         raise InputError("no block was extracted; put some into `extract:` of the model.")
     if blocks[drawn].isna().all():
         value, few = (
             ("an entropy", "fewer than two")
-            if measure is None
-            else (f"a value of `{measure.name}`", "too few")
+            if chosen is None
+            else (f"a value of `{chosen.name}`", "too few")
         )
         raise InputError(
             f"none of the {blocks['id'].nunique()} texts has {value} to draw: all have {few} "
             "distinct rows; use longer texts, or raise `max_tokens:`."
         )
     entropies = (VALUE, BOUND, *CONTROLS)
-    values = [name for name in entropies if name in metrics] if measure is None else [drawn]
+    values = [name for name in entropies if name in metrics] if chosen is None else [drawn]
     rows = []
     for panel, groups in panels.items():
         for group in groups:
@@ -134,20 +135,20 @@ def draw_layers(
     title: str,
     subtitle: str,
     published: pd.DataFrame | None = None,
-    measure: Metric | None = None,
+    chosen: Metric | None = None,
 ) -> Figure:
     """Draw the curves of `layer_curves`, each panel with its controls on the same scale.
 
     Several panels stand side by side with their controls below, a single one has them beside it.
     The bound is drawn where it is near enough to the curves, and its value stands in the legend.
     ``published``, from `published.curves.published_layers`, stands in grey behind
-    the curves of the groups that it has. With a ``measure`` the curves are of this one, which has
+    the curves of the groups that it has. With one ``chosen`` the curves are of this one, which has
     neither bound nor controls.
     """
-    if measure is not None:
-        subtitle = f"{measure.says} ({measure.source}). {subtitle}"
+    if chosen is not None:
+        subtitle = f"{chosen.says.replace('`', '')} ({chosen.source}). {subtitle}"
         subtitle = subtitle[0].upper() + subtitle[1:]
-    drawn = "normalised" if measure is None else measure.name
+    drawn = "normalised" if chosen is None else chosen.name
     styled(curves, title, subtitle)
     panels = list(dict.fromkeys(curves["panel"]))
     controls = {name: _short(name) for name in CONTROLS if f"{_short(name)}_mean" in curves}
@@ -186,7 +187,7 @@ def draw_layers(
     first, last = curves["block"].min(), curves["block"].max()
     grid[0][0].set_xlim(first - 0.04 * (last - first) - 0.1, last + 0.04 * (last - first) + 0.1)
     for line in grid:
-        line[0].set_ylabel("Matrix entropy / log $d$" if measure is None else _label(measure))
+        line[0].set_ylabel("Matrix entropy / log $d$" if chosen is None else _label(chosen))
     axes[0][0].set_ylim(low, high)
     # What long names take is given to the figure, not taken from its curves.
     grow(figure, sum(max(_breaks(axis.get_legend()) for axis in line) for line in grid))
@@ -195,9 +196,9 @@ def draw_layers(
     return figure
 
 
-def _label(measure: Metric) -> str:
-    unit = "" if measure.unit.name == "1" else f" ({measure.unit.name})"
-    return measure.name.replace("_", " ").capitalize() + unit
+def _label(chosen: Metric) -> str:
+    unit = "" if chosen.unit.name == "1" else f" ({chosen.unit.name})"
+    return chosen.name.replace("_", " ").capitalize() + unit
 
 
 def _short(name: str) -> str:
