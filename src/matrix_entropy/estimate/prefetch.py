@@ -24,6 +24,7 @@ from huggingface_hub.utils import filter_repo_objects
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json
 from matrix_entropy.configuration import experiments, targets
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.configuration.shared_checks import has_images
 from matrix_entropy.estimate.fetched_by_hand import by_hand
 from matrix_entropy.estimate.image_prefetch import fetch_images, images_to_come
@@ -98,7 +99,7 @@ def needs(config: dict[str, Any]) -> list[Need]:
     measured = {
         name
         for entry in entries
-        if entry["kind"] == "indicators"
+        if KINDS[entry["kind"]].reads == "accuracies"
         for name in experiments.tasks_of(entry["dataset"], config["datasets"])
     }
     for name in all_needed(entries, targets.needed_datasets, config):

@@ -11,6 +11,7 @@ import numpy as np
 
 from matrix_entropy.configuration import experiments
 from matrix_entropy.configuration.entries import layers_of
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.configuration.targets import needed_runs
 from matrix_entropy.estimate import cost
 from matrix_entropy.estimate.cost import ADAPTER_TRAINING, Transformer, Work
@@ -59,26 +60,26 @@ def costs_of(entry: Entry, config: Entry, device: Device) -> dict[str, Cost]:
 
 def _uses(entry: Entry, run: Run) -> dict[str, Callable[[], Cost]]:
     """What an entry asks of a run, by the names of its jobs."""
-    kind, where = entry.get("kind", "layers"), f"{run.name} {run.dataset}"
+    reads, where = KINDS[entry.get("kind", "layers")].reads, f"{run.name} {run.dataset}"
     if "vision" in run.model:
-        operations = OPERATIONS if kind == "image_operations" else [NONE]
+        operations = OPERATIONS if reads == "image operations" else [NONE]
         measured = {f"measure_images {where} {operation}": run.images for operation in operations}
         return measured | {f"metrics {where} {operation}": _metrics for operation in operations}
-    if kind in ("sentence_map", "token_selection"):
+    if reads == "sentences":
         return {f"read_sentences {where}": run.sentences}
     found: dict[str, Callable[[], Cost]] = {}
     if "lora" in run.model:
         found[f"train_lora {run.name}"] = run.adapter
-    if kind == "information_gain":
+    if reads == "gains":
         return {f"states {where}": run.states, f"gain {where}": run.gain}
     if run.config["hidden_states"] == "stream":
         found[f"stream_spectra {where}"] = run.streamed
     else:
         found |= {f"states {where}": run.states, f"spectra {where}": run.spectra}
     found[f"metrics {where}"] = _metrics
-    if kind == "long_rows":
+    if reads == "rows":
         found[f"rows {where}"] = run.rows
-    if kind == "indicators" and experiments.tasks_of(run.dataset, run.config["datasets"]):
+    if reads == "accuracies" and experiments.tasks_of(run.dataset, run.config["datasets"]):
         found[f"accuracy {where}"] = run.accuracy
     return found
 
