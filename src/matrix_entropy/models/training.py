@@ -17,7 +17,7 @@ from matrix_entropy.running.console import progress
 
 HELD_OUT_EVERY = 20  # one item in twenty is never trained on
 MOST_HELD_OUT = 64  # sequences are enough to measure a held-out loss on
-EVALUATIONS = 10
+EVALUATIONS = 4  # each costs the stand-ins of few steps as much as tens of them
 LARGEST_GRADIENT = 1.0
 
 Item = TypeVar("Item")
@@ -61,7 +61,7 @@ def fit(
     """Train all weights of a model; yield from time to time how far it is.
 
     AdamW with betas 0.9 and 0.98 and weight decay 0.01, its learning rate by `rate`, the
-    gradient's norm held to at most 1. What is yielded, after every tenth of the steps and after
+    gradient's norm held to at most 1. What is yielded, after every quarter of the steps and after
     the last one, is the number of steps done and the mean loss, rounded to six digits, of those
     since it was yielded before. The training rests until the next one is asked for.
 
