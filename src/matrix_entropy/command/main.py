@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-import matrix_entropy
+from matrix_entropy import __version__
 from matrix_entropy.api.wording import in_options
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import is_full_disk
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="`matrix-entropy PART --help` explains a part; docs/command.md shows all of them.",
         allow_abbrev=False,
     )
-    whole.add_argument("--version", action="version", version=matrix_entropy.__version__)
+    whole.add_argument("--version", action="version", version=__version__)
     parts = whole.add_subparsers(dest="part", metavar="PART", required=True)
     for part in PARTS:
         part.add_to(parts)
