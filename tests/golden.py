@@ -6,7 +6,8 @@
 A column is kept as three numbers: how many there are, their mean, and their mean weighted by the
 row (a change of order moves it). Words are kept as a hash. Stand-ins are trained, so with other
 kernels they end elsewhere (means move by up to 4e-3 of a column's largest value, deviations over
-few texts by 5e-2): a digest says of which processor it is, and is held against builds there only.
+few texts by 5e-2): a digest says on which processors it was found, the one that it was made on and
+others where a build was the same, and is held against builds there only.
 """
 
 from __future__ import annotations
@@ -33,13 +34,6 @@ FREE = {("figures/tan_fig4_context_projection.csv", axis) for axis in ("x", "y")
     (f"figures/tan_fig{number}.csv", axis)
     for number in ("5_js_distance", "6_distance_ablation")
     for axis in ("x", "y")
-}
-# Intervals of stand-ins' exponents and what is said of them: how they are found was changed after
-# the last digest. Drop this when a build of any processor is kept anew.
-FREE |= {
-    (f"figures/wei_fig{name}_scaling.fits.csv", column)
-    for name in ("1_cerebras", "6_pythia")
-    for column in ("low", "high", "note")
 }
 
 
@@ -112,14 +106,14 @@ def write(folder: Path) -> None:
     DIGEST.write_text(f"{PROCESSOR}{processor()}\n{text}", encoding="utf-8")
 
 
-def read() -> tuple[str, pd.DataFrame]:
-    """The processor and the digest that are kept."""
+def read() -> tuple[list[str], pd.DataFrame]:
+    """The processors and the digest that are kept."""
     first, _, text = DIGEST.read_text(encoding="utf-8").partition("\n")
     # A column may be called "null", and a hash may look like a number.
     kept = pd.read_csv(
         io.StringIO(text), keep_default_na=False, na_values=[""], dtype={"words": object}
     )
-    return first.removeprefix(PROCESSOR), kept
+    return first.removeprefix(PROCESSOR).split("; "), kept
 
 
 def compare(folder: Path, other: Path) -> int:
