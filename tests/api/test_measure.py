@@ -292,6 +292,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no texts": ({"texts": []}, "there is no text to measure"),
     "numbers": ({"texts": ["a", 1]}, "text 1 is int, not a string"),
     "no list": ({"texts": 5}, "texts is int; give a list"),
+    "a table of texts": (
+        {"texts": pd.DataFrame({"text": TEXTS})},
+        "texts is DataFrame; give a list of strings .of a table, one column of it.",
+    ),
+    "texts by name": ({"texts": dict(enumerate(TEXTS))}, "texts is dict; give a list"),
+    "texts in no order": ({"texts": set(TEXTS)}, "texts is set; give a list"),
     "an empty text": ({"texts": ["a", " "]}, "text 1 is empty.*`skip_empty=True`"),
     "no such metric": ({"metrics": ["entropy"]}, "no metric 'entropy'; choose from matrix_entropy"),
     "no metric": ({"metrics": []}, "`metrics=` names no metric"),
@@ -339,3 +345,13 @@ def test_a_table_that_measure_did_not_give(model: Path) -> None:
     table = measured(model)[["group", "layer", "depth", "width", "tokens", "rows"]]
     with pytest.raises(ValueError, match="has no metric"):
         me.summarise(table)
+
+
+def test_a_text_that_stands_twice_is_in_no_mean(model: Path) -> None:
+    """As of a table joined with itself, or of two models that are called alike."""
+    table = measured(model, layers=["final"])
+    twice = r"two rows are of the same text \(model '\w+', group 'all', id '0', layer 'final'\)"
+    with pytest.raises(ValueError, match=twice):
+        me.summarise(pd.concat([table, table]))
+    other = table.assign(model="other")
+    assert len(me.summarise(pd.concat([table, other]))) == 2

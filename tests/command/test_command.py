@@ -68,6 +68,15 @@ def test_a_figure_of_several_models_has_a_curve_each(
     }
 
 
+def test_a_table_that_is_given_twice_is_drawn_in_no_mean(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended("measure", "my_model", "texts.txt", "--quiet", "-o", "twice.csv") == 0
+    assert ended("plot", "twice.csv", "twice.csv", "-o", "twice.pdf") == 1
+    assert "twice.csv, twice.csv: two rows are of the same text" in capsys.readouterr().err
+    assert not (place / "twice.pdf").exists()
+
+
 REFUSED: dict[str, tuple[list[str], int, str]] = {
     "no part": ([], 2, "PART"),
     "no such part": (["mesure"], 2, "invalid choice"),

@@ -6,7 +6,7 @@ computed by what the jobs of the workflow use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -33,6 +33,8 @@ CONTROLS = (
     *("without_first_row", "equal_length", "without_long_rows"),
     "equal_length_without_long_rows",
 )
+# What gives something else than its texts, or gives them in no order, when it is gone through.
+NO_LIST = (Mapping, Set, pd.DataFrame)
 # Of `Asked`, whole numbers and the least that each may be.
 LEAST = {"max_tokens": 1, "min_tokens": 0, "batch_tokens": 1, "threads": 1}
 
@@ -178,10 +180,10 @@ def _texts(texts: Any, asked: Asked) -> tuple[list[dict[str, str]], Entry]:
     """Texts as records, and where they came from."""
     if isinstance(texts, (str, Path)):
         return _of_file(Path(texts), asked)
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Iterable) or isinstance(texts, NO_LIST):
         raise InputError(
-            f"texts is {type(texts).__name__}; give a list of strings, or the path of a file of "
-            "texts."
+            f"texts is {type(texts).__name__}; give a list of strings (of a table, one column of "
+            "it), or the path of a file of texts."
         )
     listed = list(texts)
     if listed and all(isinstance(text, Path) for text in listed):

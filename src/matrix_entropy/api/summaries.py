@@ -10,6 +10,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OF_TABLE = ("group", "layer", "depth", "width", "tokens", "rows")
+# By which a row of one table, or of several joined, is known.
+OF_ROW = ("model", "group", "id", "layer")
+
+
+def check_once(table: pd.DataFrame) -> None:
+    """See that no text stands twice at a layer of a model, as in a table joined with itself.
+
+    Raises
+    ------
+    ValueError
+        If one does: its values would be in a mean twice, or two models in one.
+    """
+    keys = [name for name in OF_ROW if name in table]
+    # A table that its user took the texts' names from cannot be looked at.
+    twice = table[table.duplicated(keys)] if "id" in keys else table[:0]
+    if len(twice):
+        called = ", ".join(f"{name} {twice[name].iloc[0]!r}" for name in keys)
+        raise ValueError(
+            f"two rows are of the same text ({called}); give models of one name different names in "
+            "the column `model`, and measure several files of texts in one call."
+        )
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +51,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the table lacks a column that `measure` gives.
+        If the table lacks a column that `measure` gives, or holds a text twice.
     """
     with needing_models():
         import pandas as pd
@@ -39,6 +60,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
     if missing := [name for name in OF_TABLE if name not in table]:
         raise ValueError(f"the table lacks {', '.join(missing)}; give what `measure` returned.")
+    check_once(table)
     further = [metric for metric in columns.of_spectra() if metric.name in table]
     means = [*columns.means(), *columns.means_of(further)]
     metrics = [each.name for each in (*columns.METRICS, *further) if each.name in table]

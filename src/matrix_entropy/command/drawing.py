@@ -43,12 +43,17 @@ def run(asked: argparse.Namespace) -> None:
     """Draw the figure."""
     import pandas as pd
 
+    from matrix_entropy.api.summaries import check_once
     from matrix_entropy.figures.kinds.layers import draw_layers, layer_curves
     from matrix_entropy.figures.style import save_figure
 
     tables = pd.concat([_table(path) for path in asked.tables], ignore_index=True)
+    try:
+        check_once(tables)
+    except ValueError as error:
+        raise InputError(f"{', '.join(map(str, asked.tables))}: {error}") from None
     models = list(dict.fromkeys(tables["model"]))
-    texts = tables.groupby("model")["id"].nunique()
+    texts = tables.drop_duplicates(["model", "group", "id"]).groupby("model").size()
     if len(models) > 1:
         groups = tables["group"].where(tables["group"] != "all", "")
         tables["group"] = tables["model"] + groups.map(lambda group: f", {group}" if group else "")
