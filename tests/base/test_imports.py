@@ -11,7 +11,7 @@ from conftest import ROOT
 from matrix_entropy.base.imports import imports
 from matrix_entropy.base.shipped import LIBRARY
 
-FILES = [*sorted(LIBRARY.rglob("*.py")), *sorted((ROOT / "workflow" / "scripts").glob("*.py"))]
+FILES = [*sorted(LIBRARY.rglob("*.py")), *sorted((ROOT / "workflow" / "scripts").rglob("*.py"))]
 
 
 def parsed(path: Path) -> set[str]:

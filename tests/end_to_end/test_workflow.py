@@ -256,13 +256,15 @@ def test_every_script_brings_its_own_code(root: Path) -> None:
     scripts = set()
     for path in (root / "workflow" / "rules").glob("*.smk"):
         for rule in re.split(r"^ *(?:use )?rule\b", path.read_text(), flags=re.MULTILINE)[1:]:
-            run = re.search(r"scripts/(\w+)\.py", rule)
-            code = re.search(r'code\w*\("(\w+)"\)', rule)
+            run = re.search(r"scripts/([\w/]+)\.py", rule)
+            code = re.search(r'code\w*\("([\w/]+)"\)', rule)
             if run:
                 assert code is not None, rule.splitlines()[0]
                 assert code[1] == run[1], rule.splitlines()[0]
                 scripts.add(run[1])
-    assert scripts == {path.stem for path in (root / "workflow" / "scripts").glob("*.py")}
+    folder = root / "workflow" / "scripts"
+    found = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.py")}
+    assert scripts == found
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -122,7 +122,7 @@ def test_variables_of_libraries_are_limited(
 
 
 def test_every_script_asks_for_its_threads(root: Path) -> None:
-    for path in (root / "workflow/scripts").glob("*.py"):
+    for path in (root / "workflow/scripts").rglob("*.py"):
         text = path.read_text()
         assert "from matrix_entropy.running import start" in text, path
         assert text.count("snakemake.threads") == text.count("allowed(snakemake.threads)"), path

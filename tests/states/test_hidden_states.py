@@ -175,7 +175,7 @@ def run_rule(
     return subprocess.run(
         [
             sys.executable,
-            str(root / "workflow/scripts/dump_hidden_states.py"),
+            str(root / "workflow/scripts/states/dump_hidden_states.py"),
             *(str(part) for pair in arguments.items() for part in pair),
         ],
         env=os.environ | {"PYTHONPATH": str(root / "src")},

@@ -223,7 +223,7 @@ def test_several_processes_find_the_same(
     done = subprocess.run(
         [
             sys.executable,
-            str(root / "workflow/scripts/stream_spectra.py"),
+            str(root / "workflow/scripts/states/stream_spectra.py"),
             *(str(part) for pair in arguments.items() for part in pair),
         ],
         env=os.environ | {"PYTHONPATH": str(root / "src")},

@@ -27,7 +27,7 @@ from matrix_entropy.texts import readers as texts_module
 from matrix_entropy.texts.readers import read_dataset, select_texts
 from matrix_entropy.texts.text_files import format_of
 
-SCRIPT = ROOT / "workflow" / "scripts" / "read_texts.py"
+SCRIPT = ROOT / "workflow" / "scripts" / "texts" / "read_texts.py"
 
 # A sentence says what to do if it commands something, or says what the file has or should have.
 ADVICE = re.compile(

@@ -11,7 +11,7 @@ localrules:
 rule estimate:
     """Texts, tokens, FLOP, disk and hours of `targets:` on `device:`, from the configuration."""
     input:
-        code=code("estimate"),
+        code=code("estimate/estimate"),
         numbers=in_library("estimate/devices.yaml", "estimate/text_sizes.yaml"),
     log:
         "results/logs/estimate.log",
@@ -27,4 +27,4 @@ rule estimate:
     message:
         "Estimating"
     script:
-        "../scripts/estimate.py"
+        "../scripts/estimate/estimate.py"

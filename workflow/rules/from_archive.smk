@@ -9,7 +9,7 @@ rule unpack_archive:
     """What was computed elsewhere, compared with its hashes."""
     input:
         archive=config["archive"],
-        code=code("unpack_archive"),
+        code=code("results/unpack_archive"),
     output:
         ARCHIVED,
     log:
@@ -22,4 +22,4 @@ rule unpack_archive:
     message:
         "Unpacking {input.archive}"
     script:
-        "../scripts/unpack_archive.py"
+        "../scripts/results/unpack_archive.py"

@@ -15,8 +15,8 @@ rule dump_hidden_states:
         folders=folders_of,
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
-        script=local(str(ROOT / "workflow/scripts/dump_hidden_states.py")),
-        code=code("dump_hidden_states"),
+        script=local(str(ROOT / "workflow/scripts/states/dump_hidden_states.py")),
+        code=code("states/dump_hidden_states"),
     output:
         (
             directory("results/hidden_states/{model}/{part}")

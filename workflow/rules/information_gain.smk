@@ -12,7 +12,7 @@ rule compute_information_gain:
     """The diagonal of one Cholesky factor per text, from which the gain of every prefix follows."""
     input:
         states="results/hidden_states/{model}/{part}",
-        code=code("compute_information_gain"),
+        code=code("states/compute_information_gain"),
     output:
         "results/information_gain/{figure}/{model}/{part}.npz",
     log:
@@ -34,4 +34,4 @@ rule compute_information_gain:
     message:
         "Information gain of {wildcards.model} on {wildcards.part}"
     script:
-        "../scripts/compute_information_gain.py"
+        "../scripts/states/compute_information_gain.py"

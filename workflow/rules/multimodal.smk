@@ -27,7 +27,7 @@ OF_RECORDS = (
 rule write_pictures:
     """Generated pictures, records that describe them, and their texts."""
     input:
-        code=code("write_pictures"),
+        code=code("texts/write_pictures"),
     output:
         folder=directory("results/pictures/{dataset}"),
         prompts="results/prompts/{dataset}.jsonl",
@@ -46,14 +46,14 @@ rule write_pictures:
     message:
         "Drawing the pictures of {wildcards.dataset}"
     script:
-        "../scripts/write_pictures.py"
+        "../scripts/texts/write_pictures.py"
 
 
 rule unpack_images:
     """Records and images out of a zip."""
     input:
         archive="results/downloads/{dataset}",
-        code=code("unpack_images"),
+        code=code("texts/unpack_images"),
     output:
         directory("results/pictures/{dataset}"),
     log:
@@ -70,7 +70,7 @@ rule unpack_images:
     message:
         "Unpacking {wildcards.dataset}"
     script:
-        "../scripts/unpack_images.py"
+        "../scripts/texts/unpack_images.py"
 
 
 rule read_image_texts:
@@ -78,7 +78,7 @@ rule read_image_texts:
     input:
         source=image_source,
         told=told_by_hand,
-        code=code("read_image_texts"),
+        code=code("texts/read_image_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -102,13 +102,13 @@ rule read_image_texts:
     message:
         "Reading the texts and images of {wildcards.dataset}"
     script:
-        "../scripts/read_image_texts.py"
+        "../scripts/texts/read_image_texts.py"
 
 
 rule fetch_vision_encoder:
     """Fetch the weights that a MiniGPT-v2 starts from; no source states their hash."""
     input:
-        code=code("fetch_vision_encoder"),
+        code=code("models/fetch_vision_encoder"),
     output:
         "results/downloads/{model}.vision_encoder.pth",
     log:
@@ -125,7 +125,7 @@ rule fetch_vision_encoder:
     message:
         "Fetching the vision encoder of {wildcards.model}"
     script:
-        "../scripts/fetch_vision_encoder.py"
+        "../scripts/models/fetch_vision_encoder.py"
 
 
 rule find_minigpt_v2_parts:
@@ -133,7 +133,7 @@ rule find_minigpt_v2_parts:
     input:
         fetched=fetched_vision_encoder,
         told=told_by_hand,
-        code=code("find_minigpt_v2_parts"),
+        code=code("models/find_minigpt_v2_parts"),
     output:
         "results/models/{model}.made_of.json",
     log:
@@ -151,7 +151,7 @@ rule find_minigpt_v2_parts:
     message:
         "Looking for the parts of {wildcards.model}"
     script:
-        "../scripts/find_minigpt_v2_parts.py"
+        "../scripts/models/find_minigpt_v2_parts.py"
 
 
 rule convert_minigpt_v2:
@@ -162,7 +162,7 @@ rule convert_minigpt_v2:
         language=lambda wildcards: (
             f"results/models/{MODELS[wildcards.model]['minigpt_v2']['language_model']}.json"
         ),
-        code=code("convert_minigpt_v2"),
+        code=code("models/convert_minigpt_v2"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -182,7 +182,7 @@ rule convert_minigpt_v2:
     message:
         "Putting together {wildcards.model}"
     script:
-        "../scripts/convert_minigpt_v2.py"
+        "../scripts/models/convert_minigpt_v2.py"
 
 
 rule train_multimodal_stand_in:
@@ -193,7 +193,7 @@ rule train_multimodal_stand_in:
             f"results/pictures/{MODELS[wildcards.model]['train']['corpus']}"
         ),
         tokenizer=tokenizer_of,
-        code=code("train_multimodal_stand_in"),
+        code=code("models/train_multimodal_stand_in"),
     output:
         folder=directory("results/models/{model}"),
         record="results/models/{model}.json",
@@ -214,7 +214,7 @@ rule train_multimodal_stand_in:
     message:
         "Training the stand-in {wildcards.model}"
     script:
-        "../scripts/train_multimodal_stand_in.py"
+        "../scripts/models/train_multimodal_stand_in.py"
 
 
 rule measure_images:
@@ -225,7 +225,7 @@ rule measure_images:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
         pictures=pictures_of,
-        code=code("measure_images"),
+        code=code("states/measure_images"),
     output:
         IMAGE_SPECTRA,
     log:
@@ -251,4 +251,4 @@ rule measure_images:
     message:
         "Entropies of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
     script:
-        "../scripts/measure_images.py"
+        "../scripts/states/measure_images.py"

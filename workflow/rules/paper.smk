@@ -40,7 +40,7 @@ rule compare_with_published:
     input:
         built=lambda wildcards: that_do_not_wait(COUNTERPARTS.values()),
         published=shipped("paper/*/published/*.csv"),
-        code=code("compare_with_published"),
+        code=code("pages/compare_with_published"),
     output:
         numbers="results/comparison.csv",
         summary="results/comparison.summary.csv",
@@ -71,7 +71,7 @@ rule compare_with_published:
     message:
         "Comparing with what is published"
     script:
-        "../scripts/compare_with_published.py"
+        "../scripts/pages/compare_with_published.py"
 
 
 rule run_notebook:
@@ -80,7 +80,7 @@ rule run_notebook:
         notebook=local(str(ROOT / "paper/{paper}/notebook.py")),
         comparison="results/comparison.csv",
         built=lambda wildcards: that_do_not_wait(files_of_paper(wildcards.paper)),
-        code=[*code("run_notebook"), *code_of("pages/notebook", "pages/readings")],
+        code=[*code("pages/run_notebook"), *code_of("pages/notebook", "pages/readings")],
     output:
         "paper/build/{paper}.ipynb",
     log:
@@ -101,13 +101,13 @@ rule run_notebook:
     message:
         "Walking through {wildcards.paper}"
     script:
-        "../scripts/run_notebook.py"
+        "../scripts/pages/run_notebook.py"
 
 
 rule write_index:
     """What there is, by paper."""
     input:
-        code=code("write_index"),
+        code=code("pages/write_index"),
     output:
         "paper/build/index.md",
     log:
@@ -126,7 +126,7 @@ rule write_index:
     message:
         "Writing the first page"
     script:
-        "../scripts/write_index.py"
+        "../scripts/pages/write_index.py"
 
 
 rule write_errata:
@@ -136,7 +136,7 @@ rule write_errata:
         numbers=errata.built_files(*ERRATA_FILES),
         published=shipped("paper/*/published/*.csv"),
         tests=shipped("tests/**/test_*.py"),
-        code=code("write_errata"),
+        code=code("pages/write_errata"),
     output:
         "paper/build/errata.md",
     log:
@@ -153,7 +153,7 @@ rule write_errata:
     message:
         "Writing the errata"
     script:
-        "../scripts/write_errata.py"
+        "../scripts/pages/write_errata.py"
 
 
 rule write_page:
@@ -162,7 +162,7 @@ rule write_page:
         source=lambda wildcards: (
             f"paper/build/{wildcards.page}.{'ipynb' if wildcards.page in NOTEBOOKS else 'md'}"
         ),
-        code=code("write_page"),
+        code=code("pages/write_page"),
     output:
         "paper/build/{page}.html",
     log:
@@ -177,14 +177,14 @@ rule write_page:
     message:
         "Writing the page {wildcards.page}"
     script:
-        "../scripts/write_page.py"
+        "../scripts/pages/write_page.py"
 
 
 rule print_pages:
     """A PDF of every page, where Chromium or LaTeX is installed; else a list that says why not."""
     input:
         pages=expand("paper/build/{page}.html", page=PAGES),
-        code=code("print_pages"),
+        code=code("pages/print_pages"),
     output:
         "paper/build/printed.txt",
     log:
@@ -197,7 +197,7 @@ rule print_pages:
     message:
         "Printing the pages"
     script:
-        "../scripts/print_pages.py"
+        "../scripts/pages/print_pages.py"
 
 
 rule paper:

@@ -17,7 +17,7 @@ rule prefetch:
     """Fetch what the targets need, so that nothing else needs a network."""
     input:
         downloads=downloads_of_targets,
-        code=code("prefetch"),
+        code=code("estimate/prefetch"),
     log:
         "results/logs/prefetch.log",
     conda:
@@ -28,4 +28,4 @@ rule prefetch:
     message:
         "Fetching what the targets need"
     script:
-        "../scripts/prefetch.py"
+        "../scripts/estimate/prefetch.py"

@@ -11,7 +11,7 @@ localrules:
 rule preflight:
     """Ask for all that `targets:` needs: sources, sizes, disk and memory; nothing is fetched."""
     input:
-        code=code("preflight"),
+        code=code("estimate/preflight"),
     log:
         "results/logs/preflight.log",
     conda:
@@ -26,4 +26,4 @@ rule preflight:
     message:
         "Asking for what the targets need"
     script:
-        "../scripts/preflight.py"
+        "../scripts/estimate/preflight.py"

@@ -12,7 +12,7 @@ rule measure_rows:
         folders=folders_of,
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
-        code=code("measure_rows"),
+        code=code("states/measure_rows"),
     output:
         "results/rows/{model}/{dataset}.npz",
     log:
@@ -31,4 +31,4 @@ rule measure_rows:
     message:
         "Rows of {wildcards.dataset} in {wildcards.model}"
     script:
-        "../scripts/measure_rows.py"
+        "../scripts/states/measure_rows.py"

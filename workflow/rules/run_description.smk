@@ -13,7 +13,7 @@ rule describe_run:
     """The configuration that a run had, defaults filled in, and the versions of its packages."""
     input:
         requirements=local(str(ROOT / "requirements.txt")),
-        code=code("describe_run"),
+        code=code("pages/describe_run"),
     output:
         configuration=report(
             "results/configuration.yaml",
@@ -39,4 +39,4 @@ rule describe_run:
     message:
         "Describing the run"
     script:
-        "../scripts/describe_run.py"
+        "../scripts/pages/describe_run.py"

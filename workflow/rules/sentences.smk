@@ -12,7 +12,7 @@ rule read_sentences:
         folders=folders_of,
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
-        code=code("read_sentences"),
+        code=code("states/read_sentences"),
     output:
         "results/sentences/{model}/{dataset}.npz",
     log:
@@ -30,4 +30,4 @@ rule read_sentences:
     message:
         "Sentences of {wildcards.dataset} as {wildcards.model} sees them"
     script:
-        "../scripts/read_sentences.py"
+        "../scripts/states/read_sentences.py"

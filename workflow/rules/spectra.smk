@@ -14,8 +14,8 @@ use rule dump_hidden_states as stream_spectra with:
         folders=folders_of,
         prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
         origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
-        script=local(str(ROOT / "workflow/scripts/stream_spectra.py")),
-        code=code_with_measures("stream_spectra"),
+        script=local(str(ROOT / "workflow/scripts/states/stream_spectra.py")),
+        code=code_with_measures("states/stream_spectra"),
     output:
         "results/spectra/{model}/{part}.npz",
     log:
@@ -44,7 +44,7 @@ rule compute_spectra:
     """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
     input:
         states="results/hidden_states/{model}/{part}",
-        code=code_with_measures("compute_spectra"),
+        code=code_with_measures("states/compute_spectra"),
     output:
         "results/spectra/{model}/{part}.npz",
     log:
@@ -66,14 +66,14 @@ rule compute_spectra:
     message:
         "Spectra of {wildcards.model} on {wildcards.part}"
     script:
-        "../scripts/compute_spectra.py"
+        "../scripts/states/compute_spectra.py"
 
 
 rule gather_spectra:
     """Join the spectra of a data set's shards."""
     input:
         shards=shards_of,
-        code=code("gather_spectra"),
+        code=code("states/gather_spectra"),
     output:
         "results/spectra/{model}/{dataset}.npz",
     log:
@@ -91,4 +91,4 @@ rule gather_spectra:
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:
-        "../scripts/gather_spectra.py"
+        "../scripts/states/gather_spectra.py"

@@ -15,7 +15,7 @@ localrules:
 rule download_texts:
     """Download a data set's file and check its hash."""
     input:
-        code=code("download_texts"),
+        code=code("texts/download_texts"),
     output:
         "results/downloads/{dataset}",
     log:
@@ -32,14 +32,14 @@ rule download_texts:
     message:
         "Downloading {wildcards.dataset}"
     script:
-        "../scripts/download_texts.py"
+        "../scripts/texts/download_texts.py"
 
 
 rule read_texts:
     """Texts of a bundled, downloaded or local file, in one record format."""
     input:
         source=dataset_source,
-        code=code("read_texts"),
+        code=code("texts/read_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -57,13 +57,13 @@ rule read_texts:
     message:
         "Reading the texts of {wildcards.dataset}"
     script:
-        "../scripts/read_texts.py"
+        "../scripts/texts/read_texts.py"
 
 
 rule read_hub_texts:
     """Texts of a data set on the hub, downloaded if need be, in the same record format."""
     input:
-        code=code("read_hub_texts"),
+        code=code("texts/read_hub_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -83,7 +83,7 @@ rule read_hub_texts:
     message:
         "Reading {wildcards.dataset} from the hub or its cache"
     script:
-        "../scripts/read_hub_texts.py"
+        "../scripts/texts/read_hub_texts.py"
 
 
 rule combine_texts:
@@ -91,7 +91,7 @@ rule combine_texts:
     input:
         prompts=texts_made_of,
         origins=origins_made_of,
-        code=code("combine_texts"),
+        code=code("texts/combine_texts"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -109,13 +109,13 @@ rule combine_texts:
     message:
         "Combining the texts of {wildcards.dataset}"
     script:
-        "../scripts/combine_texts.py"
+        "../scripts/texts/combine_texts.py"
 
 
 rule write_sentences:
     """Sentences written in the configuration."""
     input:
-        code=code("write_sentences"),
+        code=code("texts/write_sentences"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -133,13 +133,13 @@ rule write_sentences:
     message:
         "Writing {wildcards.dataset}"
     script:
-        "../scripts/write_sentences.py"
+        "../scripts/texts/write_sentences.py"
 
 
 rule read_python_documentation:
     """Paragraphs of the documentation that ships with Python."""
     input:
-        code=code("read_python_documentation"),
+        code=code("texts/read_python_documentation"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -159,13 +159,13 @@ rule read_python_documentation:
     message:
         "Reading {wildcards.dataset} from the documentation of Python"
     script:
-        "../scripts/read_python_documentation.py"
+        "../scripts/texts/read_python_documentation.py"
 
 
 rule write_texts_by_grammar:
     """Records of a seeded grammar, in the format of a real data set, and their texts."""
     input:
-        code=code("write_texts_by_grammar"),
+        code=code("texts/write_texts_by_grammar"),
         words=in_library("texts/synthetic/grammar.yaml", "texts/synthetic/genres.yaml"),
     output:
         records="results/records/{dataset}.jsonl",
@@ -188,7 +188,7 @@ rule write_texts_by_grammar:
     message:
         "Writing {wildcards.dataset} by its grammar"
     script:
-        "../scripts/write_texts_by_grammar.py"
+        "../scripts/texts/write_texts_by_grammar.py"
 
 
 rule write_texts_by_model:
@@ -198,7 +198,7 @@ rule write_texts_by_model:
             f"results/models/{DATASETS[wildcards.dataset]['generate']['model']}.json"
         ),
         folders=lambda wildcards: made_for(DATASETS[wildcards.dataset]["generate"]["model"]),
-        code=code("write_texts_by_model"),
+        code=code("texts/write_texts_by_model"),
     output:
         prompts="results/prompts/{dataset}.jsonl",
         origin="results/prompts/{dataset}.origin.json",
@@ -223,4 +223,4 @@ rule write_texts_by_model:
     message:
         "Letting a model write {wildcards.dataset}"
     script:
-        "../scripts/write_texts_by_model.py"
+        "../scripts/texts/write_texts_by_model.py"

@@ -8,7 +8,7 @@ figures, tables and pages are rebuilt with `archive: FILE` in the configuration.
 rule archive:
     """Spectra, metrics and provenance of what has been built, in one file to publish."""
     input:
-        code=code("pack_archive"),
+        code=code("results/pack_archive"),
     output:
         "results/archive.zip",
     log:
@@ -24,4 +24,4 @@ rule archive:
     message:
         "Packing what has been built"
     script:
-        "../scripts/pack_archive.py"
+        "../scripts/results/pack_archive.py"
