@@ -528,7 +528,7 @@ def summary(compared: pd.DataFrame) -> pd.DataFrame:
     Columns: ``paper``, ``item``; of numbers ``judged``, ``passed``, ``cannot_tell``, ``stand_in``,
     ``not_built``, ``unpublished`` and ``not_judged``; ``largest_difference`` with its ``tolerance``
     and ``where`` it is: that which exhausts most of its tolerance; ``directions`` that were
-    compared and those that ``agree``.
+    compared and those that ``agree``; those that a stand-in cannot show are in ``stand_in`` too.
     """
     rows = []
     for (paper, item), part in compared.groupby(["paper", "item"], sort=False):
@@ -540,7 +540,7 @@ def summary(compared: pd.DataFrame) -> pd.DataFrame:
             "judged": int(counts.reindex([PASS, FAIL]).sum()),
             "passed": int(counts.get(PASS, 0)),
             "cannot_tell": int(counts.get(CANNOT_TELL, 0)),
-            "stand_in": int(counts.get(STAND_IN, 0)),
+            "stand_in": int((part["verdict"] == STAND_IN).sum()),
             "not_built": int(counts.get(NOT_BUILT, 0)),
             "unpublished": int(counts.get(UNPUBLISHED, 0)),
             "not_judged": int(counts.get(NOT_JUDGED, 0)),
