@@ -18,6 +18,7 @@ import matrix_entropy as me
 import random_models
 from commands import snakemake_for
 from matrix_entropy.api.measured import CONTROLS, Asked
+from matrix_entropy.maths import measures
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results import columns
 from matrix_entropy.results.metrics import read_metrics, read_summary
@@ -28,6 +29,7 @@ RECORDS = short_texts(9, 5)
 TEXTS = [record["text"] for record in RECORDS]
 # What tables say of texts that is no number.
 WORDS = ["id", "group", "layer", "depth", "tokens", "rows", "truncated"]
+MEASURES = [measure.name for measure in measures.MEASURES]
 SAME = 1e-12  # relative
 
 
@@ -70,7 +72,9 @@ def assert_same_summary(found: pd.DataFrame, summary: pd.DataFrame) -> None:
     whole = summary[summary["view"] == "all_rows"].sort_values(["group", "depth"])
     found = found.sort_values(["group", "depth"])
     assert found["layer"].tolist() == whole["layer"].tolist()
-    for name in ("texts", "undefined", "tokens_mean", "loss", *(m.name for m in columns.means())):
+    asked = [metric for metric in columns.measured() if metric.name in found]
+    means = [each.name for each in (*columns.means(), *columns.means_of(asked))]
+    for name in ("texts", "undefined", "tokens_mean", "loss", *means):
         np.testing.assert_allclose(found[name], whole[name], rtol=1e-9, atol=1e-12)
 
 
@@ -81,12 +85,12 @@ def test_the_numbers_are_those_of_the_workflow(model: Path, tmp_path: Path, root
     dataset = {"path": str(texts), "group_field": "group", "max_tokens": 60}
     config = {
         "models": {"mine": entry},
-        "datasets": {"texts": dataset | {"controls": [*CONTROLS]}},
+        "datasets": {"texts": dataset | {"controls": [*CONTROLS], "measures": MEASURES}},
     }
     table, summary = by_the_workflow(root, tmp_path, config)
     found = measured(
         *(model, texts), bos=True, center_features=True,
-        group_field="group", max_tokens=60, controls=CONTROLS,
+        group_field="group", max_tokens=60, controls=CONTROLS, measures="all",
     )  # fmt: skip
     assert_same(found, table)
     assert set(found["truncated"]) == {True, False}
@@ -95,7 +99,7 @@ def test_the_numbers_are_those_of_the_workflow(model: Path, tmp_path: Path, root
     assert_same_summary(me.summarise(found), summary)
     # As a list, the texts are the same ones.
     listed = measured(
-        *(model, TEXTS), bos=True, center_features=True, max_tokens=60,
+        *(model, TEXTS), bos=True, center_features=True, max_tokens=60, measures=MEASURES,
         controls=[c for c in CONTROLS if "equal" not in c],
     )  # fmt: skip
     shared = [name for name in listed if name not in ("group", "model")]
@@ -178,6 +182,9 @@ def test_layers_and_negative_numbers(model: Path) -> None:
 
 
 def test_metrics_and_controls_are_columns(model: Path) -> None:
+    found = measured(model, metrics="rankme", measures="curvature", losses=False)
+    assert [*found] == ["model", *WORDS[:4], "width", *WORDS[4:], "rankme", "curvature"]
+    assert {"rankme", "curvature", "curvature_std"} <= {*me.summarise(found)}
     found = measured(model, metrics=["effective_rank"], losses=False)
     assert [*found] == ["model", *WORDS[:4], "width", *WORDS[4:], "effective_rank"]
     found = measured(model, metrics="matrix_entropy", controls=["without_first_row"])
@@ -300,6 +307,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "texts in no order": ({"texts": set(TEXTS)}, "texts is set; give a list"),
     "an empty text": ({"texts": ["a", " "]}, "text 1 is empty.*`skip_empty=True`"),
     "no such metric": ({"metrics": ["entropy"]}, "no metric 'entropy'; choose from matrix_entropy"),
+    "a measure for a metric": ({"metrics": ["curvature"]}, "'curvature' .`measures=` takes it"),
+    "no such measure": ({"measures": "rank"}, "no measure 'rank'; choose from curvature, aniso"),
     "no metric": ({"metrics": []}, "`metrics=` names no metric"),
     "no such control": ({"controls": ["first"]}, "no control 'first'; choose from without_first"),
     "no tokens": ({"max_tokens": 0}, "`max_tokens=` is 0, not a whole number of at least 1"),

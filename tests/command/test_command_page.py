@@ -34,6 +34,7 @@ def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
     done = typed(options, made, beside)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_parquet(made / "table.parquet")["group"]) == {"m0", "m1"}
+    assert {"rankme", "curvature", "norm_ratio"} <= set(done.stdout.split())
     assert (made / "layers.png").read_bytes().startswith(b"\x89PNG")
     done = typed(listing, made, beside)
     assert done.returncode == 0, done.stderr

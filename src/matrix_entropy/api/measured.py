@@ -18,6 +18,7 @@ import torch
 
 from matrix_entropy.api.opening import Opened, Wish, evaluating, opened
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.measures import MEASURES
 from matrix_entropy.models.anatomy import blocks_and_norm
 from matrix_entropy.models.provenance import described, versions
 from matrix_entropy.results import columns
@@ -48,6 +49,7 @@ class Asked:
     max_tokens: int | None = None
     min_tokens: int = 0
     metrics: str | Sequence[str] = "all"
+    measures: str | Sequence[str] = ()
     controls: Sequence[str] = ()
     losses: bool = True
     bos: bool = False
@@ -74,7 +76,7 @@ def measured(model: Any, texts: Any, asked: Asked) -> pd.DataFrame:
         Where `measure` raises ValueError.
     """
     _check(asked)
-    metrics = _metrics(asked.metrics)
+    metrics, measures = _metrics(asked.metrics), _measures(asked.measures)
     records, origin = _texts(texts, asked)
     wish = Wish(
         *(asked.tokenizer, asked.dtype, asked.device, asked.revision),
@@ -82,12 +84,17 @@ def measured(model: Any, texts: Any, asked: Asked) -> pd.DataFrame:
     )
     with TemporaryDirectory(prefix="matrix_entropy_") as work:
         ready = opened(model, wish, Path(work))
-        spectra = _spectra(ready, asked, records, origin, Path(work) / "part")
+        spectra = _spectra(ready, asked, measures, records, origin, Path(work) / "part")
     return _table(spectra, metrics, asked.losses)
 
 
 def _spectra(
-    ready: Opened, asked: Asked, records: list[dict[str, str]], origin: Entry, part: Path
+    ready: Opened,
+    asked: Asked,
+    measures: list[str],
+    records: list[dict[str, str]],
+    origin: Entry,
+    part: Path,
 ) -> Spectra:
     model = ready.loaded.model
     layers = _layers(asked.layers, model)
@@ -101,6 +108,7 @@ def _spectra(
         "max_tokens": asked.max_tokens,
         "min_tokens": asked.min_tokens,
         "controls": [*asked.controls],
+        **({"measures": measures} if measures else {}),
         # A model without a head has none.
         "token_losses": asked.losses and model.get_output_embeddings() is not None,
     }
@@ -154,13 +162,25 @@ def _is_whole(value: Any) -> bool:
 
 def _metrics(wanted: str | Sequence[str]) -> list[str]:
     always = [metric.name for metric in columns.METRICS]
-    known = [*always, *(metric.name for metric in columns.of_spectra())]
-    asked = always if wanted == "all" else [wanted] if isinstance(wanted, str) else list(wanted)
+    further = [metric.name for metric in columns.of_spectra()]
+    found = _named("metric", wanted, [*always, *further], always)
+    if not found:
+        raise InputError("`metrics:` names no metric; leave it out to take those of every run.")
+    return found
+
+
+def _measures(wanted: str | Sequence[str]) -> list[str]:
+    known = [measure.name for measure in MEASURES]
+    return _named("measure", wanted, known, known)
+
+
+def _named(what: str, wanted: str | Sequence[str], known: list[str], all_: list[str]) -> list[str]:
+    """Those of the known names that are asked for, in their order."""
+    asked = all_ if wanted == "all" else [wanted] if isinstance(wanted, str) else list(wanted)
     for name in asked:
         if name not in known:
-            raise InputError(f"there is no metric {name!r}; choose from {', '.join(known)}.")
-    if not asked:
-        raise InputError("`metrics:` names no metric; leave it out to take those of every run.")
+            other = " (`measures:` takes it)" if name in [each.name for each in MEASURES] else ""
+            raise InputError(f"there is no {what} {name!r}{other}; choose from {', '.join(known)}.")
     return [name for name in known if name in asked]
 
 

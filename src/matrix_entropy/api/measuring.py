@@ -21,6 +21,7 @@ def measure(
     max_tokens: int | None = None,
     min_tokens: int = 0,
     metrics: str | Sequence[str] = "all",
+    measures: str | Sequence[str] = (),
     controls: Sequence[str] = (),
     losses: bool = True,
     bos: bool = False,
@@ -57,7 +58,10 @@ def measure(
         Texts are cut at the one, and left out below the other.
     metrics : "all" or sequence of str
         Columns to keep, of those in docs/metrics.md: "all" are those that every run has, others
-        (``rankme``, ``participation_ratio``, ...) are named. Measures of hidden states are none.
+        (``rankme``, ``participation_ratio``, ...) are named.
+    measures : "all" or sequence of str
+        Also measures of the hidden states themselves, of all rows in their order: ``curvature``
+        (radians), ``anisotropy`` (a cosine), ``norm_ratio``.
     controls : sequence of str
         Measure also ``without_first_row``, ``equal_length``, ``without_long_rows``,
         ``equal_length_without_long_rows``, in columns of these names.
@@ -92,10 +96,10 @@ def measure(
     -------
     DataFrame
         A row per layer and text: ``model``, ``id`` (position of the text; of several files
-        with the file's name), ``group``, ``layer``,
-        ``depth`` (its position), ``width``, ``tokens``, ``rows`` (that are counted), ``truncated``,
-        the metrics, in nats where they have a unit, and ``loss``. ``attrs["provenance"]`` says
-        which model, texts, options and versions they are of.
+        with the file's name), ``group``, ``layer``, ``depth`` (its position), ``width``,
+        ``tokens``, ``rows`` (that are counted), ``truncated``, the metrics and measures in the
+        units of docs/metrics.md, and ``loss`` (nats per token). ``attrs["provenance"]`` says which
+        model, texts, options and versions they are of.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row per model, group and layer: ``texts``, ``undefined`` (those of fewer than two rows,
         which are in no mean), ``tokens_mean``, the columns in docs/metrics.md that the table has
-        the metrics for, and ``loss`` if it has that.
+        the metrics and measures for, and ``loss`` if it has that.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     if missing := [name for name in OF_TABLE if name not in table]:
         raise ValueError(f"the table lacks {', '.join(missing)}; give what `measure` returned.")
     check_once(table)
-    further = [metric for metric in columns.of_spectra() if metric.name in table]
+    further = [metric for metric in columns.if_asked() if metric.name in table]
     means = [*columns.means(), *columns.means_of(further)]
     metrics = [each.name for each in (*columns.METRICS, *further) if each.name in table]
     if not metrics:

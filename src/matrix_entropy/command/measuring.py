@@ -10,10 +10,10 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_csv, writing
 
 ENDINGS = (".csv", ".parquet")
-# Of the table of means, what is shown, where it is there.
+# Of the table of means, what is shown, where it is there; behind it what was asked for, and losses.
 SHOWN = (
     *("group", "layer", "texts", "tokens_mean", "matrix_entropy", "entropy_a"),
-    *("effective_rank", "loss"),
+    "effective_rank",
 )
 
 
@@ -38,6 +38,10 @@ def add_to(parts: Any) -> None:
     part.add_argument("--max-tokens", type=int, metavar="N", help="cut texts here")
     part.add_argument("--min-tokens", type=int, default=0, metavar="N", help="leave out shorter")
     part.add_argument("--metrics", type=names, default="all", metavar="LIST", help="default all")
+    part.add_argument(
+        "--measures", type=names, default=[], metavar="LIST",
+        help="of hidden states: curvature, anisotropy, norm_ratio, or all; default none",
+    )  # fmt: skip
     part.add_argument(
         "--controls", type=names, default=[], metavar="LIST",
         help="also without_first_row, equal_length, without_long_rows, ...",
@@ -95,6 +99,7 @@ def run(asked: argparse.Namespace) -> None:
     """Measure, and write or show what came out."""
     from matrix_entropy.api.measured import Asked, measured
     from matrix_entropy.api.summaries import summarise
+    from matrix_entropy.results import columns
 
     if asked.output is not None and asked.output.is_dir():
         raise InputError(f"{asked.output} is a folder; name a file.")
@@ -102,7 +107,8 @@ def run(asked: argparse.Namespace) -> None:
     table = measured(asked.model, asked.texts, Asked(**options))
     if asked.output is None:
         means = summarise(table)
-        shown = means[[name for name in SHOWN if name in means]]
+        names = (*SHOWN, *(each.name for each in columns.if_asked()), "loss")
+        shown = means[[name for name in names if name in means]]
         print(shown.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     elif asked.output.suffix == ".csv":
         write_csv(asked.output, table)
