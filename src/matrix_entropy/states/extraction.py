@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import PartialState
-from accelerate.utils import find_executable_batch_size
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
@@ -168,9 +168,20 @@ class Extraction:
         total = int(self.tokens.lengths[list(texts)].sum()) if waiting else 0
         bar = progress(total, "token", self.model_name, show)
         size = max(budget, longest)
-
-        def halve() -> int:
-            nonlocal size
+        while waiting:
+            try:
+                for batch in batches_by_length(
+                    sorted(waiting), self.tokens.lengths, size, self.most_texts, self.decoder.limits
+                ):
+                    self.run(batch, device)
+                    waiting.difference_update(batch)
+                    bar.update(int(self.tokens.lengths[batch].sum()))
+                continue
+            except Exception as error:
+                if not should_reduce_batch_size(error):
+                    raise
+            # Behind the exception, whose frames hold what is to be freed.
+            clear_device_cache(garbage_collection=True)
             if size <= longest:
                 raise InputError(
                     f"model '{self.model_name}': memory runs out even for a single text of "
@@ -179,19 +190,6 @@ class Extraction:
                 )
             size = max(size // 2, longest)
             log.warning("out of memory: continuing with %d tokens a batch", size)
-            return size
-
-        @find_executable_batch_size(starting_batch_size=size, reduce_batch_size_fn=halve)
-        def attempt(budget: int) -> None:
-            for batch in batches_by_length(
-                sorted(waiting), self.tokens.lengths, budget, self.most_texts, self.decoder.limits
-            ):
-                self.run(batch, device)
-                waiting.difference_update(batch)
-                bar.update(int(self.tokens.lengths[batch].sum()))
-
-        if waiting:
-            attempt()
         bar.close()
 
 
