@@ -13,14 +13,11 @@ from scipy import stats
 from matrix_entropy.maths import group_tests
 from matrix_entropy.maths.group_tests import (
     Floats,
-    _signs,
     _subsets,
-    at_equal_covariate,
-    at_equal_covariate_pairs,
-    explained,
     paired,
     permuted_groups,
     permuted_signs,
+    signs_of,
     welch,
 )
 
@@ -61,6 +58,19 @@ def test_pairs_are_scipys_too() -> None:
     np.testing.assert_allclose(found.p, expected.pvalue, rtol=1e-10)
     interval = expected.confidence_interval(0.95)
     np.testing.assert_allclose(found.mean + found.margin, interval.high, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.01, -0.04])
+def test_the_margin_of_equivalence_is_that_of_two_one_sided_tests(shift: float) -> None:
+    """At the margin the larger of scipy's two p is 5 %; outside of it, it is smaller."""
+    differences = drawn(6, 6)[0] - 0.5 + shift
+    for column, margin in enumerate(paired(differences).equal_within):
+        for wider, expected in ((1.0, 0.05), (1.2, 0.02)):
+            larger = max(
+                stats.ttest_1samp(differences[:, column], end, alternative=side).pvalue
+                for end, side in ((-wider * margin, "greater"), (wider * margin, "less"))
+            )
+            assert larger == pytest.approx(expected, rel=1e-9 if wider == 1 else 1)
 
 
 # Permutations
@@ -198,7 +208,7 @@ def test_ten_thousand_relabellings_at_a_time_are_all_of_them(
     np.testing.assert_array_equal(in_parts.p, found.p)
 
 
-@pytest.mark.parametrize("draw", [lambda: _subsets(50, 20, 1), lambda: _signs(50, 1)])
+@pytest.mark.parametrize("draw", [lambda: _subsets(50, 20, 1), lambda: signs_of(50, 1)])
 def test_many_texts_are_drawn_in_small_parts_that_change_nothing(
     monkeypatch: pytest.MonkeyPatch, draw: Callable[[], Iterator[np.ndarray]]
 ) -> None:
@@ -222,88 +232,6 @@ def test_where_nothing_varies() -> None:
         assert np.isnan(found.p_family).all()
     assert np.isnan(welch(same[:1], same).standard_error).all()
     assert np.isnan(paired(same[:1]).standard_error).all()
-
-
-# The covariate
-
-
-def by_least_squares(design: Floats, values: Floats) -> tuple[float, float]:
-    """The last coefficient of a regression and its standard error, from the normal equations."""
-    coefficients, residual, rank, _ = np.linalg.lstsq(design, values)
-    assert rank == design.shape[1]
-    variance = residual[0] / (len(values) - rank)
-    return coefficients[-1], np.sqrt(variance * np.linalg.inv(design.T @ design)[-1, -1])
-
-
-def lengths(number: int, seed: int) -> Floats:
-    return np.log(np.random.default_rng(seed).uniform(30, 160, number))
-
-
-@pytest.mark.parametrize("sizes", [(10, 10), (4, 7), (2, 2)])
-def test_the_gap_at_equal_length_is_that_of_a_regression(sizes: tuple[int, int]) -> None:
-    first, second = drawn(*sizes, seed=2)
-    long, short = lengths(sizes[0], 1), lengths(sizes[1], 2)
-    found, slope = at_equal_covariate(first, second, long, short)
-    covariate = np.concatenate([long, short])
-    inside = np.repeat([1.0, 0.0], sizes)
-    for column, values in enumerate(np.concatenate([first, second]).T):
-        ones = np.ones_like(inside)
-        gap, error = by_least_squares(np.column_stack([ones, covariate, inside]), values)
-        assert found.mean[column] == pytest.approx(gap, rel=1e-9)
-        assert found.standard_error[column] == pytest.approx(error, rel=1e-9)
-        along, _ = by_least_squares(np.column_stack([ones, inside, covariate]), values)
-        assert slope[column] == pytest.approx(along, rel=1e-9)
-    assert (found.degrees == sum(sizes) - 3).all()
-
-
-def test_that_of_pairs_has_a_level_for_every_pair() -> None:
-    first, second = drawn(8, 8, seed=4)
-    long, short = lengths(8, 3), lengths(8, 4)
-    found, slope = at_equal_covariate_pairs(first - second, long - short)
-    pairs = np.tile(np.eye(8), (2, 1))
-    covariate, inside = np.concatenate([long, short]), np.repeat([1.0, 0.0], 8)
-    for column, values in enumerate(np.concatenate([first, second]).T):
-        gap, error = by_least_squares(np.column_stack([pairs, covariate, inside]), values)
-        assert found.mean[column] == pytest.approx(gap, rel=1e-9)
-        assert found.standard_error[column] == pytest.approx(error, rel=1e-9)
-        line = stats.linregress(long - short, (first - second)[:, column])
-        assert slope[column] == pytest.approx(line.slope, rel=1e-9)
-        assert found.mean[column] == pytest.approx(line.intercept, rel=1e-9)
-        assert found.standard_error[column] == pytest.approx(line.intercept_stderr, rel=1e-9)
-    assert (found.degrees == 6).all()
-
-
-def test_what_is_of_length_alone_leaves_no_gap() -> None:
-    long, short = lengths(5, 5) + 1, lengths(6, 6)
-    found, slope = at_equal_covariate(long[:, None] / 4, short[:, None] / 4, long, short)
-    assert slope == pytest.approx([0.25])
-    assert found.mean == pytest.approx([0], abs=1e-12)
-    assert explained(np.concatenate([long, short]), np.concatenate([long, short])[:, None]) == 1
-
-
-def test_without_differences_of_length_nothing_is_said_of_it() -> None:
-    first, second = drawn(4, 4)
-    same = np.full(4, np.log(100))
-    for found, slope in (
-        at_equal_covariate(first, second, same, same + 1),
-        at_equal_covariate_pairs(first - second, same),
-        at_equal_covariate(first[:1], second[:2], lengths(1, 0), lengths(2, 1)),
-    ):
-        assert np.isnan(found.standard_error).all()
-        assert np.isnan(found.mean).all() or not np.isnan(slope).any()
-    assert np.isnan(explained(same, first)).all()
-    assert np.isnan(explained(lengths(4, 0), np.full((4, 1), 0.1))).all()
-
-
-def test_the_share_explained_is_that_of_correlations() -> None:
-    first, second = drawn(6, 5, seed=7)
-    values, covariate = np.concatenate([first, second]), lengths(11, 8)
-    for column, share in enumerate(explained(covariate, values)):
-        assert share == pytest.approx(np.corrcoef(covariate, values[:, column])[0, 1] ** 2)
-    within = np.concatenate([part - part.mean(axis=0) for part in (first, second)])
-    apart = np.concatenate([part - part.mean() for part in np.split(covariate, [6])])
-    for column, share in enumerate(explained(covariate, values, (6, 5))):
-        assert share == pytest.approx(np.corrcoef(apart, within[:, column])[0, 1] ** 2)
 
 
 # Size and coverage, by simulation
@@ -335,19 +263,14 @@ def test_tests_have_their_size_and_the_band_holds_all_gaps(pairs: bool) -> None:
     assert outside == family
 
 
-def test_intervals_cover_as_often_as_they_say() -> None:
-    random = np.random.default_rng(12)
-    covered = {"welch": 0, "at equal length": 0}
+def test_welchs_interval_covers_and_equivalence_errs_as_often_as_they_say() -> None:
+    """Of unlike spread; a true difference as large as the margin is called equal in 5 %."""
+    random, margin = np.random.default_rng(12), 0.1
+    covered = equal = 0
     for _ in range(RUNS):
-        long, short = random.normal(5, 0.3, 10), random.normal(4.6, 0.3, 8)
-        noise = random.normal(size=18) * np.repeat([0.02, 0.06], [10, 8])
-        first, second = (0.1 + noise[:10])[:, None], noise[10:, None]
-        found = welch(first, second)
-        covered["welch"] += abs(found.mean[0] - 0.1) <= found.margin[0]
-        noise = random.normal(size=18) * 0.03
-        first = (0.1 + 0.12 * long + noise[:10])[:, None]
-        second = (0.12 * short + noise[10:])[:, None]
-        found, _ = at_equal_covariate(first, second, long, short)
-        covered["at equal length"] += abs(found.mean[0] - 0.1) <= found.margin[0]
-    for name, number in covered.items():
-        assert number / RUNS == pytest.approx(0.95, abs=3.5 * ERROR), name
+        noise = random.normal(size=18) * np.repeat([0.02, 0.04], [10, 8])
+        found = welch((margin + noise[:10])[:, None], noise[10:, None])
+        covered += abs(found.mean[0] - margin) <= found.margin[0]
+        equal += found.equal_within[0] < margin
+    assert covered / RUNS == pytest.approx(0.95, abs=3.5 * ERROR)
+    assert equal / RUNS == pytest.approx(0.05, abs=3.5 * ERROR)

@@ -8,15 +8,16 @@ change groups, so that the largest ``|t|`` over columns has a distribution as we
 follows that holds for all columns together (Westfall and Young 1993, the max-t method).
 
 Where texts are pairs, the same is done with the differences of pairs: their standard error is
-``s / √n``, and every pair can be turned round.
+``s / √n``, and every pair can be turned round. `maths.covariates` has both at equal covariates.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,17 @@ class Difference:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(self.mean) / self.standard_error
         return np.asarray(2 * stats.t.sf(t, self.degrees))
+
+    @property
+    def equal_within(self) -> Floats:
+        """The margin from which on the two groups count as equal.
+
+        Two one-sided t tests of 5 % each (TOST, Schuirmann 1987) find the difference inside of
+        ``±margin`` where its 90 % interval lies inside: from ``|mean| + t₀.₉₅ · SE`` on.
+        """
+        return np.asarray(
+            np.abs(self.mean) + stats.t.ppf(LEVEL, self.degrees) * self.standard_error
+        )
 
 
 @dataclass(frozen=True)
@@ -128,8 +140,8 @@ def permuted_groups(first: Floats, second: Floats, seed: int = SEED) -> Permutat
     """
     size, texts = len(first), len(first) + len(second)
     if min(size, texts - size) < 2:
-        return _nothing(first.shape[1])
-    values = _scaled(np.concatenate([first, second]))
+        return nothing(first.shape[1])
+    values = scaled(np.concatenate([first, second]))
     squares = values**2
     total, total_squares = values.sum(axis=0), squares.sum(axis=0)
 
@@ -143,10 +155,10 @@ def permuted_groups(first: Floats, second: Floats, seed: int = SEED) -> Permutat
         ):
             means.append(some / number)
             variances.append((some_squares - some**2 / number) / (number - 1) / number)
-        return _ratio(means[0] - means[1], variances[0] + variances[1])
+        return ratio(means[0] - means[1], variances[0] + variances[1])
 
     exact = math.comb(texts, size) <= EXACT
-    return _tested(statistic, _subsets(texts, size, None if exact else seed), exact)
+    return tested(statistic, _subsets(texts, size, None if exact else seed), exact)
 
 
 def permuted_signs(differences: Floats, seed: int = SEED) -> Permutations:
@@ -156,25 +168,25 @@ def permuted_signs(differences: Floats, seed: int = SEED) -> Permutations:
     """
     pairs = len(differences)
     if pairs < 2:
-        return _nothing(differences.shape[1])
-    # No centring: the mean is what a turn of signs changes.
-    values = differences / np.where(np.any(differences, axis=0), np.abs(differences).max(axis=0), 1)
+        return nothing(differences.shape[1])
+    values = of_size_one(differences)
     squares = (values**2).sum(axis=0)
 
     def statistic(signs: Floats) -> Floats:
         mean = signs @ values / pairs
-        return _ratio(mean, (squares / pairs - mean**2) / (pairs - 1))
+        return ratio(mean, (squares / pairs - mean**2) / (pairs - 1))
 
     exact = 2**pairs <= EXACT
-    return _tested(statistic, _signs(pairs, None if exact else seed), exact)
+    return tested(statistic, signs_of(pairs, None if exact else seed), exact)
 
 
-def _nothing(columns: int) -> Permutations:
+def nothing(columns: int) -> Permutations:
+    """What is found of too few texts."""
     unknown = np.full(columns, np.nan)
     return Permutations(unknown, unknown, float("nan"), 0, exact=True)
 
 
-def _scaled(values: Floats) -> Floats:
+def scaled(values: Floats) -> Floats:
     """Columns of mean 0 and standard deviation 1, with the same t; zeros for constant ones."""
     size = np.abs(values).max(axis=0)
     centred, spread = values - values.mean(axis=0), values.std(axis=0)
@@ -182,7 +194,14 @@ def _scaled(values: Floats) -> Floats:
     return np.asarray(np.where(constant, 0, centred / np.where(constant, 1, spread)))
 
 
-def _ratio(mean: Floats, variance: Floats) -> Floats:
+def of_size_one(differences: Floats) -> Floats:
+    """Columns whose largest value is 1 in size; not centred, as a turn of signs changes means."""
+    return np.asarray(
+        differences / np.where(differences.any(axis=0), abs(differences).max(axis=0), 1)
+    )
+
+
+def ratio(mean: Floats, variance: Floats) -> Floats:
     """mean / √variance of columns of size 1: infinite without a variance, 0 without both."""
     variance = np.where(variance <= ROUNDING, 0, variance)
     mean = np.where((variance == 0) & (np.abs(mean) <= ROUNDING**0.5), 0, mean)
@@ -195,7 +214,7 @@ def _subsets(texts: int, size: int, seed: int | None) -> Iterator[Floats]:
     if seed is not None:
         actual = np.zeros(texts)
         actual[:size] = 1
-        yield from _drawn(actual, lambda random, rows: random.permuted(rows, axis=1), seed)
+        yield from drawn(actual, lambda random, rows: random.permuted(rows, axis=1), seed)
         return
     subsets = itertools.combinations(range(texts), size)
     while some := list(itertools.islice(subsets, AT_A_TIME)):
@@ -204,11 +223,17 @@ def _subsets(texts: int, size: int, seed: int | None) -> Iterator[Floats]:
         yield inside
 
 
-def _signs(pairs: int, seed: int | None) -> Iterator[Floats]:
-    """Signs of pairs, a row each; the actual ones, all +1, come first."""
+def signs_of(pairs: int, seed: int | None, number: int | None = None) -> Iterator[Floats]:
+    """Signs of pairs, a row each; the actual ones, all +1, come first.
+
+    All that there are, or with a ``seed`` so many drawn ones (`SAMPLED`).
+    """
     if seed is not None:
-        yield from _drawn(
-            np.ones(pairs), lambda random, rows: random.choice([1.0, -1.0], rows.shape), seed
+        yield from drawn(
+            np.ones(pairs),
+            lambda random, rows: random.choice([1.0, -1.0], rows.shape),
+            seed,
+            number,
         )
         return
     for start in range(0, 2**pairs, AT_A_TIME):
@@ -216,19 +241,25 @@ def _signs(pairs: int, seed: int | None) -> Iterator[Floats]:
         yield np.where(numbers[:, None] >> np.arange(pairs) & 1, -1.0, 1.0)
 
 
-def _drawn(
-    actual: Floats, mixed: Callable[[np.random.Generator, Floats], Floats], seed: int
-) -> Iterator[Floats]:
+def drawn(
+    actual: NDArray[Any],
+    mixed: Callable[[np.random.Generator, NDArray[Any]], NDArray[Any]],
+    seed: int,
+    number: int | None = None,
+) -> Iterator[NDArray[Any]]:
+    """The actual labels, then so many mixed ones (`SAMPLED`), a row each."""
     random = np.random.default_rng(seed)
+    number = SAMPLED if number is None else number
     rows = max(1, min(AT_A_TIME, MOST_VALUES // len(actual)))
     yield actual[None]
-    for start in range(0, SAMPLED, rows):  # in parts of any size the same draws
-        yield mixed(random, np.tile(actual, (min(rows, SAMPLED - start), 1)))
+    for start in range(0, number, rows):  # in parts of any size the same draws
+        yield mixed(random, np.tile(actual, (min(rows, number - start), 1)))
 
 
-def _tested(
-    statistic: Callable[[Floats], Floats], relabellings: Iterable[Floats], exact: bool
+def tested(
+    statistic: Callable[[NDArray[Any]], Floats], relabellings: Iterable[NDArray[Any]], exact: bool
 ) -> Permutations:
+    """What follows from the ``t`` of relabellings, of which the actual one comes first."""
     sizes = np.concatenate([np.abs(statistic(labels)) for labels in relabellings])
     reached = sizes[0] * (1 - TIE)
     largest = sizes.max(axis=1)
@@ -240,74 +271,3 @@ def _tested(
         count=len(sizes),
         exact=exact,
     )
-
-
-def at_equal_covariate(
-    first: Floats, second: Floats, of_first: Floats, of_second: Floats
-) -> tuple[Difference, Floats]:
-    """Difference of groups where their texts have the same covariate, and the slope on it.
-
-    Analysis of covariance: one slope within both groups, by least squares, so that the difference
-    is ``(m₁ − m₂) − slope · (c₁ − c₂)`` with ``n₁ + n₂ − 3`` degrees of freedom.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (texts, columns)
-    of_first, of_second : ndarray of shape (texts,)
-        The covariate, such as the logarithm of a text's length. All NaN where it is constant
-        within both groups, or there are fewer than four texts.
-    """
-    covariate = np.concatenate([of_first - of_first.mean(), of_second - of_second.mean()])
-    values = np.concatenate([first - first.mean(axis=0), second - second.mean(axis=0)])
-    slope, residual, spread = _line(covariate, values)
-    degrees = len(values) - 3
-    apart = of_first.mean() - of_second.mean()
-    scatter = residual / degrees if degrees > 0 else np.full_like(residual, np.nan)
-    leverage = 1 / len(first) + 1 / len(second) + apart**2 / spread
-    gap = first.mean(axis=0) - second.mean(axis=0) - slope * apart
-    return Difference(gap, np.sqrt(scatter * leverage), np.full_like(gap, degrees)), slope
-
-
-def at_equal_covariate_pairs(differences: Floats, apart: Floats) -> tuple[Difference, Floats]:
-    """The same for pairs: the line through their differences, where those of the covariate are 0.
-
-    ``differences`` has the shape (pairs, columns), ``apart``, the differences of the covariate, the
-    shape (pairs,). The slope is the one within pairs; there are ``pairs − 2`` degrees of freedom.
-    """
-    covariate, mean = apart - apart.mean(), differences.mean(axis=0)
-    slope, residual, spread = _line(covariate, differences - mean)
-    degrees = len(differences) - 2
-    scatter = residual / degrees if degrees > 0 else np.full_like(residual, np.nan)
-    leverage = 1 / len(differences) + apart.mean() ** 2 / spread
-    gap = mean - slope * apart.mean()
-    return Difference(gap, np.sqrt(scatter * leverage), np.full_like(gap, degrees)), slope
-
-
-def _line(covariate: Floats, values: Floats) -> tuple[Floats, Floats, float]:
-    """Slope and residual sum of squares of centred columns on a centred covariate, whose own it is.
-
-    The sum of squares is NaN, and with it all else, where the covariate is constant.
-    """
-    spread = float((covariate**2).sum())
-    spread = spread if spread > ROUNDING else float("nan")
-    slope = covariate @ values / spread
-    return slope, ((values - np.outer(covariate, slope)) ** 2).sum(axis=0), spread
-
-
-def explained(covariate: Floats, values: Floats, groups: Sequence[int] = ()) -> Floats:
-    """R² of the columns on a covariate; with ``groups``, sizes of them, of both within the groups.
-
-    NaN where the covariate or a column is constant.
-
-    Examples
-    --------
-    >>> explained(np.arange(4.0), np.array([[0.0], [1.0], [5.0], [6.0]]), groups=(2, 2)).item()
-    1.0
-    """
-    parts = np.split(np.arange(len(covariate)), np.cumsum(groups)[:-1])
-    covariate = np.concatenate([covariate[part] - covariate[part].mean() for part in parts])
-    deviations = np.concatenate([values[part] - values[part].mean(axis=0) for part in parts])
-    _, residual, _ = _line(covariate, deviations)
-    total = (deviations**2).sum(axis=0)
-    constant = total <= ROUNDING**2 * (values**2).sum(axis=0)
-    return np.asarray(1 - residual / np.where(constant, np.nan, total))

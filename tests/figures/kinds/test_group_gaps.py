@@ -167,15 +167,33 @@ def test_length_explains_what_was_made_of_it(gaps: tuple[pd.DataFrame, pd.DataFr
     adjusted = whole["adjusted_difference"].abs() / whole["adjusted_standard_error"]
     assert (adjusted < 2.5).all()
     assert (whole["adjusted_p"] > 0.03).all()
+    np.testing.assert_array_equal(whole["adjusted_p_blocks"] >= 0.03, [True] * 3)
     assert whole["slope"].to_numpy() == pytest.approx(0.1, abs=0.06)
     assert whole["r_squared_all"]["Long stories"] > whole["r_squared_panel"]["Long stories"] > 0.3
     assert whole["r_squared_all"].iloc[0] == whole["r_squared_all"].iloc[1] > 0.95
     cut = means[means["treatment"].isin(["equal length", "both"])]
     assert (
-        cut[["slope", "adjusted_difference", "adjusted_p", "r_squared_within"]]
-        .isna()
-        .all(axis=None)
+        cut[["slope", "adjusted_difference", "curved_p", "r_squared_within"]].isna().all(axis=None)
     )
+
+
+def test_the_gap_with_a_bend_is_that_of_a_regression(
+    gaps: tuple[pd.DataFrame, pd.DataFrame], child: pd.DataFrame
+) -> None:
+    means, _ = gaps
+    row = means[(means["panel"] == "Long stories") & (means["treatment"] == "all rows")].iloc[0]
+    parts = [texts_of(child, group).mean(axis=1) for group in CHILD["Long stories"]]
+    blocks = child[child["layer"] == "1"]
+    logs = np.log(
+        np.concatenate(
+            [blocks[blocks["group"] == group]["tokens"] for group in CHILD["Long stories"]]
+        )
+    )
+    inside = np.repeat([1.0, 0.0], [len(part) for part in parts])
+    design = np.column_stack([np.ones(len(logs)), logs, logs**2, inside])
+    coefficients = np.linalg.lstsq(design, np.concatenate(parts))[0]
+    assert row["curved_difference"] == pytest.approx(coefficients[-1], rel=1e-6)
+    assert row["curved_equal_within"] > abs(row["curved_difference"])
 
 
 def test_the_share_that_length_explains_is_a_median_over_blocks(
@@ -286,21 +304,25 @@ def test_the_table_says_the_numbers(gaps: tuple[pd.DataFrame, pd.DataFrame]) -> 
     means, _ = gaps
     table = gap_rows(means)
     assert list(table) == ["texts", "", *TREATMENTS]
-    assert table["texts"].tolist()[::6] == [
+    assert table["texts"].tolist()[::8] == [
         "Long stories: good long − bad long",
         "Condensed stories: good − bad",
         "World stories: utopian − dystopian",
     ]
     row = means.iloc[1]
-    gap, interval, p, adjusted, r_squared, texts = table["long rows left out"][:6]
+    gap, interval, p, adjusted, curved, equal, r_squared, texts = table["long rows left out"][:8]
     sign = "+" if row["difference"] > 0 else "−"
     assert gap == f"{sign}{1000 * abs(row['difference']):.1f} ± {1000 * row['standard_error']:.1f}"
     assert interval.count(" to ") == 1
     assert p == f"{row['p']:.3f} ({row['p_blocks']:.3f})"
-    assert adjusted.endswith(f"({row['adjusted_p']:.3f})")
+    for cell, name in ((adjusted, "adjusted"), (curved, "curved")):
+        assert cell.endswith(f", {row[f'{name}_p']:.3f} ({row[f'{name}_p_blocks']:.3f})")
+    names = ("equal_within", "adjusted_equal_within", "curved_equal_within")
+    assert equal == ", ".join(f"{1000 * row[name]:.1f}" for name in names)
     assert r_squared.split(", ")[2] == f"{row['r_squared_within']:.3f}"
     assert texts == "5 and 4"
-    assert table["both"][3] == table["both"][4] == "–"
+    assert table["both"][3] == table["both"][4] == table["both"][6] == "–"
+    assert table["both"][5] == f"{1000 * means.iloc[3]['equal_within']:.1f}"
 
 
 def test_the_caption_says_how_the_gaps_were_tested(
@@ -325,7 +347,7 @@ def test_models_have_a_column_where_there_are_several(child: pd.DataFrame, tmp_p
     paths = [written(tmp_path, child, "child", model) for model in MODELS]
     means, blocks = group_gaps(paths, MODELS, DATASETS)
     table = gap_rows(means)
-    assert table["model"].tolist()[:1] + table["model"].tolist()[12:13] == [
+    assert table["model"].tolist()[:1] + table["model"].tolist()[16:17] == [
         "GPT-2 Small",
         "GPT-2 Large",
     ]
@@ -354,11 +376,12 @@ def test_intervals_and_bands_are_the_numbers(gaps: tuple[pd.DataFrame, pd.DataFr
     means, blocks = gaps
     axes = draw_group_gaps(means, blocks, "A title", "A subtitle").axes
     part = means[means["panel"] == "Condensed stories"]
-    points, squares = (
+    points, squares, diamonds = (
         np.array(container.lines[0].get_xdata(), dtype=float) for container in axes[5].containers
     )
     np.testing.assert_allclose(points, 1000 * part["difference"])
     np.testing.assert_allclose(squares, 1000 * part["adjusted_difference"])
+    np.testing.assert_allclose(diamonds, 1000 * part["curved_difference"])
     (bars,) = axes[5].containers[0].lines[2]
     ends = np.array([segment[:, 0] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, 1000 * part[["low", "high"]])

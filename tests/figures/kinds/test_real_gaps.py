@@ -17,12 +17,8 @@ import yaml
 
 from matrix_entropy.configuration.figure_checks import GAP_CONTROLS
 from matrix_entropy.figures.kinds.group_gaps import VALUE, group_gaps
-from matrix_entropy.maths.group_tests import (
-    at_equal_covariate_pairs,
-    explained,
-    paired,
-    permuted_signs,
-)
+from matrix_entropy.maths.covariates import adjusted_pairs, explained
+from matrix_entropy.maths.group_tests import paired, permuted_signs
 from matrix_entropy.models.loading import load_tokenizer, resolve_path
 from matrix_entropy.results.metrics import metrics_table, read_metrics, write_metrics
 from matrix_entropy.results.spectra_file import compute_spectra
@@ -147,9 +143,9 @@ def test_the_gap_of_stories_matched_in_words_is_that_of_their_vocabulary(
     gap = paired(good - bad)
     assert gap.mean[0] > 4 * gap.standard_error[0]
     assert permuted_signs(good - bad).p[0] < 0.005
-    adjusted, _ = at_equal_covariate_pairs(good - bad, np.subtract(*different.values()))
-    assert adjusted.standard_error[0] < 0.006 < 0.03 < gap.mean[0]
-    assert adjusted.p[0] > 0.1
+    adjusted = adjusted_pairs(good - bad, np.subtract(*different.values())[:, None])
+    assert adjusted.gap.standard_error[0] < 0.006 < 0.03 < gap.mean[0]
+    assert adjusted.test.p[0] > 0.1
     both = np.concatenate([good, bad])
     assert explained(np.concatenate(list(different.values())), both)[0] > 0.95
     assert explained(np.concatenate(list(lengths.values())), both)[0] < 0.3

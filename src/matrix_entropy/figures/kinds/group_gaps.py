@@ -3,29 +3,34 @@
 A text's value is its mean over blocks of ``H / log d``. The same states are looked at in four ways,
 since a gap can come from long rows (attention sinks) and from length: all rows, long rows left out,
 texts cut to equal length, and both. Where length is not cut it is a covariate instead: the gap that
-is left between texts of the same ``log N``, ``N`` being a text's tokens.
+is left between texts of the same ``log N``, ``N`` being a text's tokens, by a line and by a bend.
 
 The texts are the sample: a small p says that other texts of this kind would differ too, in this
-model. No p is corrected for the number of panels, ways and models; that of the blocks is.
+model. No p is corrected for the number of panels, ways and models; that of the blocks is. A large p
+is no equality: how small a difference the texts can exclude, the margin of equivalence says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.kinds.run_curves import NO_GROUPS, Entry, run_captions, run_metrics
+from matrix_entropy.maths.covariates import (
+    ORDERS,
+    Adjusted,
+    adjusted_groups,
+    adjusted_pairs,
+    explained,
+)
 from matrix_entropy.maths.group_tests import (
     SEED,
     Difference,
     Floats,
     Permutations,
-    at_equal_covariate,
-    at_equal_covariate_pairs,
-    explained,
     paired,
     permuted_groups,
     permuted_signs,
@@ -41,6 +46,8 @@ TREATMENTS = {
     "both": f"{VALUE}_equal_length_without_long_rows",
 }
 OF_FULL_LENGTH = (ALL_ROWS, WITHOUT_LONG)
+# What a gap is called at equal length, and how many powers of log N are its covariates.
+POWERS = {"adjusted_": 1, "curved_": 2}
 UNIT = 1000  # gaps are shown in thousandths of H / log d
 MISSING = "–"
 
@@ -59,12 +66,13 @@ def group_gaps(
         A row per model, panel and treatment, after `IDENTITY`, ``panel``, ``gap`` ("good − bad"),
         ``treatment``, ``paired``: ``texts_first``, ``texts_second`` and ``left_out``, the texts
         without an entropy at some block (and the other ones of their pairs); ``difference``, its
-        ``standard_error``, ``low`` and ``high`` of the 95 % t interval, ``p`` of the permutation
-        test, ``p_blocks`` (max-t over blocks), ``relabellings`` and whether these are all
-        (``exact``); ``slope`` on log N and the difference at equal length, ``adjusted``,
-        ``adjusted_standard_error``, ``adjusted_low``, ``adjusted_high``, ``adjusted_p`` (of t),
-        NaN where length is cut; and the medians over blocks of R² of log N, over all texts of the
-        data set's panels, those of the panel, and within its groups.
+        ``standard_error``, ``low`` and ``high`` of the 95 % t interval, ``equal_within`` (the
+        smallest margin of equivalence), ``p`` of the permutation test, ``p_blocks`` (max-t over
+        blocks), ``relabellings`` and whether these are all (``exact``); the same of the difference
+        at equal log N, ``adjusted_difference`` and so on, with its ``slope``, and of that at equal
+        log N and its square, ``curved_difference`` and so on (`maths.covariates`), NaN where length
+        is cut; and the medians over blocks of R² of log N, over all texts of the data set's panels,
+        those of the panel, and within its groups.
     blocks : DataFrame
         A row per block as well: ``difference``, ``standard_error``, ``low`` and ``high`` of a band
         in which the gaps of all blocks lie together with 95 %, ``p``, ``p_blocks``.
@@ -153,23 +161,27 @@ def _gap(first: pd.DataFrame, second: pd.DataFrame, pairs: bool) -> tuple[Entry,
     of_blocks, by_blocks = _tested(first.to_numpy(), second.to_numpy(), pairs)
     one, other = (group.mean(axis=1).to_numpy()[:, None] for group in (first, second))
     gap, test = _tested(one, other, pairs)
-    if pairs:
-        adjusted, slope = at_equal_covariate_pairs(
-            one - other, first.index.to_numpy() - second.index.to_numpy()
+    at_equal_length: Entry = {}
+    for name, powers in POWERS.items():
+        of_first, of_second = (
+            group.index.to_numpy()[:, None] ** range(1, powers + 1) for group in (first, second)
         )
-    else:
-        adjusted, slope = at_equal_covariate(
-            one, other, first.index.to_numpy(), second.index.to_numpy()
-        )
+        found = _adjusted(one, other, of_first, of_second, pairs)
+        of_each = _adjusted(first.to_numpy(), second.to_numpy(), of_first, of_second, pairs).test
+        if powers == 1:
+            at_equal_length["slope"] = found.slopes[0, 0]
+        at_equal_length |= {
+            **_interval(name, found.gap),
+            f"{name}p": found.test.p[0],
+            f"{name}p_blocks": np.min(of_each.p_family),
+        }
     means = {
         **_interval("", gap),
         "p": test.p[0],
         "p_blocks": np.min(by_blocks.p_family),
         "relabellings": test.count,
         "exact": test.exact,
-        "slope": slope[0],
-        **_interval("adjusted_", adjusted),
-        "adjusted_p": adjusted.p[0],
+        **at_equal_length,
         "r_squared_panel": _median_r_squared([pd.concat([first, second])]),
         "r_squared_within": _median_r_squared([first, second]),
     }
@@ -193,12 +205,21 @@ def _tested(first: Floats, second: Floats, pairs: bool) -> tuple[Difference, Per
     return welch(first, second), permuted_groups(first, second)
 
 
+def _adjusted(
+    first: Floats, second: Floats, of_first: Floats, of_second: Floats, pairs: bool
+) -> Adjusted:
+    if pairs:
+        return adjusted_pairs(first - second, of_first - of_second)
+    return adjusted_groups(first, second, of_first, of_second)
+
+
 def _interval(name: str, found: Difference) -> Entry:
     return {
         name + "difference": found.mean[0],
         name + "standard_error": found.standard_error[0],
         name + "low": (found.mean - found.margin)[0],
         name + "high": (found.mean + found.margin)[0],
+        name + "equal_within": found.equal_within[0],
     }
 
 
@@ -211,7 +232,7 @@ def _median_r_squared(groups: list[pd.DataFrame]) -> float:
 
 def _without_length(means: pd.DataFrame) -> pd.DataFrame:
     """Nothing of a length that the texts had before they were cut."""
-    of_length = ["slope", *(name for name in means if name.startswith(("adjusted", "r_squared")))]
+    of_length = ["slope", *(name for name in means if name.startswith((*POWERS, "r_squared")))]
     means.loc[~means["treatment"].isin(OF_FULL_LENGTH), of_length] = np.nan
     return means
 
@@ -238,15 +259,21 @@ def _interval_words(row: Entry) -> str:
     return f"{thousandths(row['low'])} to {thousandths(row['high'])}"
 
 
-def _p_words(row: Entry) -> str:
-    return f"{probability(row['p'])} ({probability(row['p_blocks'])})"
+def _p_words(row: Entry, name: str = "") -> str:
+    return f"{probability(row[f'{name}p'])} ({probability(row[f'{name}p_blocks'])})"
 
 
-def _adjusted_words(row: Entry) -> str:
-    if np.isnan(row["adjusted_difference"]):
-        return MISSING
-    words = with_error(row["adjusted_difference"], row["adjusted_standard_error"])
-    return f"{words} ({probability(row['adjusted_p'])})"
+def _adjusted_words(name: str) -> Callable[[Entry], str]:
+    def words(row: Entry) -> str:
+        gap, error = row[f"{name}difference"], row[f"{name}standard_error"]
+        return MISSING if np.isnan(gap) else f"{with_error(gap, error)}, {_p_words(row, name)}"
+
+    return words
+
+
+def _equal_words(row: Entry) -> str:
+    margins = [row[f"{name}equal_within"] for name in ("", *POWERS)]
+    return ", ".join(f"{UNIT * margin:.1f}" for margin in margins if not np.isnan(margin))
 
 
 def _r_squared_words(row: Entry) -> str:
@@ -265,7 +292,9 @@ CELLS = {
     "gap ± standard error": _gap_words,
     "95 % interval": _interval_words,
     "p (max-t over blocks)": _p_words,
-    "at equal log length (p)": _adjusted_words,
+    "at equal log length, p (max-t)": _adjusted_words("adjusted_"),
+    "and its square, p (max-t)": _adjusted_words("curved_"),
+    "equal within (TOST): gap, at equal log length, and its square": _equal_words,
     "R² of log length: all, panel, within groups": _r_squared_words,
     "texts": _texts_words,
 }
@@ -313,10 +342,18 @@ def gap_caption(title: str, means: pd.DataFrame) -> str:
     return (
         f"{named}. Gaps of H / log d in thousandths, the first group less the second, of "
         f"the texts' means over blocks; {tests_words(means)}. In brackets the smallest p of a "
-        "block, corrected for all blocks by the largest |t| (max-t). At equal log length: analysis "
-        "of covariance, one slope within groups or pairs, p of Student's t. R²: medians over "
-        "blocks. No p is corrected for the number of rows and columns."
+        f"block, corrected for all blocks by the largest |t| (max-t). {LENGTH_WORDS}. Equal "
+        "within: the smallest margin that two one-sided tests of 5 % find the gap inside of. R²: "
+        "medians over blocks. No p is corrected for the number of rows and columns."
     )
+
+
+LENGTH_WORDS = (
+    "At equal log length, and at equal log length and its square: regression with one slope in "
+    "both groups, HC2 standard error with the degrees of freedom of Bell and McCaffrey, p of "
+    "Freedman and Lane's relabelled residuals (of pairs their signs, of groups "
+    f"{ORDERS:,} orders drawn with seed {SEED})"
+)
 
 
 def tests_words(means: pd.DataFrame) -> str:

@@ -28,10 +28,11 @@ from matrix_entropy.figures.text import (
 )
 
 INK = "#6A6A6A"
-LOWER = 0.28  # by how much the gap at equal log length stands below the gap as it is
+LOWER = 0.24  # by how much a gap at equal length stands below the one before it
 LOOKS: dict[str, dict[str, Any]] = {
     "": {"marker": "o", "ms": 4.5},
     "adjusted_": {"marker": "s", "ms": 3.8, "mfc": "white", "elinewidth": 0.9},
+    "curved_": {"marker": "D", "ms": 3.4, "mfc": "white", "elinewidth": 0.9},
 }
 
 
@@ -42,8 +43,9 @@ def group_gap_captions(title: str, means: pd.DataFrame) -> tuple[str, str]:
         title,
         f"{words}. Gaps of H / log d, the first group less the second. Left: of the texts' means "
         "over blocks with 95 % t intervals; squares: between texts of the same log length (one "
-        "slope within groups or pairs). Right: block by block in a band of c standard errors, c "
-        "being what the largest |t| over blocks exceeds in 5 % of relabellings; "
+        "slope within groups or pairs), diamonds: and of its square. Right: block by block in a "
+        "band of c standard errors, c being what the largest |t| over blocks exceeds in 5 % of "
+        "relabellings; "
         f"{tests_words(means)}.",
     )
 
@@ -104,18 +106,18 @@ def _compared(row: pd.Series) -> str:
 def _draw_intervals(axis: Axes, part: pd.DataFrame, colour: Any) -> None:
     axis.axvline(0, color=GREY, lw=0.6)
     places = np.arange(len(part))
-    for name, look in LOOKS.items():
+    for below, (name, look) in enumerate(LOOKS.items()):
         middle, low, high = (UNIT * part[name + of] for of in ("difference", "low", "high"))
         axis.errorbar(
             middle,
-            places + (LOWER if name else 0),
+            places + LOWER * below,
             xerr=[middle - low, high - middle],
             color=colour,
             ls="",
             **look,
         )
     axis.set_yticks(places, part["treatment"])
-    axis.set_ylim(len(part) - 0.5, -0.5)
+    axis.set_ylim(len(part) - 1 + 3 * LOWER, -2 * LOWER)
     axis.grid(visible=False, axis="y")
     axis.xaxis.set_major_locator(MaxNLocator(5))
 
@@ -132,13 +134,14 @@ def _draw_blocks(axis: Axes, curve: pd.DataFrame, colour: Any) -> None:
 
 
 def _handles() -> list[Any]:
-    dot, square = (
+    dot, square, diamond = (
         {"color": GREY, **{key: value for key, value in look.items() if key != "elinewidth"}}
         for look in LOOKS.values()
     )
     return [
         Line2D([], [], label="gap of means over blocks, 95 % interval", **dot),
-        Line2D([], [], lw=0.9, label="the same at equal log length", **square),
+        Line2D([], [], lw=0.9, label="at equal log length", **square),
+        Line2D([], [], lw=0.9, label="at equal log length and its square", **diamond),
         Line2D([], [], color=GREY, label="gap of a block"),
         Patch(color=GREY, alpha=0.3, lw=0, label="holds the gaps of all blocks with 95 %"),
     ]
