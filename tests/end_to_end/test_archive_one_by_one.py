@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ import random_models
 from commands import snakemake_for
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.archive import manifest_of
+from matrix_entropy.results.crate import CONFIGURATION, METADATA
 from matrix_entropy.results.spectra_file import Spectra
 from matrix_entropy.texts.synthetic.genres import records
 
@@ -73,9 +76,17 @@ def test_the_archive_holds_the_gathered_spectra_and_no_states(built: Path) -> No
     names = [entry["path"] for entry in manifest["files"]]
     assert "results/spectra/mine/texts.npz" in names
     assert "results/prompts/texts.origin.json" in names
-    assert not [name for name in names if "of2" in name or "hidden_states" in name]
+    assert not [name for name in names if "of2" in name or "hidden_states/" in name]
     assert not [name for name in names if name.startswith("results/models")]
     assert manifest["configuration"]["models"]["mine"]["width"] == 48
+    # The crate in it tells of the same files, and says what the run was told to do.
+    with ZipFile(built / "results/archive.zip") as source:
+        graph = json.loads(source.read(METADATA))["@graph"]
+        configuration = yaml.safe_load(source.read(CONFIGURATION))
+    (run,) = [one for one in graph if one["@type"] == "CreateAction"]
+    results = {name for name in names if name.startswith("results/")}
+    assert {result["@id"] for result in run["result"]} == results
+    assert configuration == manifest["configuration"]
 
 
 def test_measures_of_shards_are_gathered_and_drawn(built: Path) -> None:

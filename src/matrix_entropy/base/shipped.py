@@ -11,6 +11,7 @@ ROOT = INSTALLED if INSTALLED.is_dir() else LIBRARY.parents[1]
 PAPERS = ROOT / "paper"
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 TASKS = ROOT / "workflow" / "tasks"
+CITATION = ROOT / "CITATION.cff"
 
 
 def published(paper: str, table: str) -> Path:

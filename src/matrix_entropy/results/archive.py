@@ -1,8 +1,8 @@
 """Results in one file from which figures, tables and pages are rebuilt without a model.
 
-An archive is a zip whose bytes follow from the files' paths and contents, the configuration and
-the versions alone: names are sorted, dates are fixed, nothing is compressed. Last in it stands
-``manifest.json``::
+An archive is a zip whose bytes follow from the files' paths and contents, what is said of them, the
+configuration and the versions alone: names are sorted, dates are fixed, nothing is compressed. Last
+in it stands ``manifest.json``::
 
     {"format": 1,
      "files": [{"path": "results/…", "bytes": 1234, "sha256": "…"}, …],
@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -43,6 +43,7 @@ def pack(
     folder: str | Path,
     archive: str | Path,
     configuration: dict[str, Any],
+    beside: Callable[[list[dict[str, Any]]], Mapping[str, str]] = lambda _: {},
 ) -> None:
     """Write files of a folder and their manifest into one archive, whole or not at all.
 
@@ -53,6 +54,8 @@ def pack(
         may be a link, as scratch space often is.
     configuration : dict
         What `json` can write; in the manifest its keys keep their order, which figures follow.
+    beside : callable, optional
+        From what the manifest says of the files to texts that are packed behind them, by name.
 
     Raises
     ------
@@ -69,14 +72,15 @@ def pack(
         if not path.is_file():
             raise InputError(f"{path} is not there or no file; build it, then archive it.")
     with writing(archive) as temporary, ZipFile(temporary, "w", ZIP_STORED) as target:
+        packed = [_add(target, name, folder / name) for name in names]
+        packed += [_write(target, name, text) for name, text in beside(packed).items()]
         manifest = {
             "format": FORMAT,
-            "files": [_add(target, name, folder / name) for name in names],
+            "files": packed,
             "versions": versions(*PACKAGES),
             "configuration": configuration,
         }
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        target.writestr(_entry(MANIFEST), text + "\n")
+        _write(target, MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def manifest_of(archive: str | Path) -> dict[str, Any]:
@@ -136,6 +140,13 @@ def _add(target: ZipFile, name: str, path: Path) -> dict[str, Any]:
             digest.update(chunk)
             copy.write(chunk)
     return {"path": name, "bytes": entry.file_size, "sha256": digest.hexdigest()}
+
+
+def _write(target: ZipFile, name: str, text: str) -> dict[str, Any]:
+    """Write a text into the archive and describe it as the manifest does."""
+    content = text.encode()
+    target.writestr(_entry(name), content)
+    return {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _entry(name: str) -> ZipInfo:
