@@ -94,7 +94,10 @@ datasets:
   pair: {union: [first_texts, second_texts], controls: []}
   joined: {union: [first_texts, dolly_15k], controls: []}
   varied: {variants: {of: my_texts, changes: {as is: {}, reversed: {sentences: reversed}}}}
-  prompted: {variants: {of: my_texts, changes: {none: {}, prompt: {prefix: Listen.}}}}
+  prompted:
+    variants:
+      of: my_texts
+      changes: {none: {}, prompt: {prefix: Listen.}, sea: {like: prompt, text: The tide.}}
   long: {path: /data/long.txt, min_tokens: 513, max_tokens: 512, lengths: [32, 128, 512]}
   spoken: {sentences: {contexts: {none: "", king: He is the king of}, words: [Cuba., Spain.]}}
   lands:
@@ -215,6 +218,7 @@ PLACES = {
     "change": {
         "": "datasets.varied.variants.changes.reversed",
         "prefix": "datasets.prompted.variants.changes.prompt",
+        **dict.fromkeys(["like", "text"], "datasets.prompted.variants.changes.sea"),
     },
     "sentences": {"": "datasets.spoken.sentences"},
     "python_documentation": {"": "datasets.manual.python_documentation"},
@@ -1146,6 +1150,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "two changes in one variant": (
         {"datasets.varied.variants.changes.reversed.prefix": "Listen."},
         ["'datasets.varied.variants.changes.reversed'", "`sentences:` and `prefix:`"],
+    ),
+    "tokens in the place of no prefix": (
+        {"datasets.prompted.variants.changes.none.like": "none"},
+        ["'datasets.prompted.variants.changes.none'", "`like: none`", "with a `prefix:`"],
+    ),
+    "a text in no place": (
+        {"datasets.prompted.variants.changes.none.text": "The tide."},
+        ["'datasets.prompted.variants.changes.none'", "`text:`", "only with `like:`"],
     ),
     "unit of nothing": (
         {"datasets.varied.variants.changes.as is.unit": "word"},

@@ -370,7 +370,14 @@ def test_prompts_change_the_rows_of_the_same_tokens(miniature: Path) -> None:
     )
     entropy = metrics.groupby("group")["matrix_entropy"].mean()
     assert (tokens.std(axis=1) <= 0.5).all(), "but for a token that text and prefix share"
-    assert entropy.nunique() == 4
+    assert entropy.nunique() == 10
+    table = pd.read_csv(miniature / "results/tables/wei_table3_prompts.csv")
+    controls = table[table["indicator"] != "matrix_entropy"]
+    assert controls["published"].isna().all()
+    found = controls.set_index(["model", "indicator", "variant"])["value"]
+    random = metrics.loc[metrics["group"] == "random2", "matrix_entropy_normalised"].mean()
+    shown = found["cerebras_1_3b", "matrix_entropy_random_tokens", "prompt2"]
+    assert shown == pytest.approx(random)
 
 
 def test_miniature_provenance_says_stand_in(miniature: Path) -> None:

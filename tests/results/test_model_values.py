@@ -196,14 +196,51 @@ def test_variants_with_their_mean_and_its_difference(tmp_path: Path) -> None:
     changes = {"empty": {}, "prompt1": {"prefix": "One."}, "prompt2": {"prefix": "Two."}}
     datasets = {"changed": {"variants": {"of": "texts", "changes": changes}}, "texts": {}}
     paths = runs(tmp_path, "changed", list(changes))
-    values = model_values(**paths, models=MODELS, datasets=datasets)
-    table, _ = variant_table(values)
+    values = model_values(**paths, models=MODELS, datasets=datasets, view=None)
+    table, layout = variant_table(values, changes)
+    assert layout.heads == ("size",)
     found = table[table["size"] == "1M"].set_index("variant")["value"]
     assert list(found.index) == ["empty", "prompt1", "prompt2", "average_1_to_2", "reduction"]
     mean = (found["prompt1"] + found["prompt2"]) / 2
     assert found["average_1_to_2"] == pytest.approx(mean)
     assert found["reduction"] == pytest.approx(found["empty"] - mean)
     assert prompt_table(changes).to_numpy().tolist() == [["prompt1", "One."], ["prompt2", "Two."]]
+
+
+def test_controls_of_prefixes_stand_below_in_the_columns_of_the_prefixes(tmp_path: Path) -> None:
+    changes = {
+        "empty": {},
+        "prompt1": {"prefix": "One."},
+        "prompt2": {"prefix": "Two."},
+        "drawn": {"like": "prompt1"},
+        "drawn_again": {"like": "prompt1", "seed": 7},
+        "sea": {"like": "prompt2", "text": "The tide."},
+    }
+    datasets = {"changed": {"variants": {"of": "texts", "changes": changes}}, "texts": {}}
+    paths = runs(tmp_path, "changed", list(changes))
+    values = model_values(**paths, models=MODELS, datasets=datasets, view=None)
+    shorter = values.assign(view="without_first_row", entropy_a=values["entropy_a"] / 2)
+    table, layout = variant_table(pd.concat([values, shorter]), changes)
+    assert layout.heads == ("size", "indicator")
+    assert list(dict.fromkeys(table["indicator"])) == [
+        "matrix_entropy",
+        "matrix_entropy_random_tokens",
+        "matrix_entropy_unrelated_text",
+        "matrix_entropy_without_first_row",
+        "matrix_entropy_random_tokens_without_first_row",
+        "matrix_entropy_unrelated_text_without_first_row",
+    ]
+    own = values[values["size"] == "9M"].set_index("variant")["entropy_a"]
+    found = table[table["size"] == "9M"].set_index(["indicator", "variant"])["value"]
+    assert found["matrix_entropy"]["prompt1"] == own["prompt1"]
+    for rows, scale in (("", 1.0), ("_without_first_row", 0.5)):
+        random = found[f"matrix_entropy_random_tokens{rows}"]
+        mean = (own["drawn"] + own["drawn_again"]) / 2
+        assert list(random.index) == ["prompt1", "average_1_to_2", "reduction"]
+        assert random["prompt1"] == random["average_1_to_2"] == pytest.approx(scale * mean)
+        assert random["reduction"] == pytest.approx(scale * (own["empty"] - mean))
+        unrelated = found[f"matrix_entropy_unrelated_text{rows}"]
+        assert unrelated["prompt2"] == pytest.approx(scale * own["sea"])
 
 
 def test_samples_and_their_deviation(tmp_path: Path) -> None:

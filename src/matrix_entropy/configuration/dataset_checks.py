@@ -167,10 +167,15 @@ def _derived_texts(
         for label, change in variants["changes"].items():
             where = f"{inside}.variants.changes.{label}'"
             yield from said_in_vain(where, change, "change", root)
-            if {"sentences", "prefix"} <= set(change):
+            both = [key for key in ("sentences", "prefix", "like") if key in change]
+            if len(both) > 1:
+                names = " and ".join(f"`{key}:`" for key in both)
+                yield where, f"has both {names}; make two variants of them."
+            named = change.get("like")
+            if named is not None and "prefix" not in variants["changes"].get(named, {}):
                 yield (
                     where,
-                    "has both `sentences:` and `prefix:`; make two variants of them.",
+                    f"is `like: {named}`, which is no variant with a `prefix:`; choose one.",
                 )
     circle = _circle(name, config, [])
     if name in circle:  # else it only leads to one, whose own entries are told of it

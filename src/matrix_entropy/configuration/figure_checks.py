@@ -257,7 +257,7 @@ def _suits(
                     where,
                     f"looks at whole sentences, but '{name}' has `{key}:`; remove it there.",
                 )
-        if any("prefix" in change for change in changes.values()):
+        if any({"prefix", "like"} & set(change) for change in changes.values()):
             yield (
                 where,
                 f"looks at all tokens of a text, but those of a `prefix:` of '{name}' are not "

@@ -40,7 +40,7 @@ BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         ("model",),
     ),
-    "change": dict.fromkeys(("unit", "seed"), ("sentences",)),
+    "change": {"unit": ("sentences",), "seed": ("sentences", "like"), "text": ("like",)},
 }
 
 

@@ -123,8 +123,11 @@ def texts_of(name: str, config: Entry) -> Texts:
         return _joined([texts_of(member, config) for member in dataset["union"]])
     if "variants" in dataset:
         of = texts_of(dataset["variants"]["of"], config)
-        changes = dataset["variants"]["changes"].values()
-        return _joined([_behind(of, len(change.get("prefix", ""))) for change in changes])
+        changes = dataset["variants"]["changes"]
+        prefixes = (
+            changes.get(change.get("like"), change).get("prefix", "") for change in changes.values()
+        )
+        return _joined([_behind(of, len(prefix)) for prefix in prefixes])
     return _of_its_own(name, dataset)[0]
 
 

@@ -16,6 +16,14 @@ from matrix_entropy.tables.writing import Layout
 
 Entry = dict[str, Any]
 
+CONTROLS_OF_PREFIXES = (
+    "Controls of this project, not of the paper: in the place of each prompt as many random "
+    "tokens, drawn anew for every text, or as many of a text about something else; and the same "
+    "rows without the first, or without those of more than ten times the median norm, of which "
+    "there seldom are any after the last normalisation. Each reduction is from the same rows "
+    "behind no prompt."
+)
+
 # Columns of values that are indicators of a table, in its order.
 INDICATORS = {
     "entropy_a": "matrix_entropy",
@@ -25,6 +33,12 @@ INDICATORS = {
     "ppl_windows": "ppl_windows",
 }
 PERPLEXITIES = ("ppl_token", "ppl_windows")
+# Views that Table 3 shows, and what the name of an indicator says of them.
+ROWS_LEFT_OUT = {
+    "all_rows": "",
+    "without_first_row": "_without_first_row",
+    "without_long_rows": "_without_long_rows",
+}
 KEYS = (
     *("model", "model_title", "family", "size", "parameters", "stand_in", "weights"),
     *("dataset", "published_dataset"),
@@ -79,19 +93,58 @@ def lora_table(values: pd.DataFrame, models: dict[str, Entry]) -> tuple[pd.DataF
     return _in_order(table, values), Layout(("dataset_title", "indicator", "variant"), "size")
 
 
-def variant_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
-    """Table 3: entropy for every variant, the mean of all but the first, a column for each."""
-    table = long_table(values.sort_values("order", kind="stable"), ("entropy_a",))
-    first = table["variant"].iloc[0]
-    others = table[table["variant"] != first]
-    keys = [*KEYS, "dataset_title", "texts", "indicator"]
-    mean = others.groupby(keys, sort=False, as_index=False)["value"].mean()
+def variant_table(values: pd.DataFrame, changes: dict[str, Entry]) -> tuple[pd.DataFrame, Layout]:
+    """Table 3: entropy for every variant, the mean of all but the first, a column for each.
+
+    Below it stand its controls, as far as the data set has them: the same rows without the first
+    one and without long ones, and what stands in the place of a prefix (``like:`` of ``changes``),
+    in the column of that prefix; several draws in one place count as their mean.
+
+    Parameters
+    ----------
+    values : DataFrame
+        From `results.model_values.model_values`, of every view.
+    changes : dict
+        The variants of the data set.
+
+    Returns
+    -------
+    (DataFrame, Layout)
+        ``indicator`` is matrix_entropy of what the paper measures; of a control it goes on with
+        ``_random_tokens`` or ``_unrelated_text``, then ``_without_first_row`` or
+        ``_without_long_rows``.
+    """
+    values = values[values["view"].isin(ROWS_LEFT_OUT)].sort_values("order", kind="stable")
+    stand_in_for = {name: change.get("like", name) for name, change in changes.items()}
+    instead = {
+        name: ("_unrelated_text" if "text" in change else "_random_tokens")
+        if "like" in change
+        else ""
+        for name, change in changes.items()
+    }
+    of_control, of_rows = values["variant"].map(instead), values["view"].map(ROWS_LEFT_OUT)
+    values = values.assign(control="matrix_entropy" + of_control + of_rows, of_rows=of_rows)
+    values["variant"] = values["variant"].map(stand_in_for)
+    keys = [*KEYS, "dataset_title", "texts", "control", "of_rows"]
+    table = values.groupby([*keys, "variant"], sort=False, as_index=False)["entropy_a"].mean()
+    table = table.rename(columns={"entropy_a": "value"})
+    base = table["variant"] == next(iter(changes))
+    mean = table[~base].groupby(keys, sort=False, as_index=False)["value"].mean()
     # What Table 3 calls the average of its prompts 1 to 3.
-    mean["variant"] = f"average_1_to_{others['variant'].nunique()}"
-    base = table[table["variant"] == first].set_index("model")["value"]
-    fall = mean.assign(variant="reduction", value=mean["model"].map(base) - mean["value"])
+    mean["variant"] = f"average_1_to_{table.loc[~base, 'variant'].nunique()}"
+    same = ["model", "of_rows"]
+    unchanged = mean[same].merge(table[base], on=same, how="left")["value"]
+    fall = mean.assign(variant="reduction", value=unchanged - mean["value"])
     table = pd.concat([table, mean, fall], ignore_index=True)
-    return _in_order(table, values), Layout(("size",), "variant")
+    shown = [
+        f"matrix_entropy{control}{rows}"
+        for rows in ROWS_LEFT_OUT.values()
+        for control in ("", "_random_tokens", "_unrelated_text")
+    ]
+    table = table.sort_values("control", key=lambda found: found.map(shown.index), kind="stable")
+    table = table.rename(columns={"control": "indicator"}).drop(columns="of_rows")
+    heads = ("size", "indicator") if table["indicator"].nunique() > 1 else ("size",)
+    return _in_order(table, values), Layout(heads, "variant")
 
 
 def sample_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
@@ -181,7 +234,10 @@ def lora(entry: Entry, runs: Runs) -> Table:
 
 def variants(entry: Entry, runs: Runs) -> Table:
     """Table 3."""
-    return values_table(entry, *variant_table(runs.values()))
+    changes = runs.datasets[entry["dataset"]]["variants"]["changes"]
+    found, layout = variant_table(runs.values(view=None), changes)
+    controls = found["indicator"].nunique() > 1
+    return values_table(entry, found, layout, *([CONTROLS_OF_PREFIXES] if controls else []))
 
 
 def samples(entry: Entry, runs: Runs) -> Table:

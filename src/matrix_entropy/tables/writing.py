@@ -17,7 +17,19 @@ from matrix_entropy.results.model_words import quantised
 # What is written for a value of a column, where that is not the value itself.
 TITLES = {
     "indicator": {
-        "matrix_entropy": "Matrix entropy / log d",
+        **{
+            f"matrix_entropy{control}{rows}": f"{said}{of_rows}"
+            for rows, of_rows in (
+                ("", ""),
+                ("_without_first_row", ", first row left out"),
+                ("_without_long_rows", ", long rows left out"),
+            )
+            for control, said in (
+                ("", "Matrix entropy / log d"),
+                ("_random_tokens", "Control: behind random tokens"),
+                ("_unrelated_text", "Control: behind an unrelated text"),
+            )
+        },
         "effective_rank": "Effective rank",
         "loss": "Loss (nats per token)",
         "ppl_token": "Perplexity (tokens)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,12 +156,15 @@ def encode(tokenizer: Any, texts: Sequence[dict[str, str]]) -> list[Encoded]:
     """Ids of every text without special tokens, whole.
 
     A text with a ``prefix`` is tokenised together with it, as a model would read both. A token
-    belongs to the text if any of its characters does, also where prefix and text share it.
+    belongs to the text if any of its characters does, also where prefix and text share it. With
+    ``in_its_place`` or ``drawn_with`` (`texts.variants.vary`) other tokens stand in the place of
+    the prefix's, but for the line break at its end: as many.
 
     Raises
     ------
     InputError
-        If there is a prefix and the tokenizer cannot tell which token is whose.
+        If there is a prefix and the tokenizer cannot tell which token is whose, or a text has not
+        as many tokens as the prefix in whose place it stands.
     """
     found = []
     # In pieces, since what a tokenizer gives is many times larger than the ids that are kept.
@@ -180,12 +184,33 @@ def encode(tokenizer: Any, texts: Sequence[dict[str, str]]) -> list[Encoded]:
             verbose=False,
         )
         for at, prefix in enumerate(prefixes):
-            before = 0
+            before, ids = 0, np.array(encoded["input_ids"][at], dtype=np.int64)
             if prefix:
-                ends = (end for _, end in encoded["offset_mapping"][at])
+                ends = [end for _, end in encoded["offset_mapping"][at]]
                 before = sum(end <= len(prefix) for end in ends)
-            found.append(Encoded(np.array(encoded["input_ids"][at], dtype=np.int64), before))
+                words = sum(end <= len(prefix.rstrip()) for end in ends)
+                ids[:words] = _in_place_of(tokenizer, ids[:words], piece[at])
+            found.append(Encoded(ids, before))
     return found
+
+
+def _in_place_of(
+    tokenizer: Any, ids: NDArray[np.int64], text: dict[str, str]
+) -> NDArray[np.int64] | list[int]:
+    """As many tokens as a prefix has: its own, those of another text, or random ones."""
+    if "drawn_with" in text:
+        ordinary = set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)
+        # From a string the generator takes SHA-512, not Python's hash, which is salted.
+        return random.Random(text["drawn_with"]).choices(sorted(ordinary), k=len(ids))
+    if "in_its_place" not in text:
+        return ids
+    found: list[int] = tokenizer(text["in_its_place"], add_special_tokens=False)["input_ids"]
+    if len(found) < len(ids):
+        raise InputError(
+            f"variant '{text['group']}': its `text:` has {len(found)} tokens for this model, fewer "
+            f"than the {len(ids)} of the prefix in whose place it stands; make it longer."
+        )
+    return found[: len(ids)]
 
 
 def token_left_out(tokenizer: Any, bos: bool, model_name: str) -> str | None:

@@ -54,6 +54,10 @@ def vary(texts: list[dict[str, str]], variants: dict[str, dict[str, Any]]) -> li
           int}``: its sentences (or words) in that order, see `reorder`.
         - ``{"prefix": "..."}``: a text to read before it, which is kept apart under ``prefix``
           with a line break at its end.
+        - ``{"like": "prompt1", "text": "..."}``: the prefix of that variant, and under
+          ``in_its_place`` the text from which `texts.tokens.encode` takes as many tokens for it.
+        - ``{"like": "prompt1", "seed": int}``: the same with random tokens, whose seed is under
+          ``drawn_with``: this one and the text's id.
 
     Returns
     -------
@@ -70,13 +74,15 @@ def vary(texts: list[dict[str, str]], variants: dict[str, dict[str, Any]]) -> li
     {'id': 'reversed/7', 'group': 'reversed', 'text': 'We stayed. It rained.'}
     """
     return [
-        {**_changed(text, change), "id": f"{label}/{text['id']}", "group": label}
+        {**_changed(text, change, variants), "id": f"{label}/{text['id']}", "group": label}
         for label, change in variants.items()
         for text in texts
     ]
 
 
-def _changed(text: dict[str, str], change: dict[str, Any]) -> dict[str, str]:
+def _changed(
+    text: dict[str, str], change: dict[str, Any], variants: dict[str, dict[str, Any]]
+) -> dict[str, str]:
     changed = dict(text)
     if "sentences" in change:
         seed = f"{change.get('seed', 123)}/{text['id']}"
@@ -84,6 +90,12 @@ def _changed(text: dict[str, str], change: dict[str, Any]) -> dict[str, str]:
         changed["text"] = reorder(text["text"], change["sentences"], unit, seed)
     if "prefix" in change:
         changed["prefix"] = change["prefix"] + SEPARATOR
+    if "like" in change:
+        changed["prefix"] = variants[change["like"]]["prefix"] + SEPARATOR
+        if "text" in change:
+            changed["in_its_place"] = change["text"]
+        else:
+            changed["drawn_with"] = f"{change.get('seed', 123)}/{text['id']}"
     return changed
 
 

@@ -82,6 +82,7 @@ def test_untrained_is_mean_and_range_over_seeds() -> None:
     assert row["trained"] == trained
     assert row["untrained"] == pytest.approx((first + second) / 2)
     assert (row["untrained_low"], row["untrained_high"]) == (first, second)
+    assert row["untrained_std"] == pytest.approx(abs(first - second) / 2**0.5)
     assert (row["seeds"], row["bound"], row["trained_std"]) == (2, 1, 0.02)
 
 

@@ -49,6 +49,7 @@ def test_diff_erank_is_untrained_minus_trained(values: pd.DataFrame) -> None:
     row = untrained_numbers(values).iloc[0]
     assert (row["rank_trained"], row["rank_untrained"], row["seeds"]) == (60, 100, 3)
     assert (row["rank_diff"], row["rank_diff_low"], row["rank_diff_high"]) == (40, 20, 70)
+    assert row["rank_untrained_std"] == pytest.approx(700**0.5), "(20² + 10² + 30²) / 2"
     assert (row["mean_rank_trained"], row["mean_rank_untrained"]) == (70, 111)
     assert (row["mean_rank_diff_low"], row["mean_rank_diff_high"]) == (21, 71)
 

@@ -54,10 +54,11 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
 
     Variants of the values are "trained" and one for every seed of fresh weights. Columns ``rank_``
     are of ``exp(mean H)``, columns ``mean_rank_`` of ``mean(exp H)``: ``trained``; ``untrained``,
-    ``untrained_low`` and ``untrained_high``, mean and range over the ``seeds``; ``diff`` with
-    ``diff_low`` and ``diff_high``, these minus ``trained``: Diff-eRank. Data sets on which no
-    untrained model ran are left out. Of a single model, ``trained_low`` and ``trained_high`` are
-    the 95 % interval over texts.
+    ``untrained_low`` and ``untrained_high``, mean and range over the ``seeds``, and
+    ``untrained_std``, their standard deviation (ddof 1); ``diff`` with ``diff_low`` and
+    ``diff_high``, these minus ``trained``: Diff-eRank. Data sets on which no untrained model ran
+    are left out. Of a single model, ``trained_low`` and ``trained_high`` are the 95 % interval
+    over texts.
 
     Raises
     ------
@@ -81,8 +82,8 @@ def untrained_numbers(values: pd.DataFrame) -> pd.DataFrame:
     if alone:
         trained = with_intervals(trained)
     for column, name in RANKS.items():
-        over_seeds = untrained.groupby(key)[column].agg(["mean", "min", "max"])
-        over_seeds.columns = [f"{name}_untrained{end}" for end in ENDS]
+        over_seeds = untrained.groupby(key)[column].agg(["mean", "min", "max", "std"])
+        over_seeds.columns = [f"{name}_untrained{end}" for end in (*ENDS, "_std")]
         own = trained[[*key, column, *(ends_of(column) if alone else [])]]
         own.columns = [*key, *(f"{name}_trained{end}" for end in ENDS[: len(own.columns) - 2])]
         numbers = numbers.merge(own, on=key).merge(over_seeds.reset_index(), on=key)

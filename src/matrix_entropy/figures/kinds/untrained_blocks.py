@@ -41,7 +41,7 @@ from matrix_entropy.results.model_values import with_originals
 
 DASHED = (0, (4, 2))
 ENDS = ("", "_low", "_high")
-UNTRAINED = [f"untrained{end}" for end in ENDS]
+UNTRAINED = [f"untrained{end}" for end in (*ENDS, "_std")]
 KEYS = ["panel", "group", "block"]
 
 
@@ -71,7 +71,8 @@ def untrained_block_numbers(
     curves : DataFrame
         Means over texts of ``H / log d``: ``trained``, with ``trained_std`` (ddof 0) over texts;
         ``untrained``, ``untrained_low`` and ``untrained_high``, mean and range over the ``seeds``
-        of these means; ``bound``, the mean of what texts of these lengths can reach.
+        of these means, and ``untrained_std``, their standard deviation (ddof 1); ``bound``, the
+        mean of what texts of these lengths can reach.
     gaps : DataFrame
         Of every panel the first group's mean less the second's, in the same columns; the range is
         that of the gap. Empty if no panel has two groups.
@@ -107,8 +108,9 @@ def untrained_block_numbers(
 
 
 def _over_seeds(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Mean and range of ``normalised_mean`` over the seeds, and how many there are."""
-    found = values.groupby(keys, sort=False)["normalised_mean"].agg(["mean", "min", "max", "size"])
+    """Mean, range and deviation of ``normalised_mean`` over the seeds, and how many there are."""
+    over = ["mean", "min", "max", "std", "size"]
+    found = values.groupby(keys, sort=False)["normalised_mean"].agg(over)
     found.columns = [*UNTRAINED, "seeds"]
     return found.reset_index()
 
