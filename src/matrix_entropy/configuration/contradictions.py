@@ -10,6 +10,7 @@ from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.configuration.figure_checks import figure_contradictions, names_given_twice
 from matrix_entropy.configuration.papers import paper_names
 from matrix_entropy.configuration.shared_checks import known, one_source, said_in_vain
+from matrix_entropy.configuration.trajectories import step_of
 from matrix_entropy.configuration.vision_checks import MULTIMODAL, vision_contradictions
 from matrix_entropy.configuration.yaml_examples import to_write
 from matrix_entropy.sources.gguf_files import is_gguf, names_gguf
@@ -42,6 +43,7 @@ def contradictions(config: dict[str, Any], root: dict[str, Any]) -> Iterator[tup
 def _model(name: str, config: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[str, str]]:
     model, where = config["models"][name], f"'models.{name}'"
     yield from _gguf(where, model)
+    yield from _checkpoints(where, model)
     if "train" in model:
         yield from _train(name, model, config["datasets"])
     yield from vision_contradictions(name, config, root)
@@ -74,9 +76,39 @@ def _gguf(where: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         return
     if "gguf" in model and names_gguf(model.get("path", "")):
         yield where, "has `gguf:` beside a `path:` that is a file already; remove one of them."
-    for key in ("vision", "convert_weights"):
+    for key in ("vision", "convert_weights", "revisions"):
         if model.get(key):
             yield where, f"has `{key}:`, which goes with no GGUF file; remove one of them."
+
+
+def _checkpoints(where: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether the checkpoints of a model can be told apart by their steps, and are there."""
+    seen: dict[int, str] = {}
+    for revision in model.get("revisions", []):
+        step = step_of(revision)
+        if step is None:
+            yield (
+                where,
+                f"has in `revisions:` {revision}, which names no step; write such as step1000.",
+            )
+        elif step in seen:
+            yield (
+                where,
+                f"has in `revisions:` {seen[step]} and {revision}, both step {step}; remove one.",
+            )
+        else:
+            seen[step] = revision
+    train = model.get("train", {})
+    kept = train.get("checkpoints", [])
+    for key in ("revisions", "checkpoints"):
+        if "vision" in model and (key in model or key in train):
+            yield where, f"has `{key}:`, which goes with no `vision:`; remove one of them."
+    if kept and max(kept) > train["steps"]:
+        yield (
+            where,
+            f"keeps a checkpoint after step {max(kept)}, but trains only "
+            f"`steps: {train['steps']}`; lower the one or raise the other.",
+        )
 
 
 def _train(name: str, model: dict[str, Any], datasets: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from matrix_entropy.configuration.trajectories import checkpoint_name, checkpoints_of
+
 Entry = dict[str, Any]
 
 
@@ -42,13 +44,20 @@ def lora_name(model: str, dataset: str) -> str:
 
 
 def derived_models(config: Entry) -> dict[str, Entry]:
-    """Entries of the models that figures and tables derive from those of the configuration.
+    """Entries of the models that are derived from those of the configuration.
 
-    Each is a copy of its original's entry, with ``untrained`` (``model``, ``seed`` and, if it says
-    one, ``initializer_range``) or ``lora`` (``model``, ``dataset`` and how to train) in the place
-    of the source.
+    Each is a copy of its original's entry. Figures and tables derive some with ``untrained``
+    (``model``, ``seed`` and, if it says one, ``initializer_range``) or ``lora`` (``model``,
+    ``dataset`` and how to train) in the place of the source; a model's checkpoints have
+    ``checkpoint`` (``model``, its ``title`` and ``step``), and those on the hub their revision.
     """
     derived: dict[str, Entry] = {}
+    for name, model in config["models"].items():
+        title = model.get("title", name)
+        for step, place in checkpoints_of(model).items():
+            of = {"model": name, "title": title, "step": step}
+            source = place | {"checkpoint": of, "title": f"{title} after step {step}"}
+            derived[checkpoint_name(name, step)] = _like(model, source)
     for figure in config["figures"].values():
         for model, seed, start in fresh_weights(figure):
             original = config["models"][model]
@@ -67,7 +76,7 @@ def derived_models(config: Entry) -> dict[str, Entry]:
 
 def _like(model: Entry, source: Entry) -> Entry:
     sources = ("hub", "revision", "convert_weights", "path", "gguf", "package", "train")
-    own = (*sources, "initializer_range")
+    own = (*sources, "revisions", "initializer_range")
     return {key: value for key, value in model.items() if key not in own} | source
 
 
@@ -77,8 +86,13 @@ def models_of(entry: Entry) -> list[str]:
 
 
 def runs(entry: Entry, datasets: Mapping[str, Entry]) -> Iterator[tuple[str, str]]:
-    """Pairs of model and data set whose metrics a figure or table reads, the compared ones last."""
+    """Pairs of model and data set whose metrics a figure or table reads, the compared ones last.
+
+    With ``steps:`` the models are the checkpoints of those that it names.
+    """
     models = models_of(entry)
+    if "steps" in entry:
+        models = [checkpoint_name(*each) for each in itertools.product(models, entry["steps"])]
     named: list[str] = entry.get("datasets") or ([entry["dataset"]] if "dataset" in entry else [])
     yield from itertools.product(models, named)
     for fresh in fresh_weights(entry):

@@ -20,6 +20,7 @@ from matrix_entropy.configuration.shared_checks import (
     known,
     of_images,
 )
+from matrix_entropy.configuration.trajectories import checkpoints_of
 from matrix_entropy.configuration.yaml_examples import resolve, to_write
 from matrix_entropy.sources.gguf_files import is_gguf
 
@@ -146,6 +147,17 @@ def _settings(
                 "compares models with and without a beginning-of-sequence token, which would be "
                 "the first token of some only; give all the same `bos:`.",
             )
+    elif entry["kind"] == "trajectory":
+        for name in shown:
+            kept = checkpoints_of(models[name])
+            missing = [step for step in entry["steps"] if step not in kept]
+            if missing:
+                yield (
+                    f"{where[: where.rindex('.')]}.steps'",
+                    f"shows '{name}' after step {missing[0]}, which has checkpoints of "
+                    f"{', '.join(map(str, kept)) or 'none'}; correct it, or add them to "
+                    "`revisions:` of the model (of a stand-in, `train.checkpoints:`).",
+                )
     elif entry["kind"] == "start_of_weights":
         own = models[entry["model"]].get("initializer_range")
         if {OWN, own} <= set(entry["initializer_ranges"]):
@@ -379,6 +391,11 @@ def _can_be_shown(
 def names_given_twice(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Models that are made for figures and tables under the name of another, and such figures."""
     made: dict[str, tuple[str, Any]] = {}
+    for model, source in derived_models(config | {"figures": {}, "tables": {}}).items():
+        where = f"'models.{source['checkpoint']['model']}'"
+        made[model] = where, source
+        if model in config["models"]:
+            yield f"'models.{model}'", f"has the name of a checkpoint of {where}; change it."
     for section in ("figures", "tables"):
         for name, entry in config[section].items():
             where = f"'{section}.{name}'"

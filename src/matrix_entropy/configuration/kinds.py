@@ -148,6 +148,12 @@ FIGURES: dict[str, Kind] = {
         needs=("model", "dataset", "seeds", "initializer_ranges"), allows=("group",),
         not_compared=CONTROL, against_fresh=True,
     ),
+    "trajectory": Kind(
+        "`models:` while they learnt: layers against `steps:` of training, whose checkpoints "
+        "`revisions:` or `train.checkpoints:` of the models name",
+        ("models", "dataset", "steps"), ("metric",), "figures/kinds/trajectory", "metrics",
+        caption="models", not_compared=CONTROL, across_blocks=True,
+    ),
     "information_gain": Kind(
         "of the first tokens of texts about a function, against their number",
         ("models", "dataset", "information_gain"), ("group", "seeds"),

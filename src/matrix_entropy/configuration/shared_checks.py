@@ -13,7 +13,7 @@ IMAGE_RECORDS = ("llava_instruct", "cc_sbu_align")
 READ = ("bundled", "url", "zip", "path", "hub", "grammar")
 BESIDE: dict[str, dict[str, tuple[str, ...]]] = {
     "model": {
-        **dict.fromkeys(("revision", "convert_weights", "gated"), ("hub",)),
+        **dict.fromkeys(("revision", "revisions", "convert_weights", "gated"), ("hub",)),
         "gguf": ("hub", "path"),
         "initializer_range": ("hub", "path", "package"),
         **dict.fromkeys(("connector", "language_model"), ("vision",)),

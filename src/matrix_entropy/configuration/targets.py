@@ -98,6 +98,13 @@ def needed_models(entry: Entry, config: Entry) -> list[str]:
     return list(dict.fromkeys(_models(entry, config)))
 
 
+def seen_learning(config: Entry) -> list[str]:
+    """Models on the hub whose checkpoints the targets show, which the jobs themselves fetch."""
+    entries = [entry for entry in chosen(config).values() if "steps" in entry]
+    named = dict.fromkeys(model for entry in entries for model in experiments.models_of(entry))
+    return [model for model in named if "revisions" in config["models"][model]]
+
+
 def needed_datasets(entry: Entry, config: Entry) -> list[str]:
     """The data sets that an entry needs, with those that unions and variants are made of."""
     return list(dict.fromkeys(_datasets(entry, config)))
@@ -106,6 +113,8 @@ def needed_datasets(entry: Entry, config: Entry) -> list[str]:
 def _models(entry: Entry, config: Entry) -> Iterator[str]:
     # A drawing or a table of architectures alone runs nothing.
     for model in experiments.models_of(entry) if needed_runs(entry, config) else []:
+        if "steps" in entry and "revisions" in config["models"][model]:
+            continue  # whose checkpoints are fetched by the jobs that measure them
         yield model
         if "minigpt_v2" in config["models"][model]:
             yield config["models"][model]["minigpt_v2"]["language_model"]

@@ -8,7 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from matrix_entropy.configuration.targets import chosen, needed_datasets, needed_models, target_of
+from matrix_entropy.configuration.targets import (
+    chosen,
+    needed_datasets,
+    needed_models,
+    seen_learning,
+    target_of,
+)
 from matrix_entropy.estimate.devices import Device
 from matrix_entropy.estimate.job_costs import WITH_PANDAS, Cost, memory_of
 from matrix_entropy.estimate.run_costs import costs_of
@@ -105,6 +111,12 @@ def _notes(config: Entry, device: Device) -> list[str]:
         "tables of JSON into HF_DATASETS_CACHE, a package into pip's cache too; what is converted "
         "or downloaded from elsewhere, and all that is kept or temporary, into the working folder.",
     ]
+    if seen_learning(config):
+        notes.append(
+            "Weights of checkpoints are fetched in all, and are among what is temporary: of every "
+            "job, those of its checkpoint (--resources checkpoint_mb= limits how much of them is "
+            "on disk at a time)."
+        )
     by_source: dict[str, list[str]] = {}
     for name, source in sources(datasets, config).items():
         by_source.setdefault(source, []).append(name)

@@ -379,6 +379,12 @@ def prefetch(config: dict[str, Any]) -> None:
             log.info("tables that reading JSON makes: %s, in %s", size_of(size), folder)
     check_room({cache: to_come} | tables | dict(images.values()))
     failed = len(refused) + fetch(repositories) + fetch_images(config, images)
+    for name in targets.seen_learning(config):
+        log.warning(
+            "the checkpoints of %s are not fetched: the jobs that measure them fetch one each, and "
+            "need a network (or what `hf download --revision` has put into the cache)",
+            name,
+        )
     for line in by_hand(config):
         log.warning("to be fetched by hand: %s", line)
     for line in other_commits(config, repositories):

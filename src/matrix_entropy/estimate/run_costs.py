@@ -13,6 +13,7 @@ from matrix_entropy.configuration import experiments
 from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.configuration.targets import needed_runs
+from matrix_entropy.configuration.trajectories import is_fetched_to_measure
 from matrix_entropy.estimate import cost
 from matrix_entropy.estimate.cost import ADAPTER_TRAINING, Transformer, Work
 from matrix_entropy.estimate.devices import Device
@@ -23,6 +24,7 @@ from matrix_entropy.estimate.job_costs import (
     WITH_PANDAS,
     WITH_TORCH,
     Cost,
+    parameters_of,
     preparation,
     seen,
     stored_bytes,
@@ -72,7 +74,9 @@ def _uses(entry: Entry, run: Run) -> dict[str, Callable[[], Cost]]:
         found[f"train_lora {run.name}"] = run.adapter
     if reads == "gains":
         return {f"states {where}": run.states, f"gain {where}": run.gain}
-    if run.config["hidden_states"] == "stream":
+    if is_fetched_to_measure(run.model):
+        found[f"measure_checkpoint {where}"] = run.checkpoint
+    elif run.config["hidden_states"] == "stream":
         found[f"stream_spectra {where}"] = run.streamed
     else:
         found |= {f"states {where}": run.states, f"spectra {where}": run.spectra}
@@ -106,7 +110,8 @@ class Run:
     @property
     def origin(self) -> Entry:
         """The model that a derived one starts from, which says what its tokenizer is."""
-        derived = self.model.get("untrained") or self.model.get("lora")
+        keys = ("untrained", "lora", "checkpoint")
+        derived = next((self.model[key] for key in keys if key in self.model), None)
         origin: Entry = self.config["models"][derived["model"]] if derived else self.model
         return origin
 
@@ -191,6 +196,15 @@ class Run:
             temporary=0.0,
             work=seconds,
         )
+
+    def checkpoint(self) -> Cost:
+        """The same of a checkpoint that each job fetches, and removes when it has been measured.
+
+        Its weights count in 32 bits, in which those of Pythia's steps are published.
+        """
+        fetched = 4 * parameters_of(self.model)
+        streamed = replace(self.streamed(), rule="measure_checkpoint", temporary=fetched)
+        return replace(streamed, weights=fetched * self.entry["shards"])
 
     def _of_views(self, of: Callable[[Any, int], Any]) -> float:
         """What all spectra take together: of every layer, and of every view of every text."""

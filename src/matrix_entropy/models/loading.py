@@ -6,6 +6,7 @@ stand-in makes its own), and loaded from there: nothing that loads a model touch
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -85,7 +86,9 @@ def resolve_path(name: str, path: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, Any]:
+def resolve_hub(
+    name: str, model: dict[str, Any], converted: Path, cache: Path | None = None
+) -> dict[str, Any]:
     """Record of a hub model: downloaded if need be, with the commit that its revision led to.
 
     Parameters
@@ -94,6 +97,8 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         The model's entry in the configuration.
     converted : Path
         Folder for safetensors weights, should they have to be made from a pickle.
+    cache : Path, optional
+        Another cache than the user's.
 
     Raises
     ------
@@ -102,7 +107,8 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         does not exist, or if its weights would have to be unpickled.
     """
     revision = model.get("revision", "main")
-    folder = snapshot("model", name, model["hub"], revision, WANTED)
+    fetch = functools.partial(snapshot, "model", name, model["hub"], revision, cache=cache)
+    folder = fetch(WANTED)
     commit = folder.name
     patterns = needed_patterns(name, model, (path.name for path in folder.iterdir()))
     if patterns == WANTED:
@@ -110,7 +116,7 @@ def resolve_hub(name: str, model: dict[str, Any], converted: Path) -> dict[str, 
         found = measure(folder, dict.fromkeys(marks(folder), "sha256"))
         hashes = {"weights_sha256": found, "settings_sha256": settings_sha256(folder)}
     else:
-        _convert(name, snapshot("model", name, model["hub"], revision, patterns), converted)
+        _convert(name, fetch(patterns), converted)
         folder, hashes = converted, contents(converted)
     return {
         "model": name,

@@ -39,6 +39,8 @@ log = logging.getLogger("matrix_entropy")
 transformers_logging.disable_progress_bar()
 
 END_OF_TEXT = "<|endoftext|>"
+# In a stand-in's folder, that of its checkpoints.
+KEPT = "checkpoints"
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -140,6 +142,8 @@ def train_stand_in(
 ) -> dict[str, Any]:
     """Train a stand-in and save it in Hugging Face format, with ``loss.csv`` beside it.
 
+    With ``checkpoints`` of ``train``, a copy after each of these steps is in ``checkpoints/STEP``.
+
     Parameters
     ----------
     model_options : dict
@@ -179,19 +183,31 @@ def train_stand_in(
         batch = np.stack([stream[start : start + length] for start in starts])
         return _loss(model, torch.from_numpy(batch))
 
-    curve: list[dict[str, float]] = [
-        {
-            "step": step,
-            "tokens": step * train["batch"] * train["block"],
-            "train_loss": train_loss,
-            "held_out_loss": round(_held_out_loss(model, held_out_blocks), 6),
-        }
-        for step, train_loss in fit(name, model, train, random_sequences)
-    ]
+    curve: list[dict[str, float]] = []
 
     with writing_folder(folder) as part:
-        model.save_pretrained(part)
-        tokenizer.save_pretrained(part)
+
+        def save(place: Path) -> None:
+            model.save_pretrained(place)
+            tokenizer.save_pretrained(place)
+
+        kept = train.get("checkpoints", [])
+        if 0 in kept:
+            save(part / KEPT / "0")
+        for step, train_loss in fit(name, model, train, random_sequences):
+            held_out_loss = round(_held_out_loss(model, held_out_blocks), 6)
+            tokens = step * train["batch"] * train["block"]
+            curve.append(
+                {
+                    "step": step,
+                    "tokens": tokens,
+                    "train_loss": train_loss,
+                    "held_out_loss": held_out_loss,
+                }
+            )
+            if step in kept:
+                save(part / KEPT / str(step))
+        save(part)
         write_curve(part / "loss.csv", curve)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     final = curve[-1]["held_out_loss"]

@@ -61,16 +61,17 @@ def fit(
     """Train all weights of a model; yield from time to time how far it is.
 
     AdamW with betas 0.9 and 0.98 and weight decay 0.01, its learning rate by `rate`, the
-    gradient's norm held to at most 1. What is yielded, after every quarter of the steps and after
-    the last one, is the number of steps done and the mean loss, rounded to six digits, of those
-    since it was yielded before. The training rests until the next one is asked for.
+    gradient's norm held to at most 1. What is yielded, after every quarter of the steps, after
+    the last one and after those that are kept, is the number of steps done and the mean loss,
+    rounded to six digits, of those since it was yielded before. The training rests until the next
+    one is asked for.
 
     Parameters
     ----------
     name : str
         The model's name, for the progress bar.
     train : dict
-        ``steps``, ``learning_rate`` and ``seed``.
+        ``steps``, ``learning_rate``, ``seed`` and perhaps ``checkpoints``.
     batch_loss : callable
         Draws a batch by the generator, seeded once, that it is given, and gives the loss.
     """
@@ -96,7 +97,7 @@ def fit(
             schedule.step()
             recent.append(loss.item())
             bar.update()
-            if step % every == 0 or step == steps:
+            if step % every == 0 or step in (steps, *train.get("checkpoints", [])):
                 yield step, round(float(np.mean(recent)), 6)
                 recent = []
 

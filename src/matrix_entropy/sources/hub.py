@@ -64,7 +64,13 @@ def asked_for(kind: Kind, name: str, hub: str, revision: str) -> Asked:
 
 
 def snapshot(
-    kind: Kind, name: str, hub: str, revision: str, patterns: list[str], offline: bool = False
+    kind: Kind,
+    name: str,
+    hub: str,
+    revision: str,
+    patterns: list[str],
+    offline: bool = False,
+    cache: Path | None = None,
 ) -> Path:
     """Folder with the files of a revision that match ``patterns``; its name is the commit.
 
@@ -84,6 +90,8 @@ def snapshot(
         Shell patterns of the files that are needed; ``*`` matches ``/`` too.
     offline : bool
         Look into the cache alone, also where there is a network.
+    cache : Path, optional
+        Another cache than the user's (``HF_HUB_CACHE``).
 
     Raises
     ------
@@ -94,7 +102,7 @@ def snapshot(
         If the hub cannot be reached and the revision is not in the cache.
     """
     asked = asked_for(kind, name, hub, revision)
-    folder = _downloaded(kind, hub, asked.revision, patterns, asked.where, offline)
+    folder = _downloaded(kind, hub, asked.revision, patterns, asked.where, offline, cache)
     check_files(asked.where, folder, patterns, asked.sha256)
     return folder
 
@@ -112,13 +120,19 @@ def _say_what_is_held(kind: Kind, hub: str, revision: str) -> None:
 
 
 def _downloaded(
-    kind: Kind, hub: str, revision: str, patterns: list[str], where: str, offline: bool
+    kind: Kind,
+    hub: str,
+    revision: str,
+    patterns: list[str],
+    where: str,
+    offline: bool,
+    cache: Path | None,
 ) -> Path:
     """The folder, its files not yet compared with anything; ``where`` is for messages."""
     offline = (
         offline
         or constants.HF_HUB_OFFLINE
-        or _whole(kind, hub, revision, patterns)
+        or is_whole(kind, hub, revision, patterns, cache)
         or not answers()
     )
     try:
@@ -130,6 +144,7 @@ def _downloaded(
                     revision=revision,
                     allow_patterns=patterns,
                     local_files_only=offline,
+                    cache_dir=cache,
                 )
             )
     except (LocalEntryNotFoundError, FileNotFoundError):
@@ -177,9 +192,13 @@ def refusals(kind: Kind, hub: str, where: str) -> Iterator[None]:
         ) from None
 
 
-def _whole(kind: Kind, hub: str, revision: str, patterns: list[str]) -> bool:
+def is_whole(
+    kind: Kind, hub: str, revision: str, patterns: list[str], cache: Path | None = None
+) -> bool:
     """True if a commit's files are in the cache for certain, all that match."""
-    repository = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub, repo_type=kind)
+    repository = Path(cache or constants.HF_HUB_CACHE) / repo_folder_name(
+        repo_id=hub, repo_type=kind
+    )
     folder = repository / "snapshots" / revision
     # Without a folder none of its files was ever asked for, such as the card that it does not have.
     said = stated(folder) if COMMIT.fullmatch(revision) and folder.is_dir() else {}

@@ -47,6 +47,8 @@ def parsed(description: str) -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.options = json.loads(arguments.options) | {"device_map": arguments.device_map}
     arguments.dataset = json.loads(arguments.dataset)
+    # The record of the same model at another place, where its weights are for as long as it runs.
+    arguments.files = arguments.model
     arguments.threads = processors.allowed(arguments.threads)
     return arguments
 
@@ -83,7 +85,8 @@ def in_processes(arguments: argparse.Namespace) -> None:
             arguments.gpus = max(1, arguments.gpus)
     memory = arguments.gpu_mb * 2**20 or memory
     if memory is not None or arguments.options["device_map"] != "fit":
-        spread = is_spread(Path(read_record(arguments.model)["folder"]), arguments.options, memory)
+        folder = Path(read_record(arguments.files)["folder"])
+        spread = is_spread(folder, arguments.options, memory)
         arguments.options["device_map"] = "auto" if spread else "single"
     arguments.processes = shared_out(
         arguments.options["device_map"] == "auto", arguments.gpus, arguments.processes
@@ -123,7 +126,7 @@ def work(arguments: argparse.Namespace) -> dict[str, Any]:
     origin = {"name": Path(arguments.prompts).stem, **read_origin(arguments.origin)}
     recorded = {name: dataset[name] for name in RECORDED_OF_DATASET if name in dataset}
     return {
-        "record": record,
+        "record": read_record(arguments.files),
         "model_options": options,
         "dataset_options": dataset,
         "texts": read_texts(arguments.prompts, arguments.origin),

@@ -23,9 +23,12 @@ def gguf_file_of(wildcards):
 
 
 def base_record(wildcards):
-    """Record of the model that a derived one starts from."""
+    """Record of the model that a derived one starts from; none where a checkpoint has its own."""
     model = MODELS[wildcards.model]
-    return f"results/models/{(model.get('lora') or model['untrained'])['model']}.json"
+    if wildcards.model in PASSING:
+        return []
+    base = model.get("lora") or model.get("untrained") or model["checkpoint"]
+    return f"results/models/{base['model']}.json"
 
 
 def questions_of(dataset):

@@ -8,14 +8,14 @@ def models_of_spectra(streamed):
     another `hidden_states:` in the configuration runs no model again, unless a run is to (-F, -R).
     """
     if not workflow.is_main_process:  # a job is told its rule
-        return names(LANGUAGE_MODELS)
+        return names(STAYING)
     chosen = config["hidden_states"] == "stream"
     # Rules are read before Snakemake knows what it is to force.
     forced = {"-F", "--forceall", "-R", "--forcerun"} & set(sys.argv)
     made = [] if forced else asked_views.made_otherwise(Path("results/spectra"), chosen)
     others = one_of(made)
     look = "!" if streamed is chosen else "="
-    return rf"(?{look}(?:{others})\.npz)(?:{names(LANGUAGE_MODELS)})"
+    return rf"(?{look}(?:{others})\.npz)(?:{names(STAYING)})"
 
 
 def views_to_make(wildcards):
@@ -62,3 +62,10 @@ def shards_of(wildcards):
     """Spectra of a data set's shards, in their order."""
     parts = experiments.part_names(wildcards.dataset, DATASETS[wildcards.dataset]["shards"])
     return [f"results/spectra/{wildcards.model}/{part}.npz" for part in parts]
+
+
+def megabytes_of_checkpoint(wildcards):
+    """MB of a checkpoint in float32, once more if its weights are converted: what it may take."""
+    entry = MODELS[wildcards.model]
+    copies = 2 if entry["convert_weights"] else 1
+    return int(copies * 4 * weights(wildcards.model) / 1e6)
