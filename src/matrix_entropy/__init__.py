@@ -5,7 +5,8 @@
     me.entropy(me.spectrum(states).eigenvalues)  # states: an array (tokens, width)
     me.measure("my_model", ["A text.", "Another one."])  # a row per text and layer
 
-Arrays need NumPy and SciPy alone; `measure` needs torch (``pip install "matrix-entropy[models]"``).
+Arrays need NumPy and SciPy alone; `measure` and `Monitor` need torch
+(``pip install "matrix-entropy[models]"``).
 A name is imported when it is first used, so that nobody waits for torch in vain. What each of them
 takes and gives, the module ``matrix_entropy.api`` says, and docs/library.md shows.
 """
@@ -22,6 +23,7 @@ _PUBLIC = {
         *("information_gain", "distance"),
     ),
     "measuring": ("measure",),
+    "monitoring": ("Monitor",),
     "summaries": ("summarise",),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
