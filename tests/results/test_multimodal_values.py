@@ -16,12 +16,23 @@ from matrix_entropy.models.provenance import common_provenance
 from matrix_entropy.results.metrics import (
     joined_layers,
     metrics_table,
+    read_metrics,
     summary_table,
     write_metrics,
     write_summary,
 )
-from matrix_entropy.results.multimodal_metrics import POSITIONS
-from matrix_entropy.results.multimodal_values import multimodal_values, paired_changes
+from matrix_entropy.results.multimodal_metrics import (
+    CONNECTOR_INPUT,
+    FRESH,
+    NULL_POSITIONS,
+    POSITIONS,
+    SHUFFLES,
+)
+from matrix_entropy.results.multimodal_values import (
+    multimodal_values,
+    null_values,
+    paired_changes,
+)
 from matrix_entropy.results.spectra_file import Spectra
 
 WIDTHS = dict(zip(POSITIONS, (16, 40, 40, 40, 40), strict=True))
@@ -231,3 +242,49 @@ def test_records_are_paired_by_their_names(tmp_path: Path) -> None:
     entropies = np.array(entropies_of(base["h2_connector"]))
     expected = stats.sem(entropies[::-1] - entropies) / np.log(WIDTHS["h2_connector"])
     assert changes.loc[("rotated", "h2_connector"), "change_sem"] == pytest.approx(expected)
+
+
+def test_controls_are_of_the_records_of_the_nulls(tmp_path: Path) -> None:
+    """Against numbers computed from the spectra, of the first four of the records."""
+    base = run(1)
+    random = np.random.default_rng(2)
+    nulls = {}
+    for position in NULL_POSITIONS:
+        joined = position == CONNECTOR_INPUT
+        other = run(int(random.integers(100)))[POSITIONS[0] if joined else POSITIONS[4]]
+        one = replace(other, layers=(position,), width=64 if joined else 40)
+        nulls[position] = one
+    paths = [
+        write(tmp_path, "llava", "detail.none", base)[0],
+        write(tmp_path, "llava", "detail.nulls", nulls)[0],
+    ]
+    table, provenance = read_metrics(paths[1])
+    write_metrics(paths[1], table[table["id"].isin(["r0", "r1", "r2", "r3"])], provenance)
+    found = null_values(paths)
+    assert set(found["texts"]) == {4}
+
+    def mean(spectra: Spectra) -> float:
+        return float(np.nanmean(entropies_of(spectra)[:4]))
+
+    at = {position: mean(one) / np.log(one.width) for position, one in (base | nulls).items()}
+    h1, h2, h3, h4, h5 = (at[position] for position in POSITIONS)
+    shuffled = [at[f"{POSITIONS[4]}_{name}"] for name in SHUFFLES]
+    fresh = [(at[f"{POSITIONS[2]}_{name}"], at[f"{POSITIONS[4]}_{name}"]) for name in FRESH]
+    of_shuffled = [min(h3, h4, one) / max(h3, h4, one) for one in shuffled]
+    of_fresh = [min(h4, *pair) / max(h4, *pair) for pair in fresh]
+    values = found[found["measure"] == "entropy_a"].set_index("control")["value"]
+    assert dict(values) == pytest.approx(
+        {
+            "alignment_here": min(h3, h4, h5) / max(h3, h4, h5),
+            "alignment_shuffled": np.mean(of_shuffled),
+            "alignment_shuffled_std": np.std(of_shuffled, ddof=1),
+            "alignment_fresh": np.mean(of_fresh),
+            "alignment_fresh_std": np.std(of_fresh, ddof=1),
+            "reduction_here": h1 - h2,
+            "reduction_fresh": h1 - np.mean([at[f"{POSITIONS[1]}_{name}"] for name in FRESH]),
+            "h1_connector_input": at[CONNECTOR_INPUT],
+            "reduction_connector_input": at[CONNECTOR_INPUT] - h2,
+        }
+    )
+    ranks = found[found["measure"] != "entropy_a"].set_index("control")["value"]
+    assert ranks["h1_connector_input"] == pytest.approx(np.exp(mean(nulls[CONNECTOR_INPUT])))

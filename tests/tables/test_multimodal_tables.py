@@ -13,9 +13,11 @@ from matrix_entropy.published.tables import published_values
 from matrix_entropy.results.multimodal_metrics import POSITIONS
 from matrix_entropy.tables.making import compared
 from matrix_entropy.tables.multimodal_tables import (
+    CONTROLS,
     VARIANTS,
     architecture_table,
     multimodal_table,
+    null_note,
     operation_table,
     width_note,
 )
@@ -101,6 +103,27 @@ def test_table_5_is_its_published_self(tmp_path: Path) -> None:
     assert [row[2] for row in rows[1:]] == ["ours", "published", "difference"] * 7 + ["ours"] * 7
     assert ours[5][3:] == ["0.1284", "0.1188", "0.0385", "0.0389"]
     assert ours[6][3:] == ["0.8812", "0.8213", "0.8681", "0.8566"]
+
+
+def test_controls_stand_below_the_numbers_of_their_measure(tmp_path: Path) -> None:
+    values = values_of(5)
+    runs = values[["model", "dataset"]].drop_duplicates()
+    nulls = pd.concat(
+        [
+            runs.assign(measure=measure, control=control, value=0.25 + place, texts=100)
+            for measure in ("entropy_a", "effective_rank_geometric")
+            for place, control in enumerate(CONTROLS)
+        ]
+    )
+    frame, layout = multimodal_table(values, nulls)
+    frame = compared(frame, {"paper": "wei2024", "table": "5"})
+    controls = frame[frame["indicator"].str.startswith("control_")]
+    assert len(controls) == 4 * 2 * len(CONTROLS)
+    assert controls["published"].isna().all()
+    ours = [row for row in grid(tmp_path, frame, layout)[1:] if row[2] == "ours"]
+    assert [row[1] for row in ours] == [*PLACES, *DERIVED, *CONTROLS.values()] * 2
+    assert ours[8][3:] == ["1.2500"] * 4
+    assert "of the first 100 records" in null_note(nulls)
 
 
 def test_differences_are_ours_minus_published(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ IMAGE_SPECTRA = [
     f"results/spectra/{{model}}/{{dataset}}.{{operation}}.{position}.npz"
     for position in multimodal_metrics.POSITIONS
 ]
+NULL_SPECTRA = [
+    f"results/spectra/{{model}}/{{dataset}}.{multimodal_metrics.NULLS}.{position}.npz"
+    for position in multimodal_metrics.NULL_POSITIONS
+]
 # Those whose entries there are.
 PAPERS = {
     name: papers.paper(name)

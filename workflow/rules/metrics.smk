@@ -63,3 +63,17 @@ use rule compute_metrics as compute_image_metrics with:
         groups={},
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
+
+
+use rule compute_image_metrics as compute_null_metrics with:
+    input:
+        **MADE_OF,
+        spectra=NULL_SPECTRA,
+        code=code("results/compute_metrics"),
+    output:
+        metrics=f"results/metrics/{{model}}/{{dataset}}.{multimodal_metrics.NULLS}.parquet",
+        summary=f"results/metrics/{{model}}/{{dataset}}.{multimodal_metrics.NULLS}.summary.csv",
+    log:
+        "results/logs/compute_null_metrics/{model}/{dataset}.log",
+    message:
+        "Metrics of the nulls of {wildcards.model} on {wildcards.dataset}"

@@ -252,3 +252,14 @@ rule measure_images:
         "Entropies of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"
     script:
         "../scripts/states/measure_images.py"
+
+
+use rule measure_images as measure_image_nulls with:
+    output:
+        NULL_SPECTRA,
+    log:
+        "results/logs/measure_image_nulls/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/measure_image_nulls/{model}/{dataset}.tsv"
+    message:
+        "Nulls of {wildcards.model} on {wildcards.dataset}: other images, fresh connectors"

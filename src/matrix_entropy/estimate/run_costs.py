@@ -31,7 +31,14 @@ from matrix_entropy.estimate.job_costs import (
     transformer_of,
 )
 from matrix_entropy.estimate.text_sizes import Texts, as_read, context_of, uncut
-from matrix_entropy.results.multimodal_metrics import NONE, OPERATIONS
+from matrix_entropy.results.multimodal_metrics import (
+    FRESH,
+    NONE,
+    NULL_RECORDS,
+    NULLS,
+    OPERATIONS,
+    SHUFFLES,
+)
 
 Entry = dict[str, Any]
 
@@ -66,6 +73,9 @@ def _uses(entry: Entry, run: Run) -> dict[str, Callable[[], Cost]]:
     if "vision" in run.model:
         operations = OPERATIONS if reads == "image operations" else [NONE]
         measured = {f"measure_images {where} {operation}": run.images for operation in operations}
+        if reads == "images":
+            operations = [NONE, NULLS]
+            measured[f"measure_images {where} {NULLS}"] = run.nulls
         return measured | {f"metrics {where} {operation}": _metrics for operation in operations}
     if reads == "sentences":
         return {f"read_sentences {where}": run.sentences}
@@ -293,6 +303,20 @@ class Run:
             work=self.device.seconds(work, self.model["dtype"])
             + count * (IMAGE_SECONDS + seconds / self.device.cores)
             + self.loading,
+        )
+
+    def nulls(self) -> Cost:
+        """On few records, behind the image for each null as `images` reads them once."""
+        whole = self.images()
+        share = min(1.0, NULL_RECORDS / whole.texts) * (len(SHUFFLES) + len(FRESH))
+        return replace(
+            whole,
+            texts=whole.texts * share,
+            tokens=whole.tokens * share,
+            flops=whole.flops * share,
+            spectra_flops=whole.spectra_flops * share,
+            kept=whole.kept * share,
+            work=(whole.work - self.loading) * share + self.loading,
         )
 
     def adapter(self) -> Cost:

@@ -22,6 +22,24 @@ NONE, ROTATED, REVERSED = "none", "rotated", "reversed"
 # tokens in reverse order behind the connector.
 OPERATIONS = (NONE, ROTATED, REVERSED)
 
+# What alignment is held against, on the first so many records: texts behind other records' images,
+# and behind what connectors with fresh weights make of their own, by name and seed.
+NULLS = "nulls"
+NULL_RECORDS = 256
+SHUFFLES = {f"shuffled_{seed}": seed for seed in range(1, 6)}
+FRESH = {f"fresh_connector_{seed}": seed for seed in range(1, 4)}
+# H1 by its other reading: the rows that the connector reads, of MiniGPT-v2 four patches each.
+CONNECTOR_INPUT = "h1_connector_input"
+NULL_POSITIONS = (
+    CONNECTOR_INPUT,
+    *(f"h5_llm_image_text_{name}" for name in SHUFFLES),
+    *(
+        f"{position}_{name}"
+        for name in FRESH
+        for position in ("h2_connector", "h3_llm_image", "h5_llm_image_text")
+    ),
+)
+
 
 def image_reduction(h1: float, h2: float) -> float:
     """Image reduction ``H1 − H2`` (Wei et al. 2024, eq. 8).

@@ -52,10 +52,14 @@ class Collection:
     """The spectra of all records at every position, as they come."""
 
     def __init__(
-        self, model_name: str, records: Sequence[dict[str, Any]], pool: ThreadPoolExecutor
+        self,
+        model_name: str,
+        records: Sequence[dict[str, Any]],
+        pool: ThreadPoolExecutor,
+        positions: Sequence[str] = POSITIONS,
     ) -> None:
         self.model_name, self.records, self.pool = model_name, records, pool
-        self.found: dict[str, dict[int, Found]] = {position: {} for position in POSITIONS}
+        self.found: dict[str, dict[int, Found]] = {position: {} for position in positions}
         self.widths: dict[str, int] = {}
 
     def add(self, position: str, numbers: Sequence[int], states: torch.Tensor) -> None:
@@ -66,7 +70,7 @@ class Collection:
         def of_record(rows: NDArray[np.floating]) -> Found:
             return *spectrum(rows, precision), len(rows)
 
-        arrays = _array(states)
+        arrays = as_array(states)
         for number, rows in zip(numbers, arrays, strict=True):
             if not np.isfinite(rows).all():
                 raise InputError(
@@ -80,7 +84,8 @@ class Collection:
         """What was found at a position, as a file of spectra with this one layer."""
         found = [self.found[position][number] for number in range(len(self.records))]
         offsets = np.cumsum([0, *(length for _, _, length in found)])
-        truncated = texts.truncated if position in (H4, H5) else np.zeros(len(found), dtype=bool)
+        has_text = position.startswith((H4, H5))
+        truncated = texts.truncated if has_text else np.zeros(len(found), dtype=bool)
         return Spectra(
             eigenvalues=np.concatenate([values for values, _, _ in found]),
             counts=np.array([[[len(values) for values, _, _ in found]]], dtype=np.int64),
@@ -119,11 +124,9 @@ class Stages:
         """Vision encoder and connector: H1 and H2, and the image tokens into a file."""
         back = self.operation == REVERSED
         files: StateFiles | None = None
-        # By default a GPU rounds what a convolution in float32 reads to ten bits (TF32).
-        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         try:
-            with exact, reversed_image_tokens(self.model) if back else nullcontext():
-                for some in _pieces(numbers, self.batch):
+            with exact_convolutions(), reversed_image_tokens(self.model) if back else nullcontext():
+                for some in pieces(numbers, self.batch):
                     images = [
                         open_image(record["image"], record.get("image_sha256"))
                         for record in (self.records[number] for number in some)
@@ -142,7 +145,7 @@ class Stages:
                         files.create(len(numbers) * count)
                         files.open()
                     first_row = (some[0] - numbers[0]) * count
-                    files.write(WAITING, first_row, _array(tokens.flatten(0, 1)))
+                    files.write(WAITING, first_row, as_array(tokens.flatten(0, 1)))
         finally:
             if files is not None:
                 files.close()
@@ -155,19 +158,15 @@ class Stages:
         count, ids = image_tokens.shape[1], self.texts.ids
         front = beginning(self.model.tokenizer)
         first = 0 if self.bos_counts else len(front)
-        # The longest first, so that a batch too large for the memory shows itself at once.
-        by_length = sorted(numbers, key=lambda number: (-len(ids[number]), number))
-        for _, same in itertools.groupby(by_length, key=lambda number: len(ids[number])):
-            for some in _pieces(list(same), self.batch):
-                read = np.array([[*front, *ids[number]] for number in some])
-                text = self.model.embed(torch.from_numpy(read))
-                self.collection.add(H4, some, self.model.read(text)[:, first:])
-                at = [number - numbers[0] for number in some]
-                image = torch.from_numpy(image_tokens[at]).to(text)
-                both = torch.cat([text[:, : len(front)], image, text[:, len(front) :]], dim=1)
-                states = self.model.read(both)
-                self.collection.add(H3, some, states[:, first : len(front) + count])
-                self.collection.add(H5, some, states[:, first:])
+        for some in of_one_length(ids, numbers, self.batch):
+            read = np.array([[*front, *ids[number]] for number in some])
+            text = self.model.embed(torch.from_numpy(read))
+            self.collection.add(H4, some, self.model.read(text)[:, first:])
+            at = [number - numbers[0] for number in some]
+            image = torch.from_numpy(image_tokens[at]).to(text)
+            states = self.model.read(behind_image(text, image, len(front)))
+            self.collection.add(H3, some, states[:, first : len(front) + count])
+            self.collection.add(H5, some, states[:, first:])
 
 
 def measure(
@@ -243,21 +242,44 @@ def measure(
             numbers = range(start, min(start + on_disk, len(records)))
             with (
                 TemporaryDirectory(prefix="matrix_entropy_", dir=scratch) as folder,
-                _enough_memory(model.name, batch),
+                enough_memory(model.name, batch),
             ):
-                with _on(device, model.vision_parts):
+                with on_device(device, model.vision_parts):
                     stages.see(numbers, Path(folder))
-                with _on(device, model.language_parts):
+                with on_device(device, model.language_parts):
                     stages.read(numbers, Path(folder))
             bar.update(len(numbers))
     return {position: collection.spectra(position, texts, provenance) for position in POSITIONS}
 
 
-def _pieces(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+def pieces(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """So many of some numbers at a time."""
     return (numbers[start : start + size] for start in range(0, len(numbers), size))
 
 
-def _array(states: torch.Tensor) -> NDArray[np.floating]:
+def of_one_length(
+    ids: Sequence[NDArray[np.int64]], numbers: Sequence[int], batch: int
+) -> Iterator[Sequence[int]]:
+    """The texts of one length at a time, at most ``batch``.
+
+    The longest come first, so that a batch too large for the memory shows itself at once.
+    """
+    by_length = sorted(numbers, key=lambda number: (-len(ids[number]), number))
+    for _, same in itertools.groupby(by_length, key=lambda number: len(ids[number])):
+        yield from pieces(list(same), batch)
+
+
+def behind_image(text: torch.Tensor, image: torch.Tensor, front: int) -> torch.Tensor:
+    """Texts with an image's tokens before them, behind the ``front`` tokens that begin a text."""
+    return torch.cat([text[:, :front], image, text[:, front:]], dim=1)
+
+
+def exact_convolutions() -> Any:
+    """While open, no GPU rounds what a convolution in float32 reads to ten bits (TF32)."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
+def as_array(states: torch.Tensor) -> NDArray[np.floating]:
     """The same numbers for NumPy, which has no bfloat16."""
     states = states.float() if states.dtype == torch.bfloat16 else states
     array: NDArray[np.floating] = states.cpu().numpy()
@@ -265,7 +287,7 @@ def _array(states: torch.Tensor) -> NDArray[np.floating]:
 
 
 @contextmanager
-def _enough_memory(name: str, batch: int) -> Iterator[None]:
+def enough_memory(name: str, batch: int) -> Iterator[None]:
     """While open, a device whose memory runs out is answered with what to do."""
     try:
         yield
@@ -279,7 +301,7 @@ def _enough_memory(name: str, batch: int) -> Iterator[None]:
 
 
 @contextmanager
-def _on(device: torch.device | None, parts: Sequence[nn.Module]) -> Iterator[None]:
+def on_device(device: torch.device | None, parts: Sequence[nn.Module]) -> Iterator[None]:
     """While open, the parts are on the device, afterwards on the CPU; None leaves them."""
     if device is None:
         yield

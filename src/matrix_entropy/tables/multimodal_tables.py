@@ -9,12 +9,19 @@ import pandas as pd
 from matrix_entropy.figures.drawing import Runs, titled
 from matrix_entropy.figures.numbers import in_order
 from matrix_entropy.results.multimodal_metrics import (
+    CONNECTOR_INPUT,
+    FRESH,
     NONE,
     POSITIONS,
+    SHUFFLES,
     image_reduction,
     image_text_alignment,
 )
-from matrix_entropy.results.multimodal_values import multimodal_values, paired_changes
+from matrix_entropy.results.multimodal_values import (
+    multimodal_values,
+    null_values,
+    paired_changes,
+)
 from matrix_entropy.tables.making import Table, values_table
 from matrix_entropy.tables.model_tables import KEYS
 from matrix_entropy.tables.writing import TITLES, Layout
@@ -32,9 +39,23 @@ MEASURES = {"entropy_a": "matrix_entropy", "effective_rank_geometric": "effectiv
 CHANGES = {"change": "change", "change_sem": "change_sem"}
 COUNTS = ("texts", "undefined", "width")  # of one position each
 REDUCTION, ALIGNMENT = "image_reduction", "image_text_alignment"
+# Of `results.multimodal_values.null_values`, and how rows are called.
+CONTROLS = {
+    "alignment_here": "Control: alignment of these records",
+    "alignment_shuffled": "Control: alignment, other images",
+    "alignment_shuffled_std": "Control: its deviation over shuffles",
+    "alignment_fresh": "Control: alignment, fresh connector",
+    "alignment_fresh_std": "Control: its deviation over draws",
+    "reduction_here": "Control: image reduction of these records",
+    "reduction_fresh": "Control: image reduction, fresh connector",
+    CONNECTOR_INPUT: "Control: H1 of the rows that the connector reads",
+    "reduction_connector_input": "Control: image reduction from these rows",
+}
 
 
-def multimodal_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
+def multimodal_table(
+    values: pd.DataFrame, nulls: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, Layout]:
     """Table 5: H1 to H5, image reduction and image–text alignment; a column for each run.
 
     First those of ``H / log d``, as published, then those of effective ranks ``exp(mean H)``. The
@@ -49,6 +70,8 @@ def multimodal_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
         ``dataset_title``, ``published_dataset``, ``operation`` (of `VARIANTS`; only "none" is
         shown here), ``position`` (of `POSITIONS`), ``entropy_a`` (mean ``H / log d``),
         ``effective_rank_geometric``, ``width``, ``texts`` and ``undefined``.
+    nulls : DataFrame, optional
+        From `results.multimodal_values.null_values`: controls, below the numbers of their measure.
 
     Returns
     -------
@@ -59,7 +82,11 @@ def multimodal_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     """
     table = _long(values[values["operation"] == "none"])
     table = pd.concat([table, _derived(table)], ignore_index=True)
-    return _described(table), Layout(("measure", "quantity"), "run")
+    if nulls is not None:
+        runs = table[[*KEYS, "dataset_title", "variant"]].drop_duplicates()
+        controls = runs.merge(nulls, on=["model", "dataset"])
+        table = pd.concat([table, controls.rename(columns={"control": "position"})])
+    return _described(table.reset_index(drop=True)), Layout(("measure", "quantity"), "run")
 
 
 def operation_table(values: pd.DataFrame, changes: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
@@ -109,12 +136,14 @@ def _described(table: pd.DataFrame) -> pd.DataFrame:
     # A difference of effective ranks is one; their quotient is not.
     of_ranks = (measure == "effective_rank") & (position == ALIGNMENT)
     indicator = measure.where(measure != "matrix_entropy", position)
+    # Controls are called so in both measures: a published effective rank is held against none.
+    indicator = indicator.where(~position.isin(CONTROLS), "control_" + position)
     titles = TITLES["indicator"]
     described = table.assign(
         indicator=indicator.where(~of_ranks, "effective_rank_alignment"),
         run=table["model_title"] + ", " + table["dataset_title"],
         measure=measure.map(titles),
-        quantity=position.map(titles),
+        quantity=position.map(titles | CONTROLS),
     )
     described = described.astype(dict.fromkeys(COUNTS, "Int64"))
     return in_order(described, ["model", "dataset", "measure"])
@@ -135,6 +164,19 @@ def width_note(values: pd.DataFrame) -> str:
         "H1 is divided by the log of the vision encoder's width, H2 to H5 by that of the language "
         f"model's ({', '.join(widths)}); effective ranks, exp(mean H), are divided by nothing. "
         "H3, H4 and H5 share a width, but N rows have at most the entropy log(N − 1)."
+    )
+
+
+def null_note(nulls: pd.DataFrame) -> str:
+    """What a caption of Table 5 has to say of its controls."""
+    fewest, most = nulls["texts"].min(), nulls["texts"].max()
+    records = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return (
+        f"Controls of this project, not of the paper, are of the first {records} records of each "
+        f"run: each text behind another record's image ({len(SHUFFLES)} derangements) and behind a "
+        f"connector with fresh weights ({len(FRESH)} draws), means and standard deviations (ddof "
+        "1); and H1 of the rows that the connector reads, of MiniGPT-v2 four patches joined, "
+        "divided by the log of their width."
     )
 
 
@@ -175,8 +217,10 @@ def _architecture(entry: Entry) -> dict[str, Any]:
 
 def places(entry: Entry, runs: Runs) -> Table:
     """Table 5."""
-    values = _values(runs)
-    return values_table(entry, *multimodal_table(values), width_note(values))
+    values, nulls = _values(runs), null_values(runs.metrics)
+    values = values[values["operation"] == NONE]
+    found = multimodal_table(values, nulls)
+    return values_table(entry, *found, width_note(values), null_note(nulls))
 
 
 def operations(entry: Entry, runs: Runs) -> Table:

@@ -37,7 +37,7 @@ def inputs_read(entry, reads):
     if reads == "origins":
         return {"origins": [f"results/prompts/{name}.origin.json" for name in entry["datasets"]]}
     if reads == "images":
-        return image_metrics_of(entry, [multimodal_metrics.NONE])
+        return image_metrics_of(entry, [multimodal_metrics.NONE, multimodal_metrics.NULLS])
     if reads == "image operations":
         return image_metrics_of(entry, multimodal_metrics.OPERATIONS)
     return {}

@@ -62,6 +62,10 @@ class VisionLanguage(Protocol):
         """
         ...
 
+    def connector_input(self, patches: Tensor) -> Tensor:
+        """(batch, image tokens, any width): the rows that the connector makes image tokens of."""
+        ...
+
     def connect(self, patches: Tensor) -> Tensor:
         """(batch, image tokens, width): the rows of H2, one per image token."""
         ...

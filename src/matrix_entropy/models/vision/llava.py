@@ -75,6 +75,10 @@ class Llava:
         layers = [chosen] if isinstance(chosen, int) else chosen
         return torch.cat([states[layer][:, self.left_out :] for layer in layers], dim=-1)
 
+    def connector_input(self, patches: torch.Tensor) -> torch.Tensor:
+        """The patches themselves."""
+        return patches
+
     def connect(self, patches: torch.Tensor) -> torch.Tensor:
         """(batch, image tokens, width): as many tokens as patches."""
         tokens: torch.Tensor = self.connector(patches)

@@ -157,15 +157,19 @@ class MiniGPTv2(nn.Module):
         tokens: Tensor = self.ln_vision(self.vision_model(pixels).last_hidden_state)
         return tokens[:, 1:]
 
+    def connector_input(self, patches: Tensor) -> Tensor:
+        """Four patches as one row, shape (batch, patches / 4, 4 · vision width)."""
+        batch, count, width = patches.shape
+        joined = self.config.joined
+        return patches.reshape(batch, count // joined, joined * width)
+
     def connect(self, patches: Tensor) -> Tensor:
         """``W [p_4i; p_4i+1; p_4i+2; p_4i+3] + b`` for image token ``i``.
 
         Shape (batch, patches / 4, width) from (batch, patches, vision width): four patches that
         stand side by side in the image, as long as its rows hold a multiple of four.
         """
-        batch, count, width = patches.shape
-        joined = self.config.joined
-        tokens: Tensor = self.connector(patches.reshape(batch, count // joined, joined * width))
+        tokens: Tensor = self.connector(self.connector_input(patches))
         return tokens
 
     def embed(self, ids: Tensor) -> Tensor:
