@@ -324,3 +324,28 @@ def test_states_that_are_no_states_are_named(function: Callable[[np.ndarray], ob
         function(np.empty((0, 4)))
     with pytest.raises(InputError, match="not finite; run the model with `dtype: float32`"):
         function(np.array([[1.0, np.inf], [0.0, 1.0]]))
+
+
+def test_the_rate_of_unequal_values_is_not_that_of_their_effective_rank() -> None:
+    """Eigenvalues that fall as 1 / i, at the paper's ε; definition 3.1 against eq. (1)."""
+    ratios = []
+    for width in (512, 2048, 5120):
+        shares = 1 / np.arange(1, width + 1)
+        shares /= shares.sum()
+        rate = np.log1p(width * shares / 0.1**2).sum() / (width * np.log1p(0.1**-2))
+        if width == 512:
+            states = np.diag(np.sqrt(width * shares))
+            largest = width * width * np.log1p(0.1**-2)
+            assert coding_rate(states, 0.1) / largest == pytest.approx(rate, rel=1e-10)
+        rank = np.exp(-(shares * np.log(shares)).sum())
+        ratios.append(float(rate / normalised_coding_rate(rank / width, 0.1)))
+    assert ratios == pytest.approx([2.7, 3.9, 5.1], abs=0.05)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_bound_rises_with_the_dimensions_and_with_the_tokens(noise: float) -> None:
+    """``x log(1 + T / (x σ²))`` increases in x, so that d in the place of the rank is a bound."""
+    by_width = [float(largest_gain(64, width, noise)) for width in range(1, 65)]
+    assert (np.diff(by_width) > 0).all()
+    assert (np.diff(largest_gain(np.arange(1, 200), 32, noise)) > 0).all()
+    assert by_width[-1] <= 64 / 2 * np.log1p(64 / noise**2), "the paper's d log(1 + T / σ²), halved"

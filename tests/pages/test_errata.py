@@ -69,9 +69,9 @@ FINDINGS = {
 }
 NOTES = [
     *("row_in_front", "parameter_counts", "apple_processor"),
-    *("accuracies", "table_7_deviation", "nominal_sizes", "cut_or_split"),
+    *("accuracies", "table_7_deviation", "qubits_per_state", "nominal_sizes", "cut_or_split"),
     *("released_noise", "released_edges", "released_openwebtext2"),
-    *("commas", "log_det_panel", "last_token"),
+    *("plug_in_rank", "commas", "log_det_panel", "last_token"),
 ]
 # What nothing here can show: it was read, or the papers do not say.
 UNPROVEN = ["apple_processor", "cut_or_split", "released_openwebtext2", "last_token"]

@@ -251,3 +251,20 @@ def test_the_null_of_figure_1_is_near_and_is_not_the_data() -> None:
     assert better == 7
     assert sum(p < 0.05 for _, p in BESIDE_THE_NULL.values()) == 6
     assert min(p for _, p in BESIDE_THE_NULL.values()) > 0.05 / 8
+
+
+def test_the_order_of_rows_is_not_in_the_entropy() -> None:
+    random = np.random.default_rng(5)
+    rows = random.standard_normal((12, 7))
+    one, other = (matrix_entropy(spectrum(part)[0]) for part in (rows, random.permutation(rows)))
+    assert one == pytest.approx(other, rel=1e-12)
+
+
+def test_a_constant_divisor_moves_no_exponent() -> None:
+    """Of a law without an offset nor of one with it, whose offset is divided as well."""
+    sizes = np.array([1e8, 3e8, 1e9, 4e9, 1e10])
+    values = 2 * sizes**-0.1 + 0.3
+    for offset in (False, True):
+        law = fit_power_law(sizes, values, offset)
+        divided = fit_power_law(sizes, values / np.log(50257), offset)
+        assert divided.exponent == pytest.approx(law.exponent, rel=1e-4)

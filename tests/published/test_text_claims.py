@@ -12,7 +12,13 @@ import pytest
 from conftest import configured
 from matrix_entropy.base.shipped import published
 from matrix_entropy.published.comparison import compare
-from matrix_entropy.published.text_claims import CLAIMS, READ, counted, text_claims
+from matrix_entropy.published.text_claims import (
+    CLAIMS,
+    READ,
+    counted,
+    of_one_model,
+    text_claims,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +108,32 @@ def test_a_reading_error_is_no_evidence() -> None:
     errors = pd.read_csv(published("liang2024", "figures"))["mean_err"]
     assert 2 * errors.max() <= READ
     assert counted([0.5, READ, -READ, -0.5], READ).startswith("holds in 1 of 4, contrary in 1")
+
+
+def test_one_model_answers_from_its_curves() -> None:
+    """Spreads of made-up curves that are known: √(2/3) times the step of a line of three blocks."""
+
+    def curves(**steps: float) -> pd.DataFrame:
+        lines = [
+            {"group": group, "block": block, "normalised_mean": 0.5 + step * block}
+            for group, step in steps.items()
+            for block in range(3)
+        ]
+        found = pd.DataFrame(lines)
+        return found.assign(normalised_without_long_rows_mean=1 - 2 * found["normalised_mean"])
+
+    lengths = pd.DataFrame({"tokens_kept": [64, 8], "entropy_a": [0.5, 0.3]})
+    child, world = curves(good=0.01, bad=0.03), curves(utopian=0.04, dystopian=0.02)
+    found = of_one_model(child, world, lengths).set_index(["where", "rows"])["here"]
+    assert list(found) == [
+        "contrary (−0.0163)",
+        "holds (+0.0082)",
+        "contrary (−0.0327)",
+        "holds (+0.0163)",
+        found["Wei et al. 2024, 5.2.1", "all rows"],
+    ]
+    assert found.iloc[-1].startswith("cannot tell")
+    assert "to 8 and to 64 tokens differ by +0.200" in found.iloc[-1]
+    alike = of_one_model(child, curves(utopian=0.02, dystopian=0.021), lengths)
+    assert alike["here"].iloc[0] == "neither (+0.0008)"
+    assert of_one_model(child, world, lengths)["said"].isin([claim.said for claim in CLAIMS]).all()

@@ -50,12 +50,17 @@ class TextClaim:
     one_model: str
 
 
+def _spread(blocks: pd.Series) -> float:
+    """Standard deviation over blocks, to the digits that are told."""
+    return float(blocks.to_numpy().std())
+
+
 def _spreads(compared: pd.DataFrame, side: str, dataset: str) -> pd.DataFrame:
     """Standard deviation over blocks, of every group (columns) and model (rows)."""
     rows = compared[(compared["quantity"] == CURVE) & (compared["dataset"] == dataset)]
     if rows.empty:
         raise KeyError(dataset)
-    return rows.groupby(["model", "group"])[side].agg(lambda part: part.to_numpy().std()).unstack()
+    return rows.groupby(["model", "group"])[side].agg(_spread).unstack()
 
 
 def _stable_28m(compared: pd.DataFrame, side: str) -> list[float]:
@@ -234,6 +239,59 @@ def text_claims(compared: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+# Of curves across blocks, what is counted of a text.
+WAYS = {"normalised_mean": "all rows", "normalised_without_long_rows_mean": "long rows left out"}
+
+
+def of_one_model(child: pd.DataFrame, world: pd.DataFrame, lengths: pd.DataFrame) -> pd.DataFrame:
+    """Of the claims that one model can answer, what its numbers say, a row for each and way.
+
+    What decides is what decides of the published numbers; errors over texts are not in it.
+
+    Parameters
+    ----------
+    child, world : DataFrame
+        Numbers of a figure across blocks (`figures.kinds.layers.layer_curves`) of stories for
+        children and of worlds, the utopian and the dystopian.
+    lengths : DataFrame
+        Numbers of a figure of the same texts cut to ``tokens_kept`` (kind ``context_length``).
+
+    Returns
+    -------
+    DataFrame
+        ``said``, ``where``, ``rows`` (which of a text count) and ``here``, the verdict.
+    """
+    rows = []
+    for column, way in WAYS.items():
+        spreads = [curves.groupby("group")[column].agg(_spread) for curves in (child, world)]
+        differences = {
+            "Liang 2024, 4.2.1": spreads[1]["dystopian"] - spreads[1]["utopian"],
+            "Liang 2024, 5.2": spreads[1].mean() - spreads[0].mean(),
+        }
+        rows += [(where, way, _of_one(found)) for where, found in differences.items()]
+    kept = lengths.set_index("tokens_kept")["entropy_a"].sort_index()
+    rise = kept.iloc[-1] - kept.iloc[0]
+    rows.append(
+        (
+            "Wei et al. 2024, 5.2.1",
+            "all rows",
+            "cannot tell: its data sets are not at hand, and the same texts cut to "
+            f"{kept.index[0]} and to {kept.index[-1]} tokens differ by {rise:+.3f}, so that an "
+            "order of data sets can be one of lengths",
+        )
+    )
+    said = {claim.where: claim.said for claim in CLAIMS}
+    found = pd.DataFrame(rows, columns=["where", "rows", "here"])
+    return found.assign(said=found["where"].map(said))[["said", "where", "rows", "here"]]
+
+
+def _of_one(difference: float) -> str:
+    """What a single difference says of a claim."""
+    words = ("neither", "holds", "contrary")
+    told = words[int(np.sign(difference)) if abs(difference) > READ else 0]
+    return f"{told} ({difference:+.4f})".replace("-", "−")
 
 
 def counted(differences: list[float], unclear: float) -> str:
