@@ -139,6 +139,9 @@ def test_prompts() -> None:
             "variant": ["empty", "prompt1", "prompt2", "average_1_to_3", "empty"],
             "indicator": ["matrix_entropy"] * 4 + ["effective_rank"],
             "value": [0.5, 0.49, 0.50005, 0.495, 25.0],
+            "change": [np.nan, -0.01, 0.00005, -0.005, np.nan],
+            "change_standard_error": [np.nan, 0.004, 0.004, 0.004, np.nan],
+            "texts": 10,
         }
     )
     found = claims.prompt_claims(values)
@@ -187,7 +190,13 @@ def test_the_average_reduction_with_size() -> None:
     """Table 3's own numbers: three sizes agree with one another by chance one time in three."""
     printed = published_values("wei2024", "3")
     sizes = {"1.3B": 1.3e9, "2.7B": 2.7e9, "6.7B": 6.7e9}
-    values = printed.assign(model=printed["size"], parameters=printed["size"].map(sizes))
+    values = printed.assign(
+        model=printed["size"],
+        parameters=printed["size"].map(sizes),
+        change=-0.01,
+        change_standard_error=0.002,
+        texts=10,
+    )
     (row,) = [row for row in claims.prompt_claims(values) if "with size" in row["quantity"]]
     assert (row["rebuilt"], row["rebuilt_direction"]) == (1, "cannot tell")
     assert row["rebuilt_p"] == pytest.approx(1 / 3)

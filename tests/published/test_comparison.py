@@ -195,14 +195,23 @@ def test_only_what_changes_has_an_effect() -> None:
 @pytest.mark.parametrize(("error", "told"), [(0.0005, "same direction"), (0.002, "cannot tell")])
 def test_a_change_is_judged_by_its_paired_error(error: float, told: str) -> None:
     """Table 6 has standard errors of its paired changes; H3 rises by 0.0024 if rotated."""
-    ours = rebuilt_table("6").assign(position="")
+    ours = rebuilt_table("6").assign(position="", texts=30)
     turned = ours["variant"] == "rotate_image_clockwise"
-    errors = ours[turned].assign(
-        position=ours["indicator"], indicator="change_sem", value=error, texts=30
-    )
-    compared = compare_table("wei2024", "6", pd.concat([ours, errors]))
+    ours["change_standard_error"] = np.where(turned, error, np.nan)
+    compared = compare_table("wei2024", "6", ours)
     of = compared.set_index("quantity")
     assert of.loc["h3_llm_image: base to rotate_image_clockwise", "verdict"] == told
+
+
+def test_a_difference_is_told_in_standard_errors_too() -> None:
+    ours = rebuilt_table("1").assign(standard_error=0.002)
+    ours["value"] += 0.003
+    compared = compare_table("wei2024", "1", ours)
+    numbers = compared[(compared["kind"] == "number") & compared["verdict"].isin(["pass", "fail"])]
+    np.testing.assert_allclose(numbers["difference_over_error"], 1.5)
+    assert (numbers["standard_error"] == 0.002).all()
+    without = compare_table("wei2024", "1", rebuilt_table("1"))
+    assert without[["standard_error", "difference_over_error"]].isna().all(axis=None)
 
 
 def test_positions_of_effective_ranks_are_told_apart() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_json
@@ -17,7 +18,7 @@ from matrix_entropy.results.metrics import (
     write_metrics,
     write_summary,
 )
-from matrix_entropy.results.model_values import model_values, paired_differences
+from matrix_entropy.results.model_values import model_values, paired_differences, text_values
 from matrix_entropy.results.spectra_file import Spectra
 from matrix_entropy.tables.making import compared
 from matrix_entropy.tables.model_tables import (
@@ -158,16 +159,24 @@ def test_indicators_with_accuracies(tmp_path: Path) -> None:
     accuracies = []
     for number, model in enumerate(MODELS):
         path = tmp_path / "accuracy" / model / "both.json"
-        share = 0.25 + number / 4
+        share, error = 0.25 + number / 4, 0.02 if number else None  # of a single question none
         write_json(
             path,
-            {"model": {}, "dataset": {}, "accuracies": {"second_set": {"accuracy": share}}},
+            {
+                "model": {},
+                "dataset": {},
+                "accuracies": {"second_set": {"accuracy": share, "accuracy_stderr": error}},
+            },
         )
         accuracies.append(str(path))
     table, layout = indicator_table(values, accuracies, perplexity=True)
     assert layout.columns == "size"
     found = table.set_index(["dataset", "indicator", "size"])["value"]
     assert found[("second_set", "accuracy", "9M")] == 0.5
+    errors = table.set_index(["dataset", "indicator", "size"])["standard_error"]
+    assert errors[("second_set", "accuracy", "9M")] == 0.02
+    assert np.isnan(errors[("second_set", "accuracy", "1M")])
+    assert errors.drop("accuracy", level="indicator").isna().all(), "of a single text there is none"
     assert ("first_set", "accuracy") not in {key[:2] for key in found.index}
     assert found[("first_set", "matrix_entropy", "1M")] == values.loc[0, "entropy_a"]
     assert list(dict.fromkeys(table["dataset"])) == ["first_set", "second_set"]
@@ -183,27 +192,59 @@ def test_before_and_after_fine_tuning(tmp_path: Path) -> None:
         f"{name}_lora_first_set": {**entry, "lora": {"model": name}}
         for name, entry in MODELS.items()
     }
-    paths = runs(tmp_path, "first_set", ["all", "all"], models)
+    paths = runs(tmp_path, "first_set", ["all", "all", "all"], models)
     values = model_values(**paths, models=models, datasets={"first_set": {}})
-    table, layout = lora_table(values, models)
+    texts = text_values(paths["metrics"], {"first_set": {}})
+    table, layout = lora_table(values, texts, models)
     assert layout.heads == ("dataset_title", "indicator", "variant")
     found = table.set_index(["indicator", "variant", "size"])["value"]
     assert found[("loss", "lora", "9M")] == values.loc[3, "loss"]
     assert found[("matrix_entropy", "base", "1M")] == values.loc[0, "entropy_a"]
+    final = [pd.read_parquet(path).query("layer == 'final'") for path in paths["metrics"]]
+    tuned = table[(table["variant"] == "lora") & (table["size"] == "9M")].set_index("indicator")
+    for indicator, column in (("matrix_entropy", "matrix_entropy_normalised"), ("loss", "loss")):
+        before, after = final[1][column].to_numpy(), final[3][column].to_numpy()
+        row, expected = tuned.loc[indicator], stats.ttest_rel(after, before)
+        assert row["change"] == pytest.approx((after - before).mean())
+        assert row["change"] == pytest.approx(row["value"] - found[(indicator, "base", "9M")])
+        assert row["change_standard_error"] == pytest.approx(stats.sem(after - before))
+        assert row["change_p"] == pytest.approx(expected.pvalue)
+        assert row["standard_error"] == pytest.approx(stats.sem(after))
+    # exp of a mean: the change to first order, whose error is that of both together.
+    ranks = [np.exp(part["matrix_entropy"].mean()) * part["matrix_entropy"] for part in final]
+    expected = stats.sem(ranks[3].to_numpy() - ranks[1].to_numpy())
+    row = tuned.loc["effective_rank"]
+    assert row["change_standard_error"] == pytest.approx(expected)
+    assert row["change"] == pytest.approx(row["value"] - found[("effective_rank", "base", "9M")])
+    assert row["standard_error"] == pytest.approx(stats.sem(ranks[3]))
+    assert table.loc[table["variant"] == "base", "change"].isna().all()
 
 
 def test_variants_with_their_mean_and_its_difference(tmp_path: Path) -> None:
     changes = {"empty": {}, "prompt1": {"prefix": "One."}, "prompt2": {"prefix": "Two."}}
     datasets = {"changed": {"variants": {"of": "texts", "changes": changes}}, "texts": {}}
-    paths = runs(tmp_path, "changed", list(changes))
+    paths = runs(tmp_path, "changed", [*changes, *changes, *changes])
     values = model_values(**paths, models=MODELS, datasets=datasets, view=None)
-    table, layout = variant_table(values, changes)
+    table, layout = variant_table(values, text_values(paths["metrics"], datasets), changes)
     assert layout.heads == ("size",)
     found = table[table["size"] == "1M"].set_index("variant")["value"]
     assert list(found.index) == ["empty", "prompt1", "prompt2", "average_1_to_2", "reduction"]
     mean = (found["prompt1"] + found["prompt2"]) / 2
     assert found["average_1_to_2"] == pytest.approx(mean)
     assert found["reduction"] == pytest.approx(found["empty"] - mean)
+    texts = metrics_table(spectra([*changes, *changes, *changes], 0)).query("layer == 'final'")
+    empty, one, two = (
+        texts.loc[texts["group"] == name, "matrix_entropy_normalised"].to_numpy()
+        for name in changes
+    )
+    rows = table[table["size"] == "1M"].set_index("variant")
+    for variant, of_texts in (("prompt1", one), ("average_1_to_2", (one + two) / 2)):
+        assert rows["standard_error"][variant] == pytest.approx(stats.sem(of_texts))
+        assert rows["change"][variant] == pytest.approx((of_texts - empty).mean())
+        assert rows["change_standard_error"][variant] == pytest.approx(stats.sem(of_texts - empty))
+        assert rows["change_p"][variant] == pytest.approx(stats.ttest_rel(of_texts, empty).pvalue)
+    assert rows["standard_error"]["reduction"] == rows["change_standard_error"]["average_1_to_2"]
+    assert rows.loc[["empty", "reduction"], "change"].isna().all()
     assert prompt_table(changes).to_numpy().tolist() == [["prompt1", "One."], ["prompt2", "Two."]]
 
 
@@ -217,10 +258,16 @@ def test_controls_of_prefixes_stand_below_in_the_columns_of_the_prefixes(tmp_pat
         "sea": {"like": "prompt2", "text": "The tide."},
     }
     datasets = {"changed": {"variants": {"of": "texts", "changes": changes}}, "texts": {}}
-    paths = runs(tmp_path, "changed", list(changes))
+    paths = runs(tmp_path, "changed", [*changes, *changes])
     values = model_values(**paths, models=MODELS, datasets=datasets, view=None)
-    shorter = values.assign(view="without_first_row", entropy_a=values["entropy_a"] / 2)
-    table, layout = variant_table(pd.concat([values, shorter]), changes)
+    texts = text_values(paths["metrics"], datasets)
+    halves = [
+        rows.assign(view="without_first_row", entropy_a=rows["entropy_a"] / 2)
+        for rows in (values, texts)
+    ]
+    table, layout = variant_table(
+        *(pd.concat(pair) for pair in zip((values, texts), halves, strict=True)), changes
+    )
     assert layout.heads == ("size", "indicator")
     assert list(dict.fromkeys(table["indicator"])) == [
         "matrix_entropy",
@@ -241,6 +288,20 @@ def test_controls_of_prefixes_stand_below_in_the_columns_of_the_prefixes(tmp_pat
         assert random["reduction"] == pytest.approx(scale * (own["empty"] - mean))
         unrelated = found[f"matrix_entropy_unrelated_text{rows}"]
         assert unrelated["prompt2"] == pytest.approx(scale * own["sea"])
+        changed = table[table["size"] == "9M"].set_index(["indicator", "variant"])
+        random, unrelated = (
+            changed.loc[f"matrix_entropy_{control}{rows}"]
+            for control in ("random_tokens", "unrelated_text")
+        )
+        alone = texts[texts["model"] == "large"].pivot(
+            index="text", columns="variant", values="entropy_a"
+        )
+        drawn = scale * ((alone["drawn"] + alone["drawn_again"]) / 2 - alone["empty"])
+        assert random.loc["prompt1", "change"] == pytest.approx(drawn.mean())
+        assert random.loc["prompt1", "change_standard_error"] == pytest.approx(stats.sem(drawn))
+        assert random.loc["reduction", "standard_error"] == pytest.approx(stats.sem(drawn))
+        sea = scale * alone["sea"]
+        assert unrelated.loc["average_1_to_2", "standard_error"] == pytest.approx(stats.sem(sea))
 
 
 def test_samples_and_their_deviation(tmp_path: Path) -> None:

@@ -225,7 +225,8 @@ def test_changes_are_those_of_every_record(tmp_path: Path) -> None:
         known = differences[~np.isnan(differences)]
         assert len(known) == RECORDS - (place == "h4_llm_text")
         assert row["change"] == pytest.approx(known.mean(), rel=1e-9)
-        assert row["change_sem"] == pytest.approx(stats.sem(known), rel=1e-9)
+        assert row["change_standard_error"] == pytest.approx(stats.sem(known), rel=1e-9)
+        assert row["change_p"] == pytest.approx(stats.ttest_1samp(known, 0).pvalue, rel=1e-9)
 
 
 def test_records_are_paired_by_their_names(tmp_path: Path) -> None:
@@ -238,10 +239,11 @@ def test_records_are_paired_by_their_names(tmp_path: Path) -> None:
         for operation, one in (("none", base), ("rotated", upset), ("reversed", base))
     ]
     changes = paired_changes(paths).set_index(["operation", "position"])
-    assert (changes.loc["reversed"][["change", "change_sem"]] == 0).all(axis=None)
+    assert (changes.loc["reversed"][["change", "change_standard_error"]] == 0).all(axis=None)
     entropies = np.array(entropies_of(base["h2_connector"]))
     expected = stats.sem(entropies[::-1] - entropies) / np.log(WIDTHS["h2_connector"])
-    assert changes.loc[("rotated", "h2_connector"), "change_sem"] == pytest.approx(expected)
+    error = changes.loc[("rotated", "h2_connector"), "change_standard_error"]
+    assert error == pytest.approx(expected)
 
 
 def test_controls_are_of_the_records_of_the_nulls(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_csv, write_json
@@ -22,6 +23,7 @@ from matrix_entropy.results.metrics import (
     joined_layers,
     losses,
     metrics_table,
+    perplexity,
     read_metrics,
     read_provenance,
     read_summary,
@@ -280,7 +282,29 @@ def test_losses_of_a_group(spectra: Spectra) -> None:
     assert good["loss"] == pytest.approx(np.mean([text.mean() for text in texts]), rel=1e-6)
     assert good["ppl_token"] == pytest.approx(np.exp(np.concatenate(texts).mean()), rel=1e-6)
     assert good["ppl_windows"] == pytest.approx(np.exp((30 * 1.0 + 10 * 2.0) / 40))
+    assert good["loss_sem"] == pytest.approx(stats.sem([text.mean() for text in texts]), rel=1e-6)
+    # Two windows: a ratio of means, whose parts are 30 · (1 − 5/4) and 10 · (2 − 5/4) apart.
+    assert good["ppl_windows_sem"] == pytest.approx(good["ppl_windows"] * np.sqrt(4 * 7.5**2) / 40)
     assert np.isnan(summary.loc[("without_first_row", "good", "final"), "loss"])
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_error_of_a_perplexity_is_that_of_its_texts(alike: bool) -> None:
+    """Of texts of one length that of their mean losses; else that of a jackknife, nearly."""
+    random = np.random.default_rng(3)
+    counts = np.full(400, 20) if alike else random.integers(5, 60, 400)
+    losses = random.normal(3, 0.4, 400)
+    found, error = perplexity(losses * counts, counts)
+    assert found == pytest.approx(np.exp(np.average(losses, weights=counts)))
+    if alike:
+        assert error == pytest.approx(found * stats.sem(losses))
+    else:
+        without = np.exp(((losses * counts).sum() - losses * counts) / (counts.sum() - counts))
+        assert error == pytest.approx(np.sqrt(399**2 / 400 * without.var(ddof=1)), rel=0.02)
+    assert np.isnan(perplexity(losses[:1], counts[:1])[1])
+    beyond, unknown = perplexity(np.array([1e4, 1e4]), np.array([1, 1]))
+    assert np.isinf(beyond)
+    assert np.isnan(unknown)
 
 
 def test_layers_of_several_files_are_those_of_one(folder: Path, spectra: Spectra) -> None:

@@ -31,7 +31,10 @@ DERIVED = ["Image reduction", "Image–text alignment"]
 
 
 def values_of(
-    table: int, shift: float = 0.0, families: tuple[str, ...] = tuple(WIDTHS)
+    table: int,
+    shift: float = 0.0,
+    families: tuple[str, ...] = tuple(WIDTHS),
+    spread: float = np.nan,
 ) -> pd.DataFrame:
     """The published entropies as if they were ours, so much higher, with those of operations."""
     published = published_values("wei2024", table)
@@ -57,6 +60,7 @@ def values_of(
                 "position": row.indicator,
                 "matrix_entropy": entropy,
                 "entropy_a": row.value + shift,
+                "entropy_a_std": spread,
                 "effective_rank_geometric": np.exp(entropy),
                 "width": width,
                 "texts": 100,
@@ -227,11 +231,11 @@ def changes_of(values: pd.DataFrame) -> pd.DataFrame:
     changed = values[values["operation"] != "none"][[*keys, "entropy_a"]]
     at = pd.MultiIndex.from_frame(changed[["model", "dataset", "position"]])
     change = changed["entropy_a"].to_numpy() - base["entropy_a"].loc[at].to_numpy()
-    return changed[keys].assign(change=change, change_sem=0.0004)
+    return changed[keys].assign(change=change, change_standard_error=0.0004, change_p=0.2)
 
 
 def test_table_6_is_its_published_self(tmp_path: Path) -> None:
-    values = values_of(6, shift=0.0002)
+    values = values_of(6, shift=0.0002, spread=0.01)
     frame, layout = operation_table(values, changes_of(values))
     frame = compared(frame, {"paper": "wei2024", "table": "6"})
     rows = grid(tmp_path, frame, layout)
@@ -248,22 +252,23 @@ def test_table_6_is_its_published_self(tmp_path: Path) -> None:
     for row, position in zip(published, POSITIONS, strict=True):
         assert row == [f"{table.loc[position, variant]:.4f}" for variant in VARIANTS.values()]
     assert {tuple(row[4:]) for row in rows if row[3] == "difference"} == {("+0.0002",) * 3}
-    assert [row[3] for row in rows[1:]] == ["ours", "published", "difference"] * 5 + ["ours"] * 15
-    assert rows[21] == [
-        *("", "Change of matrix entropy / log d", PLACES[0], "ours"),
-        *("–", "0.00660", "0.00000"),
-    ]
-    assert rows[28] == [
-        *("", "", PLACES[2], "ours"),
-        *("–", "0.00040", "0.00040"),
+    of_changes = ["change of the same texts", "± standard error of the change", "p of the change"]
+    of_each = ["ours", "± standard error", *of_changes, "published", "difference"]
+    assert [row[3] for row in rows[1:]] == of_each * 5 + of_each[:2] * 5
+    assert [row[4:] for row in rows[2:6]] == [
+        ["0.00101"] * 3,  # 0.01 / √98
+        ["–", "+0.00660", "+0.00000"],
+        ["–", "0.00040", "0.00040"],
+        ["–", "0.200", "0.200"],
     ]
 
 
 def test_what_is_not_changed_has_no_change() -> None:
     values = values_of(6)
     frame, _ = operation_table(values, changes_of(values))
-    changes = frame[frame["indicator"].isin(["change", "change_sem"])]
+    changes = frame[frame["change"].notna()]
     assert set(changes["variant"]) == {"rotate_image_clockwise", "reverse_after_connector"}
+    assert set(changes["indicator"]) == {*POSITIONS}
     assert frame["value"].notna().all()
 
 
@@ -272,8 +277,8 @@ def test_only_operations_that_ran_have_a_column(tmp_path: Path) -> None:
     values = values[values["operation"] != "rotated"].iloc[::-1]
     frame, layout = operation_table(values, changes_of(values))
     rows = grid(tmp_path, frame, layout)
-    assert rows[0][3:] == ["Base", "Image tokens reversed"]
-    assert [row[2] for row in rows[1:6]] == PLACES
+    assert rows[0][4:] == ["Base", "Image tokens reversed"]
+    assert [row[2] for row in rows[1:] if row[3] == "ours"] == PLACES * 2
 
 
 # Table 4

@@ -317,3 +317,33 @@ def test_a_model_without_a_size_is_no_size_and_a_mean_says_of_how_many(tmp_path:
         ["Model", "No prompt", "Mean of prompts 1–2"],
         ["SmolLM2", "0.5000", "0.5000"],
     ]
+
+
+def test_errors_and_changes_stand_below_their_values(tmp_path: Path) -> None:
+    frame = rows_of(("wiki", "loss", "s", 2.5), ("wiki", "loss", "t", 2.25)).assign(
+        standard_error=[0.01234, np.nan],
+        change=[-0.00256, np.nan],
+        change_standard_error=[0.00104, np.nan],
+        change_p=[0.00001, np.nan],
+        dataset_title="Wikipedia",
+        texts=[1200, 1100],
+        stand_in=True,
+    )
+    markdown, latex = written(tmp_path, frame)
+    assert markdown == latex
+    assert [row[2:] for row in markdown] == [
+        ["Values", "s", "t"],
+        ["ours", "2.5000", "2.2500"],
+        ["± standard error", "0.01234", "–"],
+        ["change of the same texts", "-0.00256", "–"],
+        ["± standard error of the change", "0.00104", "–"],
+        ["p of the change", "<0.001", "–"],
+    ]
+    caption = (tmp_path / "my_table.md").read_text().splitlines()[0]
+    assert "Standard errors are over texts (Wikipedia: 1,200). Changes are means of" in caption
+    both = frame.assign(standard_error=0.01, indicator=["accuracy", "ppl_windows"])
+    written(tmp_path, both)
+    caption = (tmp_path / "my_table.md").read_text().splitlines()[0]
+    assert (
+        "(Wikipedia: 1,100 to 1,200), of accuracies over questions, of perplexities of" in caption
+    )

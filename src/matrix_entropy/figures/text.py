@@ -195,6 +195,19 @@ def signed(number: float) -> str:
     return f"{number:.3f}".replace("-", "−")
 
 
+def probability(p: float) -> str:
+    """A p in three decimals, never as zero.
+
+    Examples
+    --------
+    >>> probability(0.0102), probability(0.00001), probability(float("nan"))
+    ('0.010', '<0.001', '–')
+    """
+    if np.isnan(p):
+        return "–"
+    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
+
+
 def model_captions(title: str, values: pd.DataFrame) -> tuple[str, str]:
     """Title and caption of a figure across models: which, on which texts.
 

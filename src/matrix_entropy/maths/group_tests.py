@@ -114,9 +114,12 @@ def welch(first: Floats, second: Floats) -> Difference:
 
 
 def paired(differences: Floats) -> Difference:
-    """Mean of the differences of pairs, shape (pairs, columns), with its standard error."""
+    """Mean of the differences of pairs, shape (pairs, columns), with its standard error.
+
+    NaN without a pair, the error also of a single one.
+    """
     pairs = len(differences)
-    mean = differences.mean(axis=0)
+    mean = differences.mean(axis=0) if pairs else np.full(differences.shape[1], np.nan)
     error = np.sqrt(_variance(differences) / pairs)
     return Difference(mean, error, np.full_like(mean, pairs - 1))
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from matrix_entropy.figures.kinds.group_gaps import probability, with_error
+from matrix_entropy.figures.kinds.group_gaps import with_error
+from matrix_entropy.figures.text import probability
 
 # Mean over the texts of a group, as the paper draws it and with its controls.
 VERSIONS = {

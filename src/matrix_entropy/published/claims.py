@@ -20,7 +20,6 @@ from matrix_entropy.maths.rank_correlation import rank_correlation, rank_correla
 from matrix_entropy.published.curves import TOKENS
 from matrix_entropy.published.directions import (
     CANNOT_TELL,
-    CHANGED,
     LEAST_SIZES,
     half_interval,
     trend,
@@ -28,7 +27,7 @@ from matrix_entropy.published.directions import (
 )
 
 LIANG, WEI, TAN = "liang2024", "wei2024", "tan2024"
-# By convention, as that of `directions.CHANGED`: silhouettes nearer to each other are alike.
+# By convention: silhouettes nearer to each other are alike.
 ALIKE = 0.05
 
 Row = dict[str, Any]
@@ -204,27 +203,26 @@ def prompt_claims(values: pd.DataFrame) -> list[Row]:
     """Wei et al. 2024, section 5.3.3: behind a prompt the same texts have a smaller entropy, and
     the average reduction gets larger with size.
 
-    ``values`` are those of a table of variants, the first of which has no prompt. The table holds
-    no standard errors, so that what is a change is a convention, as in the paper's own table.
+    ``values`` are those of a table of variants, the first of which has no prompt. The change is
+    that of the same texts; the effective rank has none and is left out.
     """
     values = values[values["indicator"] == "matrix_entropy"]
     rows = []
     for (model, dataset), part in values.groupby(["model", "dataset"], sort=False):
-        first, *prompts = part.to_dict("records")
         rows += [
             claim(
                 WEI,
                 "H / log d behind a prompt less without",
                 "falls",
-                row["value"] - first["value"],
-                CHANGED,
+                row["change"],
+                half_interval(row["change_standard_error"], int(row["texts"])),
                 ("rises", "falls"),
-                f"change of the mean; by convention none within {CHANGED:g}",
+                f"mean of paired differences; 95 % interval, {row['texts']:.0f} texts",
                 model=model,
                 dataset=dataset,
                 group=str(row["variant"]),
             )
-            for row in prompts
+            for row in part.to_dict("records")
             if str(row["variant"]).startswith("prompt")
         ]
     average = values["variant"].astype(str).str.startswith("average")

@@ -61,13 +61,13 @@ SAME, OTHER = "same direction", "other direction"
 NUMBER, DIRECTION = "number", "direction"
 COLUMNS = (
     *("paper", "item", "kind", "quantity", "model", "dataset", "group", "layer"),
-    *("published", "rebuilt", "difference", "tolerance", "effect", "tolerance_over_effect"),
-    "reason",
+    *("published", "rebuilt", "standard_error", "difference", "difference_over_error"),
+    *("tolerance", "effect", "tolerance_over_effect", "reason"),
     *("published_direction", "rebuilt_direction", "published_p", "rebuilt_p", "chance", "verdict"),
 )
 NUMERIC = (
-    *("layer", "published", "rebuilt", "difference", "tolerance"),
-    *("effect", "tolerance_over_effect", "published_p", "rebuilt_p", "chance"),
+    *("layer", "published", "rebuilt", "standard_error", "difference", "difference_over_error"),
+    *("tolerance", "effect", "tolerance_over_effect", "published_p", "rebuilt_p", "chance"),
 )
 # A direction that is told has two words, and values that know nothing of the paper either as often.
 CHANCE = 0.5
@@ -81,6 +81,8 @@ INDICATORS = {
     "loss": "loss",
     "ppl_windows": "ppl_windows",
 }
+# Columns of a table that has them, over its texts.
+ERRORS = ("standard_error", "change_standard_error")
 OTHER_TEXTS = {"bundled", "generate"}  # keys of data sets whose texts were written here
 
 
@@ -107,8 +109,10 @@ def compare(
     DataFrame
         ``paper``, ``item`` (figure or table), ``kind`` ("number" or "direction"), ``quantity``,
         ``model``, ``dataset``, ``group`` (or variant), ``layer`` (block, from 0), ``published``,
-        ``rebuilt``; of a judged number ``difference`` (rebuilt − published), ``tolerance`` and its
-        ``reason``, and where the paper claims a change of it, that ``effect`` and
+        ``rebuilt`` and its ``standard_error`` over texts, if the table has it; of a judged number
+        ``difference`` (rebuilt − published), also in standard errors of ours
+        (``difference_over_error``), ``tolerance`` and its ``reason``, and where the paper claims a
+        change of it, that ``effect`` and
         ``tolerance_over_effect``; of a direction ``published_direction`` and
         ``rebuilt_direction``, of a rank correlation ``published_p`` and ``rebuilt_p`` (how often
         chance gives one as far from zero), and ``chance``, how often one that is told on both sides
@@ -343,6 +347,7 @@ def compare_table(
                 "group": ", ".join(filter(None, (row.variant, row.position))),
                 "published": row.published,
                 "rebuilt": row.rebuilt,
+                "standard_error": row.standard_error,
                 "stand_in": row.stand_in,
                 "effect": effects.get(row.Index, np.nan),
                 "allowed": tolerance_of_table(
@@ -369,12 +374,12 @@ def compare_table(
 
 def _errors_of_changes(numbers: pd.DataFrame) -> dict[tuple[str, ...], float]:
     """Half of the 95 % interval of every paired change whose standard error stands in the table."""
-    errors = numbers[numbers["indicator"] == "change_sem"]
+    known = numbers[numbers["change_standard_error"].notna()]
     return {
-        (row.model, row.dataset, row.position, row.variant): half_interval(
-            row.rebuilt, int(row.texts)
+        (row.model, row.dataset, row.indicator, row.variant): half_interval(
+            row.change_standard_error, int(row.texts)
         )
-        for row in errors.itertuples()
+        for row in known.itertuples()
     }
 
 
@@ -389,7 +394,10 @@ def _rebuilt_numbers(rebuilt: pd.DataFrame | None) -> pd.DataFrame:
     if rebuilt is None:
         columns = ["model_family", "size", "dataset", "indicator", "variant", "position"]
         numbers = pd.DataFrame(columns=columns, dtype=str)
-        return numbers.assign(rebuilt=[], rebuilt_parameters=[], texts=[], stand_in=False)
+        return numbers.assign(
+            **{name: [] for name in ("rebuilt", "rebuilt_parameters", "texts", *ERRORS)},
+            stand_in=False,
+        )
     indicator = rebuilt["indicator"].replace(NAMES)
     numbers = pd.DataFrame(
         {
@@ -403,6 +411,7 @@ def _rebuilt_numbers(rebuilt: pd.DataFrame | None) -> pd.DataFrame:
             "rebuilt_parameters": rebuilt["parameters"],
             "texts": rebuilt["texts"],
             "stand_in": rebuilt["stand_in"].astype(bool),
+            **{name: rebuilt.get(name, np.nan) for name in ERRORS},
         }
     )
     if "variant" in rebuilt:
@@ -510,7 +519,9 @@ def _judged_number(row: dict[str, Any]) -> dict[str, Any]:
     if np.isnan(row["rebuilt"]):
         return {**row, "verdict": NOT_BUILT}
     difference = row["rebuilt"] - row["published"]
-    row = {**row, "difference": difference, "reason": allowed.reason}
+    row |= {"difference": difference, "reason": allowed.reason}
+    if error := row.get("standard_error"):
+        row["difference_over_error"] = difference / error
     if np.isnan(allowed.amount):
         return {**row, "verdict": NOT_JUDGED}
     # Decimals have no exact doubles: a difference of just the tolerance is no failure.

@@ -92,6 +92,12 @@ def std(values: Float64, width: int = 0) -> float:
     return float(defined.std()) if len(defined) else float("nan")
 
 
+def sem(values: Float64) -> float:
+    """Standard error of the mean of the values that are defined; NaN of fewer than two."""
+    defined = values[~np.isnan(values)]
+    return float(defined.std(ddof=1) / np.sqrt(len(defined))) if len(defined) > 1 else float("nan")
+
+
 def _way(key: str) -> Callable[[Float64, int], float]:
     """One of the three ways of making one number of many entropies."""
     return lambda entropies, width: dataset_normalisations(entropies, width)[key]

@@ -57,30 +57,56 @@ def chosen(spectra: Spectra, asked: Sequence[str]) -> list[columns.Metric]:
     return [each for each in columns.if_asked() if each.name in names]
 
 
-def losses(spectra: Spectra) -> NDArray[np.float64]:
-    """Mean negative log-likelihood per text in nats per token; NaN for a single token."""
+def _sums(spectra: Spectra) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Negative log-likelihood of every text in nats, and the number of its predicted tokens."""
     starts = spectra.offsets[:-1]
     known = ~np.isnan(spectra.token_losses)
     sums = np.add.reduceat(np.where(known, spectra.token_losses, 0).astype(np.float64), starts)
-    counts = np.add.reduceat(known.astype(np.int64), starts)
-    return np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    return sums, np.add.reduceat(known.astype(np.int64), starts)
 
 
-def ppl_token(spectra: Spectra, texts: NDArray[np.bool_]) -> float:
-    """Perplexity ``exp(mean NLL)`` over all predicted tokens of some texts, each read alone."""
-    lengths = np.diff(spectra.offsets)
-    of_texts = spectra.token_losses[np.repeat(texts, lengths)]
-    of_texts = of_texts[~np.isnan(of_texts)].astype(np.float64)
-    return float(np.exp(of_texts.mean())) if len(of_texts) else float("nan")
+def losses(spectra: Spectra) -> NDArray[np.float64]:
+    """Mean negative log-likelihood per text in nats per token; NaN for a single token."""
+    sums, counts = _sums(spectra)
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
 
 
-def ppl_windows(spectra: Spectra, group: str) -> float:
-    """Perplexity over a group's texts one after another, in windows: NaN if not read so."""
+def perplexity(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """``exp(Σ sums / Σ counts)`` of texts, or of windows, and its standard error over them.
+
+    Of parts that are drawn whole, long ones and short: that of a ratio of means, to first order.
+    NaN without a token; the error with a single part, or of a perplexity beyond all numbers.
+
+    Examples
+    --------
+    >>> found, error = perplexity(np.log([2.0, 8.0]), np.array([1, 1]))
+    >>> found, round(error / np.log(2), 9)
+    (4.0, 4.0)
+    """
+    tokens, parts = counts.sum(), len(counts)
+    if not tokens:
+        return float("nan"), float("nan")
+    mean = sums.sum() / tokens
+    with np.errstate(over="ignore"):
+        found = float(np.exp(mean))
+    if parts < 2 or not np.isfinite(found):
+        return found, float("nan")
+    spread = ((sums - mean * counts) ** 2).sum() / (parts - 1)
+    return found, float(found * np.sqrt(parts * spread) / tokens)
+
+
+def ppl_token(spectra: Spectra, texts: NDArray[np.bool_]) -> tuple[float, float]:
+    """`perplexity` over all predicted tokens of some texts, each read alone."""
+    sums, counts = _sums(spectra)
+    some = texts & (counts > 0)
+    return perplexity(sums[some], counts[some])
+
+
+def ppl_windows(spectra: Spectra, group: str) -> tuple[float, float]:
+    """`perplexity` over a group's texts one after another, in windows: NaN if not read so."""
     inside = spectra.window_groups == group
-    if not inside.any():
-        return float("nan")
-    losses, tokens = spectra.window_losses[inside], spectra.window_tokens[inside]
-    return float(np.exp(np.average(losses.astype(np.float64), weights=tokens)))
+    tokens = spectra.window_tokens[inside]
+    return perplexity(spectra.window_losses[inside].astype(np.float64) * tokens, tokens)
 
 
 def metrics_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
@@ -124,7 +150,8 @@ def summary_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     that are ``asked`` for, and of the measures that were taken, these in the rows of the view of
     all rows. ``undefined`` counts texts without an entropy, which are in no mean of a spectrum; a
     text without a value of one that was chosen is in no mean of that one. Losses are those of whole
-    texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as there.
+    texts: ``loss`` the mean of the texts' means, `ppl_token` and `ppl_windows` as there, each with
+    its standard error over texts or windows (``loss_sem``, ...).
     """
     more = chosen(spectra, asked)
     values = metric_values(spectra, [*columns.METRICS, *more])
@@ -133,11 +160,12 @@ def summary_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     rows = []
     for group in dict.fromkeys(map(str, spectra.groups)):
         inside = spectra.groups == group
-        whole = {
-            "loss": columns.mean(of_texts[inside]),
-            "ppl_token": ppl_token(spectra, inside),
-            "ppl_windows": ppl_windows(spectra, group),
-        }
+        whole = {"loss": columns.mean(of_texts[inside]), "loss_sem": columns.sem(of_texts[inside])}
+        for name, (found, error) in (
+            ("ppl_token", ppl_token(spectra, inside)),
+            ("ppl_windows", ppl_windows(spectra, group)),
+        ):
+            whole |= {name: found, f"{name}_sem": error}
         for at, view in enumerate(spectra.views):
             for depth, layer in enumerate(spectra.layers):
                 here = {name: of_all[at, depth, inside] for name, of_all in values.items()}

@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.maths.group_tests import paired
 from matrix_entropy.models.provenance import check_kept
 from matrix_entropy.results.metrics import read_metrics, read_provenance, read_summary
 from matrix_entropy.results.model_words import weights_of
-from matrix_entropy.results.spectra_file import FIRST
+from matrix_entropy.results.spectra_file import ALL_ROWS, FIRST
 
 Entry = dict[str, Any]
 
 FINAL = "final"
+CHANGES = ("change", "change_standard_error", "change_p")
 
 
 def model_values(
@@ -124,6 +126,55 @@ def _placed(values: pd.DataFrame, run: str, datasets: dict[str, Entry]) -> pd.Da
     return values.assign(
         dataset_title=names.map(titles), published_dataset=names.map(published)
     ).drop(columns="group")
+
+
+def text_values(
+    metrics: Sequence[str], datasets: dict[str, Entry], views: Sequence[str] = (ALL_ROWS,)
+) -> pd.DataFrame:
+    """Every text of some runs at the layer after the last normalisation, once for every view.
+
+    Columns: ``model``, ``dataset``, ``variant`` and so on as `model_values` has them, ``view``,
+    ``text`` (the same for all variants of a text), and by the names of their means ``entropy_a``,
+    ``loss`` and ``effective_rank_geometric``. The last is what a text adds to it to first order,
+    ``r (1 + H − mean H)`` with ``r = exp(mean H)``: its mean is ``r``, its standard error that of
+    ``r``. Views that a run has not are left out.
+    """
+    parts = []
+    for path in metrics:
+        table = read_metrics(path)[0]
+        table = table[table["layer"] == FINAL]
+        # A variant's texts are called {variant}/{text}.
+        pairs = zip(table["id"], table["group"], strict=True)
+        texts = [name.removeprefix(f"{group}/") for name, group in pairs]
+        for view in views:
+            column = "matrix_entropy" if view == ALL_ROWS else f"matrix_entropy_{view}"
+            if column not in table:
+                continue
+            mean = table[column].groupby(table["group"]).transform("mean")
+            values = {
+                "entropy_a": table[column.replace("entropy", "entropy_normalised", 1)],
+                "effective_rank_geometric": np.exp(mean) * (1 + table[column] - mean),
+                "loss": table["loss"],
+            }
+            found = table[["group"]].assign(
+                model=Path(path).parent.name, view=view, text=texts, **values
+            )
+            parts.append(_placed(found, Path(path).stem, datasets))
+    return pd.concat(parts, ignore_index=True)
+
+
+def change_of(before: pd.Series, after: pd.Series) -> dict[str, float]:
+    """By how much texts change on average, both by their names: `CHANGES`.
+
+    ``change`` is the mean of their differences, ``change_standard_error`` its standard error and
+    ``change_p`` that of the paired t test, both NaN of fewer than two texts. A text without a value
+    in either is left out.
+    """
+    found = paired((after - before).dropna().to_numpy(np.float64)[:, None])
+    return {
+        name: float(value[0])
+        for name, value in zip(CHANGES, (found.mean, found.standard_error, found.p), strict=True)
+    }
 
 
 def cut_values(values: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from matrix_entropy.maths.entropy import rank_of_entropy
 from matrix_entropy.results.metrics import read_metrics, read_summary
-from matrix_entropy.results.model_values import described_model
+from matrix_entropy.results.model_values import change_of, described_model
 from matrix_entropy.results.multimodal_metrics import (
     CONNECTOR_INPUT,
     FRESH,
@@ -159,8 +159,8 @@ def paired_changes(metrics: Sequence[str]) -> pd.DataFrame:
     -------
     DataFrame
         ``model``, ``dataset``, ``operation``, ``position``; ``change``, the mean over the records
-        of the differences to the same record's without an operation, and ``change_sem``, the
-        standard error of that mean. Records without an entropy in either are left out.
+        of the differences to the same record's without an operation, ``change_standard_error`` and
+        ``change_p``, that of the paired t test. Records without an entropy in either are left out.
     """
     entropies = {}
     for path in map(Path, metrics):
@@ -172,16 +172,9 @@ def paired_changes(metrics: Sequence[str]) -> pd.DataFrame:
     for (model, dataset, operation), wide in entropies.items():
         if operation in (NONE, NULLS):
             continue
-        for position, differences in (wide - entropies[model, dataset, NONE]).items():
-            known = differences.dropna()
-            rows.append(
-                {
-                    "model": model,
-                    "dataset": dataset,
-                    "operation": operation,
-                    "position": position,
-                    "change": known.mean(),
-                    "change_sem": known.std(ddof=1) / np.sqrt(max(len(known), 1)),
-                }
-            )
+        before = entropies[model, dataset, NONE]
+        for position, after in wide.items():
+            where = {"model": model, "dataset": dataset, "operation": operation}
+            change = change_of(before[position], after)
+            rows.append(where | {"position": position} | change)
     return pd.DataFrame(rows)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from matrix_entropy.figures.drawing import Runs, titled
 from matrix_entropy.results.intermediates import read_accuracies, read_origin
+from matrix_entropy.results.model_values import CHANGES, change_of, text_values
 from matrix_entropy.tables.making import Table, values_table
 from matrix_entropy.tables.writing import Layout
 
@@ -46,11 +47,31 @@ KEYS = (
 
 
 def long_table(values: pd.DataFrame, indicators: Sequence[str]) -> pd.DataFrame:
-    """One row per value: the columns `KEYS`, ``variant``, ``texts``, ``indicator``, ``value``."""
+    """One row per value: the columns `KEYS`, ``variant``, ``texts``, ``indicator``, ``value``.
+
+    With its ``standard_error`` over texts, or over windows where these were read.
+    """
     keys = [*KEYS, "dataset_title", "variant", "texts"]
     columns = [column for column in INDICATORS if column in indicators]
     table = values[[*keys, *columns]].melt(keys, var_name="indicator", value_name="value")
-    return table.replace({"indicator": INDICATORS})
+    errors = standard_errors(values)[columns].melt()["value"]
+    return table.replace({"indicator": INDICATORS}).assign(standard_error=errors)
+
+
+def standard_errors(values: pd.DataFrame) -> pd.DataFrame:
+    """The standard error of every mean of `INDICATORS`, to first order where it is no mean itself.
+
+    NaN of a single text. ``values`` are from `results.model_values.model_values`.
+    """
+    texts = values["texts"] - values["undefined"]
+    entropy = values["entropy_a_std"] / np.sqrt((texts - 1).where(texts > 1))
+    of_rank = values["effective_rank_geometric"] * np.log(values["width"]) * entropy
+    errors = pd.DataFrame({"entropy_a": entropy, "effective_rank_geometric": of_rank})
+    # Summaries of an older version have none.
+    of_loss = [column for column in INDICATORS if column not in errors]
+    return errors.assign(
+        **{column: values.get(f"{column}_sem", np.nan) for column in of_loss},
+    )
 
 
 def indicator_table(
@@ -78,22 +99,42 @@ def _accuracy(values: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
     found = {path.split("/")[-2]: read_accuracies(path) for path in paths}
     rows = values[[*KEYS, "dataset_title", "variant", "texts"]].copy()
     rows["indicator"] = "accuracy"
-    rows["value"] = [
-        found[model].get(dataset, {}).get("accuracy", np.nan)
-        for model, dataset in zip(rows["model"], rows["dataset"], strict=True)
-    ]
-    return rows.dropna(subset="value")
+    # A single question has no standard error (None).
+    for column, key in (("value", "accuracy"), ("standard_error", "accuracy_stderr")):
+        rows[column] = [
+            found[model].get(dataset, {}).get(key)
+            for model, dataset in zip(rows["model"], rows["dataset"], strict=True)
+        ]
+    return rows.astype({"value": float, "standard_error": float}).dropna(subset="value")
 
 
-def lora_table(values: pd.DataFrame, models: dict[str, Entry]) -> tuple[pd.DataFrame, Layout]:
-    """Table 2: entropy and loss on the training texts before and after fine-tuning."""
-    tuned = values["model"].map(lambda name: "lora" in models[name])
-    values = values.assign(variant=np.where(tuned, "lora", "base"))
+def lora_table(
+    values: pd.DataFrame, texts: pd.DataFrame, models: dict[str, Entry]
+) -> tuple[pd.DataFrame, Layout]:
+    """Table 2: entropy and loss on the training texts before and after fine-tuning.
+
+    ``texts``, from `results.model_values.text_values`, are those of the same runs.
+    """
+    bases = {name: entry["lora"]["model"] for name, entry in models.items() if "lora" in entry}
+    values = values.assign(variant=np.where(values["model"].isin([*bases]), "lora", "base"))
     table = long_table(values, ("entropy_a", "effective_rank_geometric", "loss"))
+    runs = dict(iter(texts.set_index("text").groupby(["model", "dataset"])))
+    changes = [
+        {"model": model, "dataset": dataset, "variant": "lora", "indicator": INDICATORS[column]}
+        | change_of(before[column], after[column])
+        for (model, dataset), after in runs.items()
+        if (before := runs.get((bases.get(model), dataset))) is not None
+        for column in INDICATORS
+        if column in after
+    ]
+    keys = ["model", "dataset", "variant", "indicator"]
+    table = table.merge(pd.DataFrame(changes, columns=[*keys, *CHANGES]), "left", keys)
     return _in_order(table, values), Layout(("dataset_title", "indicator", "variant"), "size")
 
 
-def variant_table(values: pd.DataFrame, changes: dict[str, Entry]) -> tuple[pd.DataFrame, Layout]:
+def variant_table(
+    values: pd.DataFrame, texts: pd.DataFrame, changes: dict[str, Entry]
+) -> tuple[pd.DataFrame, Layout]:
     """Table 3: entropy for every variant, the mean of all but the first, a column for each.
 
     Below it stand its controls, as far as the data set has them: the same rows without the first
@@ -104,6 +145,8 @@ def variant_table(values: pd.DataFrame, changes: dict[str, Entry]) -> tuple[pd.D
     ----------
     values : DataFrame
         From `results.model_values.model_values`, of every view.
+    texts : DataFrame
+        From `results.model_values.text_values`, of the same runs and views.
     changes : dict
         The variants of the data set.
 
@@ -114,24 +157,14 @@ def variant_table(values: pd.DataFrame, changes: dict[str, Entry]) -> tuple[pd.D
         ``_random_tokens`` or ``_unrelated_text``, then ``_without_first_row`` or
         ``_without_long_rows``.
     """
-    values = values[values["view"].isin(ROWS_LEFT_OUT)].sort_values("order", kind="stable")
-    stand_in_for = {name: change.get("like", name) for name, change in changes.items()}
-    instead = {
-        name: ("_unrelated_text" if "text" in change else "_random_tokens")
-        if "like" in change
-        else ""
-        for name, change in changes.items()
-    }
-    of_control, of_rows = values["variant"].map(instead), values["view"].map(ROWS_LEFT_OUT)
-    values = values.assign(control="matrix_entropy" + of_control + of_rows, of_rows=of_rows)
-    values["variant"] = values["variant"].map(stand_in_for)
+    values = _with_controls(values.sort_values("order", kind="stable"), changes)
     keys = [*KEYS, "dataset_title", "texts", "control", "of_rows"]
     table = values.groupby([*keys, "variant"], sort=False, as_index=False)["entropy_a"].mean()
     table = table.rename(columns={"entropy_a": "value"})
     base = table["variant"] == next(iter(changes))
     mean = table[~base].groupby(keys, sort=False, as_index=False)["value"].mean()
     # What Table 3 calls the average of its prompts 1 to 3.
-    mean["variant"] = f"average_1_to_{table.loc[~base, 'variant'].nunique()}"
+    mean["variant"] = average = f"average_1_to_{table.loc[~base, 'variant'].nunique()}"
     same = ["model", "of_rows"]
     unchanged = mean[same].merge(table[base], on=same, how="left")["value"]
     fall = mean.assign(variant="reduction", value=unchanged - mean["value"])
@@ -143,8 +176,52 @@ def variant_table(values: pd.DataFrame, changes: dict[str, Entry]) -> tuple[pd.D
     ]
     table = table.sort_values("control", key=lambda found: found.map(shown.index), kind="stable")
     table = table.rename(columns={"control": "indicator"}).drop(columns="of_rows")
+    errors = _errors_of_variants(_with_controls(texts, changes), next(iter(changes)), average)
+    table = table.merge(errors, "left", ["model", "dataset", "variant", "indicator"])
     heads = ("size", "indicator") if table["indicator"].nunique() > 1 else ("size",)
     return _in_order(table, values), Layout(heads, "variant")
+
+
+def _with_controls(rows: pd.DataFrame, changes: dict[str, Entry]) -> pd.DataFrame:
+    """Rows of the views that Table 3 shows, in the place of which prefix each stands, and how."""
+    rows = rows[rows["view"].isin(ROWS_LEFT_OUT)]
+    stand_in_for = {name: change.get("like", name) for name, change in changes.items()}
+    instead = {
+        name: ("_unrelated_text" if "text" in change else "_random_tokens")
+        if "like" in change
+        else ""
+        for name, change in changes.items()
+    }
+    of_control, of_rows = rows["variant"].map(instead), rows["view"].map(ROWS_LEFT_OUT)
+    return rows.assign(
+        control="matrix_entropy" + of_control + of_rows,
+        of_rows=of_rows,
+        variant=rows["variant"].map(stand_in_for),
+    )
+
+
+def _errors_of_variants(texts: pd.DataFrame, first: str, average: str) -> pd.DataFrame:
+    """Standard errors of `variant_table`, and changes of the same texts to the first variant."""
+    keys = ["model", "dataset", "of_rows", "control"]
+    of_texts = texts.groupby([*keys, "text", "variant"], sort=False)["entropy_a"].mean()
+    wide = of_texts.unstack("variant")
+    before = wide[first].dropna().droplevel("control")
+    rows = []
+    for (model, dataset, of_rows, control), part in wide.groupby(level=keys, sort=False):
+        where = {"model": model, "dataset": dataset, "indicator": control}
+        # A control need not stand in the place of every prompt, and has no text without one.
+        part = part.droplevel(keys).dropna(axis=1, how="all")
+        prompts = part.drop(columns=first, errors="ignore")
+        part = part.assign(**{average: prompts.mean(axis=1, skipna=False)})
+        for variant in part:
+            found = {**where, "variant": variant, "standard_error": part[variant].sem()}
+            if variant != first:
+                found |= change_of(before.loc[model, dataset, of_rows], part[variant])
+            rows.append(found)
+        # The average, which is the last, has the error that the fall to it has.
+        error = rows[-1]["change_standard_error"]
+        rows.append({**where, "variant": "reduction", "standard_error": error})
+    return pd.DataFrame(rows)
 
 
 def sample_table(values: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
@@ -229,13 +306,15 @@ def indicators(entry: Entry, runs: Runs) -> Table:
 
 def lora(entry: Entry, runs: Runs) -> Table:
     """Table 2."""
-    return values_table(entry, *lora_table(runs.values(), runs.models))
+    texts = text_values(runs.metrics, runs.datasets)
+    return values_table(entry, *lora_table(runs.values(), texts, runs.models))
 
 
 def variants(entry: Entry, runs: Runs) -> Table:
     """Table 3."""
     changes = runs.datasets[entry["dataset"]]["variants"]["changes"]
-    found, layout = variant_table(runs.values(view=None), changes)
+    texts = text_values(runs.metrics, runs.datasets, [*ROWS_LEFT_OUT])
+    found, layout = variant_table(runs.values(view=None), texts, changes)
     controls = found["indicator"].nunique() > 1
     return values_table(entry, found, layout, *([CONTROLS_OF_PREFIXES] if controls else []))
 

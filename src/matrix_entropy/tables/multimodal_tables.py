@@ -23,7 +23,7 @@ from matrix_entropy.results.multimodal_values import (
     paired_changes,
 )
 from matrix_entropy.tables.making import Table, values_table
-from matrix_entropy.tables.model_tables import KEYS
+from matrix_entropy.tables.model_tables import KEYS, standard_errors
 from matrix_entropy.tables.writing import TITLES, Layout
 
 Entry = dict[str, Any]
@@ -36,7 +36,6 @@ VARIANTS = {
 }
 # Columns of values that are shown, and what each is.
 MEASURES = {"entropy_a": "matrix_entropy", "effective_rank_geometric": "effective_rank"}
-CHANGES = {"change": "change", "change_sem": "change_sem"}
 COUNTS = ("texts", "undefined", "width")  # of one position each
 REDUCTION, ALIGNMENT = "image_reduction", "image_text_alignment"
 # Of `results.multimodal_values.null_values`, and how rows are called.
@@ -92,26 +91,30 @@ def multimodal_table(
 def operation_table(values: pd.DataFrame, changes: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     """Table 6: H1 to H5 as they are, of rotated images and of reversed tokens; a column for each.
 
-    Below them stand the changes of ``H / log d``, image by image, and their standard errors: they
-    are far smaller than the differences between images.
+    Below those of ``H / log d`` stand their changes, image by image, with standard errors: they are
+    far smaller than the differences between images.
 
     ``values`` and what is returned are as in `multimodal_table`, ``changes`` are from
     `results.multimodal_values.paired_changes`.
     """
-    values = values.merge(changes, how="left", on=["model", "dataset", "operation", "position"])
-    table = _long(values, MEASURES | CHANGES)
-    # What is not changed has no change.
-    table = table[~(table["measure"].isin(CHANGES) & (table["variant"] == VARIANTS[NONE]))]
+    changes = changes.assign(measure="entropy_a", variant=changes["operation"].map(VARIANTS))
+    keys = ["model", "dataset", "variant", "position", "measure"]
+    table = _long(values).merge(changes.drop(columns="operation"), "left", keys)
     return _described(table), Layout(("run", "measure", "quantity"), "variant")
 
 
-def _long(values: pd.DataFrame, measures: dict[str, str] = MEASURES) -> pd.DataFrame:
-    """One row per value, by measure, then by operation and position in the paper's order."""
+def _long(values: pd.DataFrame) -> pd.DataFrame:
+    """One row per value, by measure, then by operation and position in the paper's order.
+
+    With its ``standard_error`` over texts.
+    """
     keys = [*KEYS, "dataset_title", "variant", "position"]
     table = values.assign(variant=values["operation"].map(VARIANTS))
     for column, order in (("position", POSITIONS), ("variant", tuple(VARIANTS.values()))):
         table = table.sort_values(column, key=lambda names: names.map(order.index), kind="stable")
-    return table[[*keys, *COUNTS, *measures]].melt([*keys, *COUNTS], var_name="measure")
+    errors = standard_errors(table)[[*MEASURES]].melt()["value"]
+    table = table[[*keys, *COUNTS, *MEASURES]].melt([*keys, *COUNTS], var_name="measure")
+    return table.assign(standard_error=errors)
 
 
 def _derived(table: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +135,7 @@ def _derived(table: pd.DataFrame) -> pd.DataFrame:
 
 def _described(table: pd.DataFrame) -> pd.DataFrame:
     """The table, run by run, with the indicator of every value and the words of its rows."""
-    position, measure = table["position"], table["measure"].map(MEASURES | CHANGES)
+    position, measure = table["position"], table["measure"].map(MEASURES)
     # A difference of effective ranks is one; their quotient is not.
     of_ranks = (measure == "effective_rank") & (position == ALIGNMENT)
     indicator = measure.where(measure != "matrix_entropy", position)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from matrix_entropy.base.files import write_csv, writing
+from matrix_entropy.figures.text import probability
 from matrix_entropy.results.model_words import quantised
 
 # What is written for a value of a column, where that is not the value itself.
@@ -42,8 +43,6 @@ TITLES = {
         "h5_llm_image_text": "H5: language model, image and text",
         "image_reduction": "Image reduction",
         "image_text_alignment": "Image–text alignment",
-        "change": "Change of matrix entropy / log d",
-        "change_sem": "Standard error of the change",
     },
     "variant": {
         "base": "Base",
@@ -57,7 +56,13 @@ TITLES = {
         "rotate_image_clockwise": "Image rotated clockwise",
         "reverse_after_connector": "Image tokens reversed",
     },
-    "values": {"value": "ours"},
+    "values": {
+        "value": "ours",
+        "standard_error": "± standard error",
+        "change": "change of the same texts",
+        "change_standard_error": "± standard error of the change",
+        "change_p": "p of the change",
+    },
 }
 HEAD_TITLES = dict.fromkeys(("dataset", "dataset_title", "published_dataset"), "Data set")
 # By variant, as a deviation needs more than its indicator, or by indicator.
@@ -67,12 +72,12 @@ DECIMALS = {
     "ppl_windows": 2,
     "effective_rank": 1,
     "accuracy": 3,
-    "change": 5,
-    "change_sem": 5,
 }
 OTHER_DECIMALS = 4
 MEAN_OF = re.compile(r"average_1_to_(\d+)")
-SOURCES = ("value", "published", "difference")
+OURS = ("value", "standard_error", "change", "change_standard_error", "change_p")
+SOURCES = (*OURS, "published", "difference")
+FINER = OURS[1:4]  # with one decimal more
 MISSING = "–"
 SHOWN_OF_A_HASH = 12
 STAND_INS = "Stand-ins: small models trained for this purpose, not those of the paper."
@@ -123,14 +128,16 @@ def write_table(
     """Write a table of numbers in the formats that the paths' endings name.
 
     CSV holds the frame as it is. Markdown and LaTeX hold it laid out; below a row of ours stand
-    the published values and the differences, where there are any. Below those of stand-ins stand
-    none, which could be taken for a comparison; the CSV has them.
+    its standard errors, changes of the same texts, the published values and the differences, where
+    there are any. Below those of stand-ins stand no published ones, which could be taken for a
+    comparison; the CSV has them.
 
     Parameters
     ----------
     frame : DataFrame
         One row per value: the layout's columns, ``indicator``, ``value``, and perhaps ``variant``,
-        ``stand_in``, ``weights`` (with ``model_title``) and what
+        ``stand_in``, ``weights`` (with ``model_title``), ``standard_error`` (with ``texts`` and
+        ``dataset_title``), ``change`` with its ``change_standard_error`` and ``change_p``, and what
         `published.tables.with_published` adds.
     layout : Layout
         Rows and columns of the table.
@@ -149,7 +156,30 @@ def write_table(
         caption = f"{caption} {STAND_INS}"
     if "weights" in frame and frame["weights"].any():
         caption = f"{caption} {quantised(frame)}."
+    caption = " ".join([caption, *_errors_told(frame)])
     _write(frame, _laid_out(frame, layout), paths, caption)
+
+
+def _errors_told(frame: pd.DataFrame) -> list[str]:
+    """What the standard errors are over, and how changes were tested."""
+    told = []
+    if "standard_error" in frame and frame["standard_error"].notna().any():
+        known = frame[frame["standard_error"].notna()]
+        texts = known.groupby("dataset_title", sort=False)["texts"].agg(["min", "max"])
+        numbers = [
+            f"{title}: {least:,.0f}" + (f" to {most:,.0f}" if most > least else "")
+            for title, least, most in texts.itertuples(name=None)
+        ]
+        told.append(f"Standard errors are over texts ({', '.join(numbers)})")
+        named = {*known["indicator"]}
+        if "accuracy" in named:
+            told[0] += ", of accuracies over questions"
+        if "ppl_windows" in named:
+            told[0] += ", of perplexities of concatenated texts over their windows"
+        told[0] += "."
+    if "change" in frame and frame["change"].notna().any():
+        told.append("Changes are means of the same texts' differences, p of the paired t test.")
+    return told
 
 
 def write_text_table(frame: pd.DataFrame, paths: Sequence[str | Path], caption: str) -> None:
@@ -180,7 +210,8 @@ def _laid_out(frame: pd.DataFrame, layout: Layout) -> _Grid:
     for row in frame.to_dict("records"):
         head, column = tuple(row[name] for name in layout.heads), row[layout.columns]
         for source in SOURCES:
-            if source == "value" or (pd.notna(row.get(source)) and not row.get("stand_in")):
+            there = pd.notna(row.get(source)) and (source in OURS or not row.get("stand_in"))
+            if source == "value" or there:
                 line = lines.setdefault((*head, source), {})
                 if column in line:
                     raise ValueError(f"two values belong in column '{column}' of the row {head}")
@@ -226,8 +257,11 @@ def _number(row: dict[str, Any], source: str) -> str:
     value = row[source]
     if pd.isna(value):
         return MISSING
+    if source == "change_p":
+        return probability(value)
     decimals = DECIMALS.get(row.get("variant", ""), DECIMALS.get(row["indicator"], OTHER_DECIMALS))
-    sign = "+" if source == "difference" else ""
+    decimals += source in FINER
+    sign = "+" if source in ("difference", "change") else ""
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # adding zero makes −0.0 0.0
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.kinds.run_curves import NO_GROUPS, Entry, run_captions, run_metrics
+from matrix_entropy.figures.text import probability
 from matrix_entropy.maths.covariates import (
     ORDERS,
     Adjusted,
@@ -320,19 +321,6 @@ def with_error(difference: float, standard_error: float) -> str:
     '+30.3 ± 10.2'
     """
     return f"{thousandths(difference)} ± {UNIT * standard_error:.1f}"
-
-
-def probability(p: float) -> str:
-    """A p in three decimals, never as zero.
-
-    Examples
-    --------
-    >>> probability(0.0102), probability(0.00001), probability(float("nan"))
-    ('0.010', '<0.001', '–')
-    """
-    if np.isnan(p):
-        return MISSING
-    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
 def gap_caption(title: str, means: pd.DataFrame) -> str:

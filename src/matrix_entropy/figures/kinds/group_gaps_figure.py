@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from matrix_entropy.figures.kinds.group_gaps import TREATMENTS, UNIT, probability, tests_words
+from matrix_entropy.figures.kinds.group_gaps import TREATMENTS, UNIT, tests_words
 from matrix_entropy.figures.kinds.run_curves import gap_colours, run_captions
 from matrix_entropy.figures.style import GREY, styled
 from matrix_entropy.figures.text import (
@@ -24,6 +24,7 @@ from matrix_entropy.figures.text import (
     frame_figure,
     head_panel,
     in_lines,
+    probability,
     room_of,
 )
 
