@@ -21,10 +21,11 @@ from matrix_entropy.pages.readings import gap_words, group_gaps
 results = "results"
 figures = "figures"
 waiting = {}  # what could not be built, and why
+origins = {}  # rule, script and module of each figure and table, and which code ran
 stand_in = None  # True or False; None: as the numbers of the figures say
 
 # %%
-built = Built(results, figures, waiting)
+built = Built(results, figures, waiting, origins)
 NAMES = {
     "fig01_tinystories_3m_child": ("TinyStories-3M", "child"),
     "fig02_tinystories_28m_child": ("TinyStories-28M", "child"),

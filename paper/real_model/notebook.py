@@ -24,10 +24,11 @@ from matrix_entropy.published.text_claims import of_one_model
 results = "results"
 figures = "figures"
 waiting = {}  # what could not be built, and why
+origins = {}  # rule, script and module of each figure and table, and which code ran
 stand_in = None  # nothing on this page is one
 
 # %%
-built = Built(results, figures, waiting)
+built = Built(results, figures, waiting, origins)
 MAPS = {
     "smollm2_context_projection": "Maps of the sentences by UMAP and by principal components, from "
     "their last token and from the mean of their tokens; colours are contexts.",

@@ -21,10 +21,11 @@ from matrix_entropy.pages.readings import fit_rows, size_ends
 results = "results"
 figures = "figures"
 waiting = {}  # what could not be built, and why
+origins = {}  # rule, script and module of each figure and table, and which code ran
 stand_in = None  # True or False; None: as the numbers of the figures say
 
 # %%
-built = Built(results, figures, waiting)
+built = Built(results, figures, waiting, origins)
 SIZES = ["wei_fig1_cerebras_scaling", "wei_fig6_pythia_scaling"]
 
 

@@ -12,6 +12,9 @@ from PIL import Image
 
 from conftest import ROOT, configured
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.source_code import SourceCode, source_code
+from matrix_entropy.pages import made_by
+from matrix_entropy.pages.made_by import origins
 from matrix_entropy.pages.notebook import Built, Shown, number, say, show_frame
 from matrix_entropy.pages.notebook_run import run_notebook
 from matrix_entropy.pages.page_index import index_markdown
@@ -54,6 +57,45 @@ def built(tmp_path: Path) -> Built:
     (tmp_path / "results" / "tables" / "two.md").write_text("Caption.\n\n| a |\n| --- |\n| 1 |\n")
     pd.DataFrame({"x": [7]}).to_csv(tmp_path / "results" / "tables" / "two.csv", index=False)
     return Built(tmp_path / "results", tmp_path / "figures")
+
+
+def test_what_made_them_is_named_and_linked_to(built, tmp_path):
+    """Links lead to files of this repository, and what they lead to has that name in it."""
+    page = tmp_path / "paper" / "build" / "index.md"
+    found = origins({"one": "layers", "two": "lora"}, page)
+    told = Built(built.results, built.figures, origins=found)
+    assert "version" in told.notice(False).html
+    assert f"Made by commit {source_code().commit[:12]}" in told.notice(False).html
+    index = index_markdown(
+        {"one": {"model": "a"}}, {"two": {"models": ["a"]}}, {"a": {}}, [], origins=found
+    )
+    for name, shown, rule, module in (
+        ("one", told.figure("one", "a grey square").html, "plot_layers", "figures/kinds/layers.py"),
+        ("two", told.table("two").html, "write_lora", "tables/model_tables.py"),
+    ):
+        parts = {part: (called, address) for part, called, address in found["made_by"][name]}
+        assert parts["rule"][0] == rule
+        assert parts["module"][0] == module
+        for called, address in parts.values():
+            target = (page.parent / address).resolve()
+            assert target.is_file()
+            assert f'href="{address}"' in shown
+            assert f"[`{called}`]({address})" in index
+            if called != rule:
+                assert target.as_posix().endswith(called)
+
+
+def test_where_the_repository_is_known_links_go_there_and_only_then(monkeypatch, tmp_path):
+    page, commit = tmp_path / "index.md", "0123456789" * 4
+    file = tmp_path / "CITATION.cff"
+    file.write_text("repository-code: https://example.org/code\n")
+    monkeypatch.setattr(made_by, "CITATION", file)
+    for changed in (False, True):
+        code = SourceCode("0.2.0", commit, changed)
+        monkeypatch.setattr(made_by, "source_code", lambda code=code: code)
+        (_, _, rules), *_ = origins({"one": "layers"}, page)["made_by"]["one"]
+        there = f"https://example.org/code/blob/{commit}/workflow/rules/kinds.smk"
+        assert (rules == there) is not changed
 
 
 def test_figures_and_tables_are_shown_with_links_to_their_files(built):
@@ -261,6 +303,7 @@ def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
         "| [PDF](../../figures/one.pdf), [numbers](../../figures/one.csv) |" in text
     )
     assert "| two (`two`) | B and c |" in text
+    assert "Made by" not in text
     assert "| Table (`three`) | B to A | [CSV](../../results/tables/three.csv)" in text
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
     assert headings == ["[Liang 2024](liang2024.html)", "Wei et al. 2024", "Others"]

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from conftest import configured
+from matrix_entropy.configuration.kinds import KINDS, rule_of
 from matrix_entropy.pages.errata import read_errata
 from matrix_entropy.pages.page_checks import check_page
 from matrix_entropy.published.comparison import NOT_BUILT
 from matrix_entropy.published.counterparts import counterparts
 
 PAPERS = ("liang2024", "wei2024", "tan2024")
+TAG = {"figure": "figure", "table": "section"}
 PAGES = ("index", *PAPERS, "errata", "comparison")
 
 
@@ -45,6 +47,13 @@ def test_a_paper_s_page_has_all_its_figures_and_tables(
             if entry.get("paper") == paper:
                 assert f'id="{kind}-{name}"' in pages[paper], name
                 assert name in pages["index"]
+                # Below it and on the first page: what made it, of links that lead somewhere.
+                name_of_kind = entry.get("kind", "layers")
+                rule, module = rule_of(name_of_kind), f"{KINDS[name_of_kind].module}.py"
+                part = pages[paper].partition(f'id="{kind}-{name}"')[2].partition(f"</{TAG[kind]}>")
+                for made_by in (rule, "make_kind.py", module):
+                    assert f">{made_by}<" in part[0], (name, made_by)
+                    assert f">{made_by}<" in pages["index"]
 
 
 def test_links_between_pages_lead_somewhere(miniature: Path, pages: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ include: "common/kinds.smk"
 
 for kind, about in kinds.KINDS.items():
     part = "table" if kind in kinds.TABLES else "figure"
-    rule_name = f"{'write' if part == 'table' else 'plot'}_{kind}"
+    rule_name = kinds.rule_of(kind)
 
     rule:
         name:

@@ -97,6 +97,11 @@ rule run_notebook:
             if entry.get("paper") == wildcards.paper
             for model in experiments.models_of(entry)
         ),
+        kinds=lambda wildcards: {
+            name: entry["kind"]
+            for name, entry in (FIGURES | TABLES).items()
+            if entry.get("paper") == wildcards.paper
+        },
         waiting=lambda wildcards: waiting_of(wildcards.paper),
     message:
         "Walking through {wildcards.paper}"

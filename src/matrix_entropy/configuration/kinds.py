@@ -263,6 +263,17 @@ TABLES: dict[str, Kind] = {
 KINDS = FIGURES | TABLES
 
 
+def rule_of(kind: str) -> str:
+    """The rule that makes figures or tables of a kind.
+
+    Examples
+    --------
+    >>> rule_of("layers"), rule_of("lora")
+    ('plot_layers', 'write_lora')
+    """
+    return f"{'write' if kind in TABLES else 'plot'}_{kind}"
+
+
 def described(kinds: dict[str, Kind]) -> str:
     """What each kind shows, for the schema."""
     return " ".join(f"`{name}`: {kind.says}." for name, kind in kinds.items())

@@ -10,6 +10,7 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -105,11 +106,14 @@ class Built:
         The folders ``results/`` and ``figures/``.
     waiting : mapping, optional
         What could not be built, with what each waits for, which is said in its place.
+    origins : mapping, optional
+        As `pages.made_by.origins` gives it.
     """
 
     results: str | Path
     figures: str | Path
     waiting: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Any] = field(default_factory=dict)
 
     def numbers(self, name: str, ending: str = ".csv") -> pd.DataFrame:
         """The numbers of a figure, or of a table if no figure is called so.
@@ -127,7 +131,7 @@ class Built:
         raise InputError(self._unbuilt(Path(self.figures, f"{name}{ending}"), name))
 
     def figure(self, name: str, alt: str) -> Shown:
-        """A figure with links to its PDF and its numbers; ``alt`` says what is to be seen.
+        """A figure with links to its files and to what made it; ``alt`` says what is to be seen.
 
         Raises
         ------
@@ -139,9 +143,11 @@ class Built:
         path = Path(self.figures, f"{name}.png")
         if not path.is_file():
             raise InputError(self._unbuilt(path, name))
+        place = f"{HOME}/figures/{name}"
+        parts = [["", "PDF", f"{place}.pdf"], ["", "numbers", f"{place}.csv"], *self._made_by(name)]
         links = ", ".join(
-            f'<a href="{HOME}/figures/{name}{ending}">{called}</a>'
-            for ending, called in ((".pdf", "PDF"), (".csv", "numbers"))
+            f'{part} <a href="{html.escape(address)}">{html.escape(called)}</a>'.strip()
+            for part, called, address in parts
         )
         shown = (
             f'<figure id="figure-{html.escape(name)}">\n'
@@ -152,7 +158,7 @@ class Built:
         return Shown(alt, shown)
 
     def table(self, name: str) -> Shown:
-        """A table with its caption, and links to its CSV and LaTeX files.
+        """A table with its caption, and links to its CSV and LaTeX files and to what made it.
 
         Raises
         ------
@@ -165,7 +171,9 @@ class Built:
         if not path.is_file():
             raise InputError(self._unbuilt(path, name))
         place = f"{HOME}/results/tables/{name}"
-        links = f"`{name}`: [CSV]({place}.csv), [LaTeX]({place}.tex)"
+        links = f"`{name}`: [CSV]({place}.csv), [LaTeX]({place}.tex)" + "".join(
+            f", {part} [`{called}`]({address})" for part, called, address in self._made_by(name)
+        )
         text = f"{path.read_text(encoding='utf-8')}\n{links}\n"
         shown = markdown_html(text, PageRenderer(path.parent))
         return Shown(text, f'<section id="table-{html.escape(name)}">\n{shown}</section>')
@@ -193,10 +201,12 @@ class Built:
         return Path(self.results, "comparison.csv")
 
     def notice(self, stand_in: bool) -> Shown:
-        """What a reader has to know of the whole page: stand-ins, loudly, or no comparison."""
+        """What a reader has to know of the page: stand-ins, loudly, no comparison, which code."""
         parts = [f'<p class="stand-in" role="note">{STAND_INS}</p>'] if stand_in else []
         if not self.comparison.is_file():
             parts.append(f"<p>{UNCOMPARED}</p>")
+        if self.origins:
+            parts.append(f"<p>{html.escape(self.origins['code'])}</p>")
         return Shown(html="\n".join(parts))
 
     def published(self, name: str) -> Shown:
@@ -216,6 +226,11 @@ class Built:
         if not parts:
             return Shown()
         return say(f"Beside the paper: {'; '.join(parts)} ([details](comparison.html)).")
+
+    def _made_by(self, name: str) -> list[list[str]]:
+        """What made a figure or table, part by part: what it is, its name and where it is."""
+        found: list[list[str]] = self.origins.get("made_by", {}).get(name, [])
+        return found
 
     def _waits(self, kind: str, name: str) -> Shown:
         said = self._unbuilt(Path(), name)

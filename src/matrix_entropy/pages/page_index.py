@@ -25,6 +25,11 @@ STAND_INS = """\
 > trained in seconds on generated texts. They show that every step works and say nothing about the
 > models that they are named after. What needs no model is what it is at full size.
 """
+READ_ROWS = (
+    "The last column says where the numbers of a row come from: the rule, the script that it runs, "
+    "and the module whose function makes them."
+)
+HEAD = "| what | models | files | made by |\n| --- | --- | --- | --- |\n"
 OTHERS = "Others"
 
 
@@ -34,6 +39,7 @@ def index_markdown(
     models: Mapping[str, Entry],
     pages: Collection[str],
     waiting: Mapping[str, str] = MappingProxyType({}),
+    origins: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """The first page as Markdown: a section per paper, a row per figure and table.
 
@@ -45,6 +51,8 @@ def index_markdown(
         Those that are built beside it.
     waiting : mapping
         Figures and tables that could not be built, by name, with what each waits for.
+    origins : mapping
+        As `pages.made_by.origins` gives it.
 
     Returns
     -------
@@ -62,6 +70,8 @@ def index_markdown(
     if more:
         listed = " and ".join(f"[{called(name)}]({name}.html)" for name in more)
         parts.append(f"Across the papers: {listed}.\n")
+    if origins:
+        parts.append(f"{origins['code']} {READ_ROWS}\n")
     papers = dict.fromkeys(entry.get("paper") for *_, entry in entries)
     for paper in sorted(papers, key=lambda paper: paper is None):
         found = [part for part in entries if part[2].get("paper") == paper]
@@ -69,9 +79,10 @@ def index_markdown(
         if paper in pages:
             heading = f"[{heading}]({paper}.html)"
         rows = "".join(
-            _row(kind, name, entry, models, pages, waiting.get(name)) for kind, name, entry in found
+            _row(kind, name, entry, models, pages, waiting.get(name), origins)
+            for kind, name, entry in found
         )
-        parts.append(f"## {heading}\n\n| what | models | files |\n| --- | --- | --- |\n{rows}")
+        parts.append(f"## {heading}\n\n{HEAD}{rows}")
     return "\n".join(parts)
 
 
@@ -82,6 +93,7 @@ def _row(
     models: Mapping[str, Entry],
     pages: Collection[str],
     waits_for: str | None,
+    origins: Mapping[str, Any],
 ) -> str:
     title = escaped_markdown(entry.get("title", name))
     if entry.get("paper") in pages:
@@ -97,4 +109,7 @@ def _row(
     shown = titles[0] if len(titles) == 1 else f"{titles[0]} to {titles[-1]}" if titles else "none"
     if len(titles) == 2:
         shown = " and ".join(titles)
-    return f"| {title} (`{name}`) | {escaped_markdown(shown)} | {files} |\n"
+    made_by = ", ".join(
+        f"[`{part}`]({address})" for _, part, address in origins.get("made_by", {}).get(name, [])
+    )
+    return f"| {title} (`{name}`) | {escaped_markdown(shown)} | {files} | {made_by} |\n"
