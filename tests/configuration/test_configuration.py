@@ -129,6 +129,7 @@ figures:
   sizes: {kind: scaling, models: [pythia_70m, pythia_1b], dataset: pair}
   divided: {kind: normalisations, models: [pythia_70m, pythia_1b], dataset: pair}
   lengths: {kind: context_length, models: [pythia_70m], dataset: long}
+  few: {kind: few_rows, models: [pythia_70m], dataset: long, seeds: [3]}
   orders: {kind: operations, models: [pythia_70m], dataset: varied}
   fresh: {kind: untrained, models: [pythia_70m], dataset: joined, group: dolly_15k, seeds: [1]}
   starts:
@@ -886,7 +887,7 @@ def test_missing_key_of_a_kind(entry, kind, key):
 @pytest.mark.parametrize(
     ("entry", "key", "users"),
     [
-        ("figures.my_figure", "models", "scaling, normalisations, context_length, operations"),
+        ("figures.my_figure", "models", "scaling, normalisations, context_length, few_rows"),
         ("figures.my_figure", "leave_out", "scaling"),
         ("figures.sizes", "metric", "layers"),
         ("figures.sizes", "model", "layers"),
@@ -1459,6 +1460,34 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "untrained models on other texts": (
         {"datasets.dolly_15k.min_tokens": 8},
         ["'figures.fresh'", "'dolly_15k'", "'joined'", "`min_tokens:`"],
+    ),
+    "revision of no step": (
+        {"models.learner.revisions": ["step0", "main"]},
+        ["'models.learner'", "main, which names no step"],
+    ),
+    "revisions of one step": (
+        {"models.learner.revisions": ["step10", "stage1-step10"]},
+        ["'models.learner'", "step10 and stage1-step10, both step 10"],
+    ),
+    "checkpoint that training does not reach": (
+        {"models.gpt2_large.train.checkpoints": [0, 900]},
+        ["'models.gpt2_large'", "after step 900", "`steps: 800`"],
+    ),
+    "step without a checkpoint": (
+        {"figures.learning.steps": [0, 10, 20]},
+        ["'figures.learning.steps'", "'learner' after step 20", "0, 10, 100, 800"],
+    ),
+    "trajectory of a model without checkpoints": (
+        {"figures.learning.models": ["my_model"]},
+        ["'figures.learning.steps'", "'my_model' after step 0", "checkpoints of none"],
+    ),
+    "few rows of texts that are shorter": (
+        {"datasets.long.min_tokens": 100},
+        ["`min_tokens: 512`", "'long'"],
+    ),
+    "model called as a checkpoint": (
+        {"models.learner_step_10": {"path": "/data/m", "layers": 2, "width": 8}},
+        ["'models.learner_step_10'", "name of a checkpoint of 'models.learner'"],
     ),
     "model called as an untrained one": (
         {"models.pythia_70m_untrained_1": {"path": "/data/m", "layers": 1, "width": 2}},

@@ -89,7 +89,7 @@ def _checkpoints(where: str, model: dict[str, Any]) -> Iterator[tuple[str, str]]
         if step is None:
             yield (
                 where,
-                f"has in `revisions:` {revision}, which names no step; write such as step1000.",
+                f"has in `revisions:` {revision}, which names no step; remove it.",
             )
         elif step in seen:
             yield (

@@ -91,9 +91,9 @@ def _metrics(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Whether the metrics of spectra and measures of states that a data set asks for are there."""
     if "metrics" in dataset:
         # NumPy comes with them, for which no plan should wait that needs none.
-        from matrix_entropy.maths.ranks import RANKS
+        from matrix_entropy.maths.ranks import CORRECTED, RANKS
 
-        ranks = dict.fromkeys(rank.name for rank in RANKS)
+        ranks = dict.fromkeys((*(rank.name for rank in RANKS), *(rank.name for rank in CORRECTED)))
         for metric in dataset["metrics"]:
             yield from known(f"'datasets.{name}.metrics'", metric, ranks, "metric")
     if "measures" in dataset:

@@ -26,6 +26,8 @@ from matrix_entropy.sources.gguf_files import is_gguf
 
 # What every figure and table may say.
 ALWAYS = ("paper", "kind", "title")
+# Kinds that compare the first rows of the same texts.
+OF_CUTS = ("context_length", "few_rows")
 # What else of its data sets `group_gaps` looks at.
 GAP_CONTROLS = ("without_long_rows", "equal_length", "equal_length_without_long_rows")
 
@@ -281,7 +283,7 @@ def _suits(
             f"would mix the groups of '{name}'; give it a data set with `union: [{name}]`, in "
             "which they are one.",
         )
-    if kind == "context_length":
+    if kind in OF_CUTS:
         longest = max(dataset.get("lengths", [0]))
         if not longest:
             yield where, f"needs `lengths:` in its data set '{name}'; add them there."
@@ -377,7 +379,7 @@ def _can_be_shown(
             f"needs the number of parameters of '{name}'; add it to the model, for example "
             "`parameters: 70.0e+6`.",
         )
-    if kind == "context_length" and "train" in model:
+    if kind in OF_CUTS and "train" in model:
         longest = max(config["datasets"][entry["dataset"]]["lengths"])
         if longest > model["train"]["context"]:
             yield (

@@ -136,6 +136,11 @@ FIGURES: dict[str, Kind] = {
     "context_length": _of_models(
         "against the rows kept (`lengths:` of the data set)", "context_length", not_compared=DRAWN
     ),
+    "few_rows": _of_models(
+        "what few rows do to every metric of a data set: against the rows kept (`lengths:` of it), "
+        "beside fresh weights (`seeds:`)",
+        "few_rows", "seeds", not_compared=CONTROL, against_fresh=True,
+    ),
     "operations": _of_models("the variants of a data set", "operations", not_compared=DRAWN),
     "untrained": _of_models(
         "against the same architectures with fresh weights (`seeds:`)", "untrained", "seeds",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.maths.entropy import matrix_entropy, rank_of_entropy, stable_rank
-from matrix_entropy.maths.units import GAIN, NATS, NUCLEAR, POSITIVE, RANK, RATIO, Unit
+from matrix_entropy.maths.units import GAIN, NATS, NUCLEAR, POSITIVE, RANK, RATIO, SHARE, Unit
 
 Float64 = NDArray[np.float64]
 
@@ -230,6 +230,51 @@ def condition_number(eigenvalues: Float64) -> float:
     return float(np.sqrt(counted[0] / counted[-1]))
 
 
+def participation_ratio_corrected(eigenvalues: Float64, width: int, rows: int) -> float:
+    """Participation ratio of the distribution of rows: ``(N − 1) / (N / PR − 1)`` for N rows.
+
+    ``1 / PR = Σ_ij (z_i · z_j)² / N²`` counts every row with itself, which adds ``1 / N`` whatever
+    the rows are. Without the diagonal, ``Σ_{i≠j} (z_i · z_j)² / (N (N − 1))`` has the expectation
+    ``tr C²``, ``C = E z zᵀ``, for independent rows of unit norm (proven: every term has). Its
+    inverse is given. The correction of arXiv 2509.26560 subtracts about ``1 / N`` from ``1 / PR``
+    too, and another term where features are a sample as well, which those of hidden states are not.
+    Here the mean is subtracted and the rows of a text depend on each other; what bias is left then
+    is not known.
+
+    Returns
+    -------
+    float
+        From 1 to ``(N − 1)²``, so that it may exceed d; NaN if there is no eigenvalue.
+
+    Examples
+    --------
+    >>> participation_ratio_corrected(np.full(4, 0.25), 100, 5)
+    16.0
+    """
+    if len(eigenvalues) == 0:
+        return float("nan")
+    naive = min(participation_ratio(eigenvalues), rows - 1.0)
+    return float((rows - 1) / (rows / naive - 1))
+
+
+def entropy_attained(eigenvalues: Float64, width: int, rows: int) -> float:
+    """Share of what N rows can have at most: ``H / log min(N − 1, d)``.
+
+    Returns
+    -------
+    float
+        From 0 to 1; NaN for one direction or none.
+
+    Examples
+    --------
+    >>> round(entropy_attained(np.array([0.25, 0.25, 0.5]), 100, 4), 6)
+    0.946395
+    """
+    if len(eigenvalues) == 0 or min(rows - 1, width) < 2:
+        return float("nan")
+    return float(matrix_entropy(eigenvalues) / np.log(min(rows - 1, width)))
+
+
 def _narrow(function: Callable[[Float64], float]) -> Callable[[Float64, int], float]:
     """Of eigenvalues alone, whatever the width."""
     return lambda eigenvalues, width: function(eigenvalues)
@@ -252,6 +297,16 @@ class Rank(NamedTuple):
 
     name: str
     of: Callable[[Float64, int], float]
+    unit: Unit
+    says: str
+    source: str
+
+
+class OfRows(NamedTuple):
+    """The same of a number that also depends on how many rows were counted, its last argument."""
+
+    name: str
+    of: Callable[[Float64, int, int], float]
     unit: Unit
     says: str
     source: str
@@ -303,5 +358,16 @@ RANKS = [
         "condition_number", _narrow(condition_number), RATIO,
         "condition number of `Z` on its row space, `√(λ_1 / λ_r)`",
         "textbooks; on the row space: this project",
+    ),
+]  # fmt: skip
+
+CORRECTED = [
+    OfRows(
+        "participation_ratio_corrected", participation_ratio_corrected, RATIO,
+        "participation ratio without the share of N rows, `(N − 1) / (N / PR − 1)`",
+        "this project, after arXiv 2509.26560",
+    ),
+    OfRows(
+        "entropy_attained", entropy_attained, SHARE, "`H / log min(N − 1, d)`", "this project",
     ),
 ]  # fmt: skip

@@ -177,7 +177,22 @@ def of_spectra() -> list[Metric]:
     return [
         Metric(each.name, _of_width(each), each.unit, each.says, each.source, of_views=False)
         for each in ranks.RANKS
+    ] + [
+        Metric(each.name, _of_rows(each), each.unit, each.says, each.source, of_views=False)
+        for each in ranks.CORRECTED
     ]
+
+
+def _of_rows(rank: ranks.OfRows) -> Callable[[Spectra, Float64], Float64]:
+    """Values of every spectrum, of as many rows as it counts."""
+
+    def values(spectra: Spectra, entropies: Float64) -> Float64:
+        parts = np.split(spectra.eigenvalues, np.cumsum(spectra.counts)[:-1])
+        rows = spectra.rows.ravel().tolist()
+        found = [rank.of(part, spectra.width, n) for part, n in zip(parts, rows, strict=True)]
+        return np.array(found, dtype=np.float64).reshape(spectra.counts.shape)
+
+    return values
 
 
 def _of_width(rank: ranks.Rank) -> Callable[[Spectra, Float64], Float64]:
