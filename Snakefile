@@ -38,6 +38,7 @@ else:
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/kinds.smk"
 include: "workflow/rules/papers.smk"
+include: "workflow/rules/atlas.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/run_description.smk"
 

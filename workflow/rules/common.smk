@@ -32,6 +32,7 @@ from matrix_entropy.configuration import (
     experiments,
     input_paths,
     kinds,
+    licences,
     papers,
     targets,
     trajectories,

@@ -128,6 +128,7 @@ rule write_index:
         models={name: only(model, "title", "train") for name, model in config["models"].items()},
         pages=PAGES,
         waiting=WAITING,
+        atlas=bool(ATLAS),
     message:
         "Writing the first page"
     script:
@@ -209,4 +210,5 @@ rule paper:
     """The pages to read: papers walked through, rebuilt beside published, errata."""
     input:
         rules.print_pages.output,
+        ATLAS,
         expand("paper/build/{page}.html", page=PAGES),

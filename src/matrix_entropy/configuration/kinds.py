@@ -26,6 +26,9 @@ Reads = Literal[
 ]  # fmt: skip
 
 
+WITH_METRICS = ("metrics", "accuracies", "rows")  # of texts, with something beside them if so
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of figure or table.

@@ -40,6 +40,7 @@ def index_markdown(
     pages: Collection[str],
     waiting: Mapping[str, str] = MappingProxyType({}),
     origins: Mapping[str, Any] = MappingProxyType({}),
+    atlas: bool = False,
 ) -> str:
     """The first page as Markdown: a section per paper, a row per figure and table.
 
@@ -53,6 +54,8 @@ def index_markdown(
         Figures and tables that could not be built, by name, with what each waits for.
     origins : mapping
         As `pages.made_by.origins` gives it.
+    atlas : bool
+        Whether there is an atlas of their runs.
 
     Returns
     -------
@@ -66,6 +69,10 @@ def index_markdown(
     parts = [INTRODUCTION]
     if any("train" in models[name] for name in used):
         parts.append(STAND_INS)
+    if atlas:
+        parts.append(
+            f"All metrics of all runs, to look around in: [the atlas]({HOME}/results/atlas.html).\n"
+        )
     more = [name for name in ("errata", "comparison") if name in pages]
     if more:
         listed = " and ".join(f"[{called(name)}]({name}.html)" for name in more)

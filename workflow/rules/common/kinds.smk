@@ -27,7 +27,7 @@ def inputs_of_kind(wildcards):
 
 def inputs_read(entry, reads):
     """The files that a kind reads, by what they are."""
-    if reads in ("metrics", "accuracies", "rows"):
+    if reads in kinds.WITH_METRICS:
         beside = {"accuracies": accuracies_of, "rows": rows_of}
         return metrics_of(entry) | ({reads: beside[reads](entry)} if reads in beside else {})
     if reads == "gains":
