@@ -255,15 +255,16 @@ told = "; ".join(
 others = falls[["matrix_entropy_random_tokens", "matrix_entropy_unrelated_text"]]
 said_more = falls["matrix_entropy"] > others.max()
 say(
-    "In thousandths of H / log d entropy falls on average, with the first row and without it: "
-    f"{told}. A fall is a sign of what a prompt says only as far as it exceeds that behind any "
-    f"other text of its length, which here it {'does' if said_more else 'does not'}."
+    "In thousandths of H / log d entropy falls on average (below zero it rises), with the first "
+    f"row and without it: {told}. A fall is a sign of what a prompt says only as far as it exceeds "
+    f"that behind any other text of its length, which here it {'does' if said_more else 'does not'}."
 )
 
 # %% [markdown]
 # Behind a prompt the paper has the lower entropy, this model the higher one. Without a prompt the
 # first row of the text is the one that the others attend to, and it counts; behind one that row is
-# the prompt's and does not. That this makes the difference is inferred and not tested.
+# the prompt's and does not. The numbers without the first row tell what this makes: after the last
+# normalisation, little.
 
 # %% [markdown]
 # ### Ways of making one number of a data set, and samples
