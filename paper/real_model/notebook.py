@@ -257,7 +257,7 @@ said_more = falls["matrix_entropy"] > others.max()
 say(
     "In thousandths of H / log d entropy falls on average (below zero it rises), with the first "
     f"row and without it: {told}. A fall is a sign of what a prompt says only as far as it exceeds "
-    f"that behind any other text of its length, which here it {'does' if said_more else 'does not'}."
+    f"that behind any other text of its length, as here it {'does' if said_more else 'does not'}."
 )
 
 # %% [markdown]
