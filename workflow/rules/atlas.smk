@@ -1,7 +1,7 @@
 """The atlas: all metrics of texts in one page to look around in.
 
 Needs: results/metrics/{model}/{dataset}.parquet and the summaries beside them, of every run that the
-figures and tables read (those of `targets:`, if it is there), and the texts that may be shown.
+figures and tables of papers read (those of `targets:`, if it is there), and the texts that may be shown.
 Makes: results/atlas.html.
 """
 

@@ -157,13 +157,14 @@ def _metrics() -> dict[str, Entry]:
 
 def _model(metrics: str, entry: Entry, record: Entry) -> Entry:
     described = described_model(metrics, entry)
+    checkpoint = entry.get("checkpoint", {})
     return {
         "title": in_title(described["model_title"], record),
         "family": described["family"],
         "parameters": described["parameters"],
         "stand_in": described["stand_in"],
-        "step": entry.get("checkpoint", {}).get("step"),
-        "of": entry.get("checkpoint", {}).get("model"),
+        "step": checkpoint.get("step"),
+        "of": checkpoint.get("title"),
     }
 
 

@@ -1,11 +1,14 @@
 """What the rule of the atlas asks of the configuration."""
 
-# The runs of language models over texts whose metrics a figure or table reads, each once.
+# The runs of language models over texts whose metrics a figure or table reads, each once: of those
+# that `targets:` names, else of all that belong to a paper.
 IN_ATLAS = list(
     dict.fromkeys(
         run
         for name, entry in targets.chosen(config).items()
-        if kinds.KINDS[entry["kind"]].reads in kinds.WITH_METRICS and name not in WAITING
+        if kinds.KINDS[entry["kind"]].reads in kinds.WITH_METRICS
+        and name not in WAITING
+        and ("paper" in entry or config.get("targets"))
         for run in experiments.runs(entry, DATASETS)
     )
 )
