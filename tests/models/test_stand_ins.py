@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def test_training_is_seeded_and_learns(architecture: str, tokenizer: Any, tmp_pa
     second = train(tmp_path / "second", tokenizer, architecture=architecture)
     assert first["weights_sha256"] == second["weights_sha256"]
     curve = pd.read_csv(tmp_path / "first" / "loss.csv")
-    assert curve["held_out_loss"].iloc[-1] < curve["held_out_loss"].iloc[0] - 0.1
+    # Better than a guess, and better at the end than halfway.
+    assert curve["held_out_loss"].iloc[0] < math.log(len(tokenizer)) - 0.1
+    assert curve["held_out_loss"].is_monotonic_decreasing
     assert first["held_out_loss"] == curve["held_out_loss"].iloc[-1]
     assert (tmp_path / "first" / "model.safetensors").exists()
     assert load_model(first, 2, 16, "float32")

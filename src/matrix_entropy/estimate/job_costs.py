@@ -24,7 +24,7 @@ WITH_TORCH, WITH_HARNESS, WITH_PANDAS, PLAIN = 3.2, 4.8, 1.2, 0.3
 # Of a step of training, or of a token that is written, what does not grow with its size, per block.
 STEP_SECONDS = 3e-3
 # Held-out sequences and evaluations of `models.training`.
-HELD_OUT, EVALUATIONS = 64, 4
+HELD_OUT, EVALUATIONS = 64, 2
 
 # Where the configuration does not say it: GPT-2's vocabulary (those of Cerebras-GPT, Pythia and OPT
 # are about as large), and Llama's for vision-language models.
@@ -152,7 +152,7 @@ def _model(name: str, config: Entry, device: Device) -> Cost:
 
 
 def _lessons(model: Entry, config: Entry) -> Work:
-    """Steps of training, and the held-out loss after every tenth of them."""
+    """Steps of training, and the held-out loss halfway and at their end."""
     train, transformer = model["train"], transformer_of(model)
 
     def sequences(count: float) -> Work:

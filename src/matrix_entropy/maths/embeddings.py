@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 
@@ -104,6 +105,7 @@ def umap_coordinates(
         warnings.filterwarnings("ignore", "using precomputed metric; inverse_transform")
         from umap import UMAP  # compiles for seconds, so only where it is needed
 
+        _keep_what_is_compiled()
         mapper = UMAP(
             n_neighbors=neighbours,
             min_dist=min_dist,
@@ -113,3 +115,19 @@ def umap_coordinates(
             n_jobs=1,
         )
         return np.asarray(mapper.fit_transform(distances), dtype=np.float64)
+
+
+def _keep_what_is_compiled() -> None:
+    """Have numba keep what it compiles of umap where it keeps other libraries' (NUMBA_CACHE_DIR).
+
+    Seven seconds of every process otherwise; what is compiled, and so each number, is the same.
+    """
+    from numba.core.registry import CPUDispatcher
+    from umap import layouts, umap_, utils
+
+    for module in (layouts, umap_, utils):
+        for function in vars(module).values():
+            # Where no folder can be written, it is compiled anew.
+            if isinstance(function, CPUDispatcher):
+                with contextlib.suppress(RuntimeError):
+                    function.enable_caching()

@@ -17,7 +17,7 @@ from matrix_entropy.running.console import progress
 
 HELD_OUT_EVERY = 20  # one item in twenty is never trained on
 MOST_HELD_OUT = 64  # sequences are enough to measure a held-out loss on
-EVALUATIONS = 4  # each costs the stand-ins of few steps as much as tens of them
+EVALUATIONS = 2  # each costs the stand-ins of few steps as much as tens of them
 LARGEST_GRADIENT = 1.0
 
 Item = TypeVar("Item")
@@ -61,10 +61,9 @@ def fit(
     """Train all weights of a model; yield from time to time how far it is.
 
     AdamW with betas 0.9 and 0.98 and weight decay 0.01, its learning rate by `rate`, the
-    gradient's norm held to at most 1. What is yielded, after every quarter of the steps, after
-    the last one and after those that are kept, is the number of steps done and the mean loss,
-    rounded to six digits, of those since it was yielded before. The training rests until the next
-    one is asked for.
+    gradient's norm held to at most 1. What is yielded, halfway, after the last step and after those
+    that are kept, is the number of steps done and the mean loss, rounded to six digits, of those
+    since it was yielded before. The training rests until the next one is asked for.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def fit(
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, steps))
     recent: list[float] = []
-    every = max(1, steps // EVALUATIONS)
+    every = math.ceil(steps / EVALUATIONS)
     with progress(steps, "step", name) as bar:
         for step in range(1, steps + 1):
             loss = batch_loss(random)

@@ -169,8 +169,8 @@ def test_the_record_says_what_was_made(record: dict[str, Any]) -> None:
     assert set(record["weights_sha256"]) == {"model.safetensors"}
     assert (record["source"], record["stand_in"]) == ("train", True)
     curve = pd.read_csv(folder / "loss.csv")
-    assert curve["step"].tolist() == list(range(0, 161, 40))
-    assert curve["train_loss"].isna().tolist() == [True] + 4 * [False]
+    assert curve["step"].tolist() == list(range(0, 161, 80))
+    assert curve["train_loss"].isna().tolist() == [True] + 2 * [False]
     assert curve["held_out_loss"].iloc[0] == record["untrained_loss"]
     for key in ("held_out_loss", "held_out_loss_shuffled"):
         assert curve[key].iloc[-1] == record[key]
