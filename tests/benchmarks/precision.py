@@ -23,7 +23,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from matrix_entropy.maths.entropy import matrix_entropy
-from matrix_entropy.models.loading import resolve_path
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.spectra_file import Spectra
 from matrix_entropy.states.streamed_spectra import stream_spectra

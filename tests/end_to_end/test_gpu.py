@@ -15,8 +15,8 @@ import random_models
 from commands import snakemake_for
 from matrix_entropy.base.files import write_jsonl
 from matrix_entropy.maths.entropy import matrix_entropy
-from matrix_entropy.models.loading import resolve_path
 from matrix_entropy.models.lora import train_lora
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.spectra_file import Spectra
 from short_texts import short_texts

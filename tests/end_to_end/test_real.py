@@ -26,7 +26,8 @@ from matrix_entropy.maths.information_gain import (
     posterior_variances,
 )
 from matrix_entropy.models.anatomy import context_window
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.results.gain_file import compute_gains
 from matrix_entropy.results.metrics import losses
 from matrix_entropy.results.sentences_file import Sentences

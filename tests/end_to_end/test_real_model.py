@@ -22,7 +22,8 @@ from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 
 from conftest import configured
 from matrix_entropy.figures.kinds.group_gaps import group_gaps
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.pages.page_checks import check_page
 from matrix_entropy.published.curves import TOKENS
 from matrix_entropy.results.long_row_values import formula_errors, long_positions, text_values

@@ -17,7 +17,7 @@ from hub_server import Hub, ask_it, running_hub
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json
 from matrix_entropy.models.checkpoints import checkpoint_on_hub, fetched
-from matrix_entropy.models.loading import resolve_hub
+from matrix_entropy.models.resolving import resolve_hub
 from matrix_entropy.models.stand_ins import new_model, train_tokenizer
 
 STEPS = [0, 1, 10, 100, 1000]

@@ -16,7 +16,8 @@ import random_models
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_jsonl
 from matrix_entropy.models.benchmarks import TASKS, evaluate
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 
 Record = dict[str, Any]

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 import random_models
 import short_texts
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.models.loading import load_model, resolve_hub, resolve_path
+from matrix_entropy.models.loading import load_model
+from matrix_entropy.models.resolving import resolve_hub, resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.state_files import open_states
 from matrix_entropy.states.hidden_states import dump_hidden_states

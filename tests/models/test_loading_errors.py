@@ -21,8 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import random_models
 import short_texts
 from matrix_entropy.base.errors import InputError, first_line
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
 from matrix_entropy.models.loading_errors import explaining
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.state_files import open_states
 from matrix_entropy.states.hidden_states import dump_hidden_states

@@ -19,9 +19,10 @@ import random_models
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import sha256
 from matrix_entropy.models import lora
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
 from matrix_entropy.models.lora import train_lora
 from matrix_entropy.models.provenance import untrained_record
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.texts.synthetic.grammar import stories
 

@@ -15,7 +15,8 @@ from huggingface_hub import constants
 import random_models
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import sha256
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_hub, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
+from matrix_entropy.models.resolving import resolve_hub, resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

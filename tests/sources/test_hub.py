@@ -21,7 +21,7 @@ from commands import check_refusal, snakemake_for
 from hub_server import Hub, Repository, ask_it, commit_of, running_hub
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json, sha256
-from matrix_entropy.models.loading import resolve_hub
+from matrix_entropy.models.resolving import resolve_hub
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.sources import hashes, lock_file
 from matrix_entropy.sources.hub import OutOfReach, snapshot

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 import random_models
 from hub_server import running_hub
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_hub
+from matrix_entropy.models.loading import load_model, load_tokenizer
+from matrix_entropy.models.resolving import resolve_hub
 from matrix_entropy.models.stand_ins import train_tokenizer
 
 TEXTS = ["a fox and a lighthouse"] * 20

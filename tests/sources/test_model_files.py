@@ -19,8 +19,9 @@ import random_models
 from commands import snakemake_for
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import sha256, write_json
-from matrix_entropy.models.loading import load_model, load_tokenizer, resolve_hub, resolve_path
+from matrix_entropy.models.loading import load_model, load_tokenizer
 from matrix_entropy.models.provenance import described, untrained_record
+from matrix_entropy.models.resolving import resolve_hub, resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.sources import model_files
 from matrix_entropy.sources.model_files import known_by, marks

@@ -18,13 +18,8 @@ from transformers import PreTrainedModel
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.models.gguf_models import convert_gguf
-from matrix_entropy.models.loading import (
-    Loaded,
-    load_placed,
-    load_tokenizer,
-    resolve_hub,
-    resolve_path,
-)
+from matrix_entropy.models.loading import Loaded, load_placed, load_tokenizer
+from matrix_entropy.models.resolving import resolve_hub, resolve_path
 from matrix_entropy.results.spectra_file import EPSILON
 from matrix_entropy.sources.gguf_files import names_gguf
 from matrix_entropy.sources.model_sizes import sizes_in_folder

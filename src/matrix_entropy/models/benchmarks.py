@@ -52,7 +52,7 @@ def evaluate(
     Parameters
     ----------
     record : dict
-        A resolved model (`models.loading`).
+        A resolved model (`models.resolving`).
     model_options : dict
         The model's entry in the configuration: ``layers``, ``width``, ``dtype``, ``device_map``.
     tasks : dict

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.models.loading import resolve_hub
+from matrix_entropy.models.resolving import resolve_hub
 from matrix_entropy.models.stand_ins import KEPT
 from matrix_entropy.sources.hashes import stated
 from matrix_entropy.sources.hub import is_whole, snapshot

@@ -73,7 +73,7 @@ def train_lora(
     Parameters
     ----------
     base : dict
-        The record of the model to fine-tune (`models.loading`).
+        The record of the model to fine-tune (`models.resolving`).
     options : dict
         ``dataset`` (the name of ``texts``), ``rank``, ``alpha``, ``dropout``, ``targets`` (names of
         linear modules), ``epochs``, ``learning_rate``, ``batch`` (texts a step), ``max_tokens``,

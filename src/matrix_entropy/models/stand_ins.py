@@ -156,7 +156,7 @@ def train_stand_in(
     Returns
     -------
     dict
-        The model's record, as `models.loading.resolve_path` gives it, and the held-out
+        The model's record, as `models.resolving.resolve_path` gives it, and the held-out
         loss in nats per token.
 
     Raises

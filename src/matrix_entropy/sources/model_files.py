@@ -72,7 +72,7 @@ def check_recorded(record: dict[str, Any], weights: bool = False) -> None:
     Parameters
     ----------
     record : dict
-        A resolved model (`models.loading`).
+        A resolved model (`models.resolving`).
     weights : bool
         Whether the weights are to be loaded.
 

@@ -244,7 +244,7 @@ def extract(
     Parameters
     ----------
     record : dict
-        A resolved model (`models.loading`).
+        A resolved model (`models.resolving`).
     model_options : dict
         The model's entry in the configuration.
     dataset_options : dict

@@ -43,7 +43,7 @@ def measure_rows(
     Parameters
     ----------
     record : dict
-        A resolved model (`models.loading`).
+        A resolved model (`models.resolving`).
     model_options, dataset_options : dict
         Of the entries in the configuration: how the model runs, and ``max_tokens`` and
         ``min_tokens``.

@@ -39,7 +39,7 @@ def read_sentences(
     Parameters
     ----------
     record : dict
-        A resolved model (`models.loading`).
+        A resolved model (`models.resolving`).
     model_options : dict
         The model's entry in the configuration.
     texts : sequence of dict

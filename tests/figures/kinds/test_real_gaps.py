@@ -19,7 +19,8 @@ from matrix_entropy.configuration.figure_checks import GAP_CONTROLS
 from matrix_entropy.figures.kinds.group_gaps import VALUE, group_gaps
 from matrix_entropy.maths.covariates import adjusted_pairs, explained
 from matrix_entropy.maths.group_tests import paired, permuted_signs
-from matrix_entropy.models.loading import load_tokenizer, resolve_path
+from matrix_entropy.models.loading import load_tokenizer
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.results.metrics import metrics_table, read_metrics, write_metrics
 from matrix_entropy.results.spectra_file import compute_spectra
 from matrix_entropy.states.hidden_states import dump_hidden_states

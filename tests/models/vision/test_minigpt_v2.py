@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import small_minigpt_v2 as small
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.models.loading import resolve_path
+from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.vision import minigpt_v2
 from matrix_entropy.models.vision.interface import reversed_image_tokens
 from matrix_entropy.models.vision.minigpt_v2 import (

@@ -5,7 +5,7 @@ from matrix_entropy.running import start  # noqa: F401  # isort: skip
 from pathlib import Path
 
 from matrix_entropy.base.files import write_json
-from matrix_entropy.models.loading import resolve_hub, resolve_path
+from matrix_entropy.models.resolving import resolve_hub, resolve_path
 from matrix_entropy.running.console import job
 
 with job(snakemake.log[0]) as log:

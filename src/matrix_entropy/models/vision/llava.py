@@ -106,7 +106,7 @@ def load_llava(
     Parameters
     ----------
     record : dict
-        From `models.loading.resolve_hub`, `resolve_path` or a training.
+        From `models.resolving.resolve_hub`, `resolve_path` or a training.
     layers, width : int
         What the configuration states of the language model.
     dtype : str

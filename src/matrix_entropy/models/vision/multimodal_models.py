@@ -23,7 +23,7 @@ def load_vision_language(record: dict[str, Any], options: dict[str, Any]) -> Vis
     Parameters
     ----------
     record : dict
-        From `models.loading.resolve_hub`, `resolve_path`, a conversion or a training. A
+        From `models.resolving.resolve_hub`, `resolve_path`, a conversion or a training. A
         folder with MiniGPT-v2's own ``config.json`` is one of these, every other is LLaVA.
     options : dict
         The model's entry in the configuration: ``layers`` and ``width`` of the language model,

@@ -108,7 +108,7 @@ def train_multimodal_stand_in(
     Returns
     -------
     dict
-        The model's record, as `models.loading.resolve_path` gives it, and held-out losses in
+        The model's record, as `models.resolving.resolve_path` gives it, and held-out losses in
         nats per token of the responses: ``held_out_loss``, ``held_out_loss_shuffled`` where every
         text is read behind another one's picture, and ``untrained_loss`` before the first step.
 
