@@ -658,7 +658,8 @@ def test_unknown_key_that_is_no_text():
 @pytest.mark.parametrize("path", KEYS)
 def test_wrong_type(path):
     """Key, value and what is expected are named; what is shown can stand in its place."""
-    wrong = 7 if KEYS[path].get("type") == "string" else "wrong"
+    kinds = [KEYS[path], *KEYS[path].get("anyOf", [])]
+    wrong = 7 if any(kind.get("type") == "string" for kind in kinds) else "wrong"
     said, shown = refusal(changed({path: wrong}))
     assert f"'{path}'" in said
     assert repr(wrong) in said
@@ -1557,9 +1558,20 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "`controls:`",
         ],
     ),
+    "pairs that a field names of texts that are no records": (
+        {
+            "datasets.in_pairs": {
+                "python_documentation": {"shortest": 200, "longest": 900},
+                "panels": {"Long": ["good", "bad"]},
+                "paired": "pair",
+                "controls": ["without_long_rows", "equal_length", "equal_length_without_long_rows"],
+            }
+        },
+        ["'datasets.in_pairs'", "`paired:`", "no records", "set `paired: true`"],
+    ),
     "pairs of which one may be left out": (
         {"datasets.in_pairs.paired": True, "datasets.in_pairs.min_tokens": 9},
-        ["'datasets.in_pairs'", "`paired: true`", "`min_tokens:`", "remove one"],
+        ["'datasets.in_pairs'", "`paired:`", "`min_tokens:`", "remove one"],
     ),
     "gains of models of which one has another first token": (
         {"models.pythia_1b.bos": True},

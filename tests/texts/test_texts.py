@@ -635,3 +635,49 @@ def test_parquet_sentence_names_the_file_as_configured(tmp_path):
     message = failure(tmp_path, "x.parquet", b"no", {})
     assert str(tmp_path) not in message
     assert message.count(".") <= 2  # in the name and at the end
+
+
+# Pairs
+
+STORIES = [("b 2", "bad"), ("a 1", "good"), ("a 1", "bad"), ("b 2", "good"), ("c", "other")]
+IN_PAIRS = {"group_field": "group", "paired": "pair", "panels": {"Stories": ["good", "bad"]}}
+
+
+def pairs_read(folder: Path, stories: Sequence[tuple[Any, str]], **more: Any) -> list[list[str]]:
+    lines = [{"pair": pair, "group": group, "text": f"{pair} {group}"} for pair, group in stories]
+    texts = read(folder, "stories.jsonl", as_lines(*lines), **(IN_PAIRS | more))
+    assert all(set(text) == {"id", "group", "text"} for text in texts)
+    return [
+        [text["text"] for text in texts if text["group"] == group]
+        for group in dict.fromkeys(text["group"] for text in texts)
+    ]
+
+
+def test_pairs_that_a_field_names_stand_at_the_same_place(tmp_path: Path) -> None:
+    bad, good, other = pairs_read(tmp_path, STORIES)
+    assert bad == ["b 2 bad", "a 1 bad"]
+    assert good == ["b 2 good", "a 1 good"], "the file has them the other way round"
+    assert other == ["c other"]
+    numbers = [(7, "good"), (8, "good"), (8, "bad"), (7, "bad")]
+    assert pairs_read(tmp_path, numbers) == [["7 good", "8 good"], ["7 bad", "8 bad"]]
+
+
+@pytest.mark.parametrize(
+    ("stories", "message"),
+    [
+        (STORIES[1:], "the pair 'b 2' in group 'good', but not in 'bad' of the same panel; add"),
+        ([*STORIES, ("a 1", "good")], "has 2 texts of the pair 'a 1' in group 'good'; name each"),
+        ([*STORIES, ("", "good")], r"record 5 is in no pair \('pair' is empty\); give"),
+        ([*STORIES, (None, "good")], r"record 5 is in no pair \('pair' is empty\); give"),
+    ],
+)
+def test_a_text_without_its_pair_is_named(
+    tmp_path: Path, stories: list[tuple[Any, str]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        pairs_read(tmp_path, stories)
+
+
+def test_a_field_that_names_no_pair_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no field 'couple'; it has: pair, group, text"):
+        pairs_read(tmp_path, STORIES, paired="couple")

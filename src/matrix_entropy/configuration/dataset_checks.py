@@ -9,6 +9,7 @@ from typing import Any
 from matrix_entropy.base.shipped import TASKS
 from matrix_entropy.configuration.shared_checks import (
     IMAGE_RECORDS,
+    READ,
     either,
     given,
     groups_of,
@@ -223,11 +224,14 @@ def _group_names(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str
     groups = groups_of(dataset)
     if "groups" in dataset and len(set(dataset["groups"].values())) < len(groups):
         yield where, "gives two names to one group in `groups:`; remove one of them."
+    sources = {*dataset, *dataset.get("generate", {})}
+    if isinstance(dataset["paired"], str) and sources.isdisjoint(READ):
+        yield where, "names a field in `paired:`, but its texts are no records; set `paired: true`."
     for key in ("sample", "skip_empty", "min_tokens"):
         if dataset["paired"] and dataset.get(key):
             yield (
                 where,
-                f"has `paired: true`, which needs every text in its place, and `{key}:`, which "
+                f"has `paired:`, which needs every text in its place, and `{key}:`, which "
                 "may leave some out; remove one of them.",
             )
     seen: dict[str, str] = {}

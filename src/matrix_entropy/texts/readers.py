@@ -10,6 +10,7 @@ from typing import Any
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import sha256
 from matrix_entropy.sources.downloads import check_hash
+from matrix_entropy.texts.pairs import in_pairs, pair_of
 from matrix_entropy.texts.records import Record, group_of, named, text_of
 from matrix_entropy.texts.text_files import format_of, records_of
 
@@ -68,7 +69,9 @@ def select_texts(
     records : sequence of mappings
     dataset : dict
         The data set's entry: ``field``, ``fields``, ``separator``, ``record`` (see
-        `texts.records.text_of`), ``group_field``, ``groups``, ``sample``, ``skip_empty``.
+        `texts.records.text_of`), ``group_field``, ``groups``, ``sample``, ``skip_empty``; with a
+        ``paired`` that names a field, texts of the same pair stand at the same place of the groups
+        of ``panels``.
     name : str
         What to call the source in messages.
 
@@ -83,7 +86,8 @@ def select_texts(
     ------
     InputError
         If a record lacks the field, or holds an empty text that is not to be skipped; if there is
-        no such group; if there are fewer texts than the sample takes, or none.
+        no such group; if there are fewer texts than the sample takes, or none; if a text of a pair
+        is missing.
     """
     if not records:
         raise InputError(
@@ -100,6 +104,8 @@ def select_texts(
         # In the order of the source, which large ones are read in, and then as drawn.
         found = {i: records[i] for i in sorted(drawn)}
         texts, empty, _ = _texts(((i, found[i]) for i in drawn), dataset, name)
+    if isinstance(dataset.get("paired"), str):
+        texts = in_pairs(texts, dataset["panels"], name)
     counts = {"records": len(records), "skipped_empty": len(empty), "texts": len(texts)}
     return texts, counts
 
@@ -125,7 +131,10 @@ def _texts(
             )
         text = text_of(record, dataset, where)
         if text is not None:
-            texts.append({"id": str(number), "group": group, "text": text})
+            found = {"id": str(number), "group": group, "text": text}
+            if isinstance(pair := dataset.get("paired"), str):
+                found["pair"] = pair_of(record, pair, where)
+            texts.append(found)
         elif dataset.get("skip_empty", False):
             empty.append(group)
         else:

@@ -280,7 +280,7 @@ def test_a_treatment_that_was_not_measured_is_named(child: pd.DataFrame, tmp_pat
 def test_groups_of_pairs_have_as_many_texts(child: pd.DataFrame, tmp_path: Path) -> None:
     paths = [written(tmp_path, child, "child")]
     datasets = {"child": DATASETS["child"] | {"paired": True}}
-    with pytest.raises(InputError, match="'child' has `paired: true`, but 5 texts in 'good long'"):
+    with pytest.raises(InputError, match="'child' has `paired:`, but 5 texts in 'good long'"):
         group_gaps(paths, MODELS, datasets)
 
 

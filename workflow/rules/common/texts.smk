@@ -11,6 +11,11 @@ def read_by(wildcards, *keys):
     entry = only(DATASETS[wildcards.dataset], *keys, *READING)
     if "groups" in entry:
         entry["groups"] = {group: group for group in sorted(entry["groups"].values())}
+    pair, panels = (DATASETS[wildcards.dataset].get(key) for key in ("paired", "panels"))
+    if isinstance(pair, str):
+        named = DATASETS[wildcards.dataset].get("groups", {})
+        members = [[named.get(group, group) for group in groups] for groups in panels.values()]
+        entry |= {"paired": pair, "panels": dict(enumerate(members))}
     return entry
 
 

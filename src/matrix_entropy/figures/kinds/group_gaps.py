@@ -105,7 +105,7 @@ def group_gaps(
                 texts = [_texts(table[table["group"] == group], column) for group in groups]
                 if pairs and len(texts[0]) != len(texts[1]):
                     raise InputError(
-                        f"data set '{called['dataset']}' has `paired: true`, but "
+                        f"data set '{called['dataset']}' has `paired:`, but "
                         f"{len(texts[0])} texts in '{groups[0]}' and {len(texts[1])} in "
                         f"'{groups[1]}'; remove it, or give both as many."
                     )
