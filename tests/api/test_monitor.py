@@ -15,6 +15,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 import matrix_entropy as me
+from conftest import ROOT
 from matrix_entropy.base.files import weights_sha256
 from matrix_entropy.models import stand_ins
 from matrix_entropy.models.stand_ins import train_stand_in, train_tokenizer
@@ -22,6 +23,7 @@ from matrix_entropy.models.training import fit
 from matrix_entropy.results.columns import METRICS
 from matrix_entropy.results.metrics import read_metrics
 from short_texts import short_texts
+from walks import blocks
 
 TEXTS = [record["text"] for record in short_texts(5, 5)]
 TOKENIZER = train_tokenizer(TEXTS, 300)
@@ -31,6 +33,27 @@ SAME = 1e-6  # of values of about one
 
 def monitor(**options: Any) -> me.Monitor:
     return me.Monitor(TEXTS, TOKENIZER, **{"every": 2, "budget": None, "threads": 1} | options)
+
+
+def test_the_page_s_training_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a model and texts of the reader's own, which the page leaves to them."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = (
+        block.code
+        for block in blocks(ROOT / "docs/while-a-model-learns.md")
+        if block.language == "python"
+    )
+    arguments = TrainingArguments(
+        "out", max_steps=1, report_to="none", use_cpu=True, disable_tqdm=True
+    )
+    own = {"model": with_dropout(), "tokenizer": TOKENIZER, "Trainer": Trainer}
+    exec(
+        code, own | {"arguments": arguments, "examples": [{"input_ids": [1, 2], "labels": [1, 2]}]}
+    )
+    assert "step" in capsys.readouterr().out
+    assert (tmp_path / "monitor/step_0.parquet").is_file()
 
 
 def with_dropout() -> GPT2LMHeadModel:

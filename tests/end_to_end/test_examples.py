@@ -35,7 +35,7 @@ WALKS = (
     "papers.md",
 )
 # Those of which another test runs the Python.
-RUN_ELSEWHERE = ("README.md", "library.md")
+RUN_ELSEWHERE = ("README.md", "library.md", "while-a-model-learns.md")
 # No figure or table, and typed as they are by tests of their own.
 RULES = set(
     re.findall(

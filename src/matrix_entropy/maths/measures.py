@@ -117,6 +117,8 @@ class Measure(NamedTuple):
         With limits that a value is never outside of.
     says, source : str
         What it is, and where it is defined.
+    called : str
+        At an axis; by default what its name says.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Measure(NamedTuple):
     unit: Unit
     says: str
     source: str
+    called: str = ""
 
 
 MEASURES = [
@@ -137,6 +140,6 @@ MEASURES = [
     ),
     Measure(
         "norm_ratio", norm_ratio, RATIO, "largest norm of a row over the median norm",
-        "this project (`maths/long_rows.py`)",
+        "this project (`maths/long_rows.py`)", "Largest norm / median norm",
     ),
 ]  # fmt: skip

@@ -293,6 +293,8 @@ class Rank(NamedTuple):
         With limits that a value is never outside of.
     says, source : str
         What it is, and where it is defined.
+    called : str
+        At an axis; by default what its name says.
     """
 
     name: str
@@ -300,6 +302,7 @@ class Rank(NamedTuple):
     unit: Unit
     says: str
     source: str
+    called: str = ""
 
 
 class OfRows(NamedTuple):
@@ -316,7 +319,7 @@ RANKS = [
     Rank(
         "rankme", _narrow(rankme), RANK,
         "effective rank by singular values `exp(−Σ p log p)`, `p = √λ / Σ √λ`",
-        "Garrido et al. 2023; Roy and Vetterli 2007",
+        "Garrido et al. 2023; Roy and Vetterli 2007", "RankMe",
     ),
     Rank(
         "participation_ratio", _narrow(participation_ratio), RANK,
@@ -329,18 +332,22 @@ RANKS = [
     Rank(
         "epsilon_rank", _narrow(epsilon_rank), RANK,
         "numerical rank: singular values `√λ` above 0.01 times the largest", "Feng et al. 2022",
+        "Numerical rank",
     ),
     Rank(
         "renyi_entropy_half", _narrow(renyi_entropy_half), NATS,
         "Rényi entropy of order ½, `2 log Σ √λ`", "Sánchez Giraldo et al. 2015",
+        "Rényi entropy of order ½",
     ),
     Rank(
         "renyi_entropy_two", _narrow(renyi_entropy_two), NATS,
         "Rényi entropy of order 2, `−log Σ λ²`", "Sánchez Giraldo et al. 2015",
+        "Rényi entropy of order 2",
     ),
     Rank(
         "renyi_entropy_infinity", _narrow(renyi_entropy_infinity), NATS,
         "Rényi entropy of order ∞, `−log max λ`", "Sánchez Giraldo et al. 2015",
+        "Rényi entropy of order ∞",
     ),
     Rank(
         "nuclear_norm", _narrow(nuclear_norm), NUCLEAR, "nuclear norm of `Z / √N`, `Σ √λ`",
@@ -353,6 +360,7 @@ RANKS = [
     Rank(
         "power_law", _narrow(power_law), POSITIVE,
         "exponent α of `λ_j ∝ j^(−α)`, fitted for j from 4 to 100 (αReQ)", "Agrawal et al. 2022",
+        "Exponent α of the spectrum",
     ),
     Rank(
         "condition_number", _narrow(condition_number), RATIO,

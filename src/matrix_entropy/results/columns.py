@@ -46,6 +46,8 @@ class Metric(NamedTuple):
         What it is, and where it is defined.
     of_views : bool
         Whether the table of texts has columns of it for the controls and cuts too.
+    called : str
+        At an axis; by default what its name says.
     """
 
     name: str
@@ -54,6 +56,13 @@ class Metric(NamedTuple):
     says: str
     source: str
     of_views: bool = True
+    called: str = ""
+
+    @property
+    def label(self) -> str:
+        """What stands at its axis, with the unit if it has one."""
+        unit = "" if self.unit.name == "1" else f" ({self.unit.name})"
+        return (self.called or self.name.replace("_", " ").capitalize()) + unit
 
 
 class Mean(NamedTuple):
@@ -175,7 +184,7 @@ def means_of(metrics: Iterable[Metric]) -> list[Mean]:
 def of_spectra() -> list[Metric]:
     """The metrics of a spectrum that a data set may ask for, as metrics."""
     return [
-        Metric(each.name, _of_width(each), each.unit, each.says, each.source, of_views=False)
+        Metric(each.name, _of_width(each), each.unit, each.says, each.source, False, each.called)
         for each in ranks.RANKS
     ] + [
         Metric(each.name, _of_rows(each), each.unit, each.says, each.source, of_views=False)
@@ -207,7 +216,7 @@ def _of_width(rank: ranks.Rank) -> Callable[[Spectra, Float64], Float64]:
 def measured() -> list[Metric]:
     """The measures of hidden states, as metrics of what is kept of them beside spectra."""
     return [
-        Metric(each.name, _of_all_rows(each), each.unit, each.says, each.source, of_views=False)
+        Metric(each.name, _of_all_rows(each), each.unit, each.says, each.source, False, each.called)
         for each in measures.MEASURES
     ]
 

@@ -228,7 +228,7 @@ def test_a_metric_of_spectra_is_drawn_alone(metrics: pd.DataFrame) -> None:
     (rankme,) = [each for each in columns.if_asked() if each.name == "rankme"]
     curves = layer_curves(metrics.assign(rankme=np.arange(len(metrics)) + 1.0), PANELS, rankme)
     figure = draw_layers(curves, "A title", "A subtitle", chosen=rankme)
-    assert figure.axes[0].get_ylabel() == "Rankme (directions)"
+    assert figure.axes[0].get_ylabel() == "RankMe (directions)"
     said = re.sub(r"\s+", " ", figure.get_supxlabel())
     assert said.startswith("Effective rank by singular values exp(−Σ p log p), p = √λ / Σ √λ (G")
     plt.close(figure)
@@ -300,3 +300,23 @@ def test_without_a_published_curve_the_figure_is_as_it_was(
         figure = draw_layers(curves, "A title", "A subtitle", published)
         save_figure(figure, curves, [tmp_path / f"{number}.png"])
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("rankme", "RankMe (directions)"),
+        ("renyi_entropy_two", "Rényi entropy of order 2 (nats)"),
+        ("participation_ratio", "Participation ratio (directions)"),
+        ("norm_ratio", "Largest norm / median norm"),
+        ("curvature", "Curvature (radians)"),
+    ],
+)
+def test_an_axis_says_what_is_drawn_and_its_unit(
+    metrics: pd.DataFrame, name: str, label: str
+) -> None:
+    chosen = next(each for each in columns.if_asked() if each.name == name)
+    curves = layer_curves(metrics.assign(**{name: 2.0}), PANELS, chosen)
+    figure = draw_layers(curves, "A title", "A subtitle", None, chosen)
+    assert figure.axes[0].get_ylabel() == label
+    plt.close(figure)

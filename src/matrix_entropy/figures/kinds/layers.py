@@ -187,18 +187,13 @@ def draw_layers(
     first, last = curves["block"].min(), curves["block"].max()
     grid[0][0].set_xlim(first - 0.04 * (last - first) - 0.1, last + 0.04 * (last - first) + 0.1)
     for line in grid:
-        line[0].set_ylabel("Matrix entropy / log $d$" if chosen is None else _label(chosen))
+        line[0].set_ylabel("Matrix entropy / log $d$" if chosen is None else chosen.label)
     axes[0][0].set_ylim(low, high)
     # What long names take is given to the figure, not taken from its curves.
     grow(figure, sum(max(_breaks(axis.get_legend()) for axis in line) for line in grid))
     figure.suptitle(wrapped(title, figure, 6.3), fontsize=9.5, fontweight="bold")
     figure.supxlabel(wrapped(subtitle, figure, 4.0), fontsize=7, color="#444444")
     return figure
-
-
-def _label(chosen: Metric) -> str:
-    unit = "" if chosen.unit.name == "1" else f" ({chosen.unit.name})"
-    return chosen.name.replace("_", " ").capitalize() + unit
 
 
 def _short(name: str) -> str:
