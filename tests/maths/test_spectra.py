@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix_entropy.maths import spectra
 from matrix_entropy.maths.entropy import entropy_bound, entropy_of, matrix_entropy
 from matrix_entropy.maths.spectra import spectrum
 from released import released_entropy
@@ -213,3 +217,38 @@ def test_spectrum_is_a_distribution_within_its_bound(
     assert (np.diff(eigenvalues) >= 0).all()
     assert eigenvalues.sum() == pytest.approx(1)
     assert -1e-12 <= matrix_entropy(eigenvalues) <= entropy_bound(rows, width) + 1e-9
+
+
+@pytest.mark.parametrize("size", [spectra.TWO_STAGE - 1, spectra.TWO_STAGE, 1300])
+def test_both_solvers_find_the_same(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entropies within 1e-12, eigenvalues within rounding, in jobs of any number of threads."""
+    states = cloud(size, size + 50, kind="sink")
+    by_size, rows = spectrum(states)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    np.testing.assert_array_equal(spectrum(states)[0], by_size)
+    with ThreadPoolExecutor(1) as pool:
+        np.testing.assert_array_equal(pool.submit(spectrum, states).result()[0], by_size)
+    assert torch.get_num_threads() == 2, "the model keeps its threads"
+    torch.set_num_threads(before)
+    large = {"large_matrices": "MKL"} if size >= spectra.TWO_STAGE else {}
+    if spectra._threads_of_mkl() is not None:
+        assert spectra.solver(size) == large
+    # As where torch has no MKL.
+    monkeypatch.setattr(spectra, "_threads_of_mkl", lambda: None)
+    by_numpy, same_rows = spectrum(states)
+    assert rows == same_rows
+    np.testing.assert_allclose(by_size, by_numpy, rtol=0, atol=1e-14)
+    assert matrix_entropy(by_size) == pytest.approx(matrix_entropy(by_numpy), abs=1e-12)
+    if large:
+        assert spectra.solver(size) == {"large_matrices": "NumPy"}
+    else:
+        np.testing.assert_array_equal(by_size, by_numpy)
+
+
+def test_without_torch_large_matrices_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    spectra._threads_of_mkl.cache_clear()
+    assert spectra.solver(5000) == {"large_matrices": "NumPy"}
+    assert spectra.solver(1000) == {}
+    spectra._threads_of_mkl.cache_clear()

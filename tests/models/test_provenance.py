@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_entropy.models.provenance import common_provenance
+from matrix_entropy.base.errors import InputError
+from matrix_entropy.models.provenance import common_provenance, joined_provenance
 
 MODEL = {"model": "small", "stand_in": False, "sizes": [1, 2]}
 VALUES = st.one_of(st.integers(0, 3), st.just("a"), st.just([5, 7]), st.just({"b": None}))
@@ -45,3 +47,15 @@ def test_every_file_can_be_told_from_it(parts: list[dict[str, Any]]) -> None:
         for key, value in part.items():
             same = all(other[key] == value for other in parts)
             assert value == (joined[key] if same else joined[key][number])
+
+
+def test_shards_of_two_solvers_are_not_mixed() -> None:
+    """A shard of short texts alone has no large matrix, and says of no solver."""
+    counts = {"tokens": 5, "truncated_texts": 0}
+    first, second, third = ({**counts, "shard": [number, 3]} for number in (1, 2, 3))
+    by_mkl = {"large_matrices": "MKL"}
+    joined = joined_provenance([first, second | by_mkl, third | by_mkl], "texts", "spectra")
+    assert joined == {"tokens": 15, "truncated_texts": 0, "shard": [1, 1], **by_mkl}
+    by_numpy = {"large_matrices": "NumPy"}
+    with pytest.raises(InputError, match="come from different models, texts, options or versions"):
+        joined_provenance([first | by_numpy, second | by_mkl, third], "texts", "spectra")

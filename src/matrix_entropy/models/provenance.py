@@ -12,6 +12,8 @@ from matrix_entropy.sources.model_files import HASHES
 
 # What a shard's provenance says of itself; all else the shards of a data set have in common.
 COUNTS = ("tokens", "truncated_texts")
+# Said where there are large matrices only (`maths.spectra.solver`).
+SOLVER = "large_matrices"
 
 
 def described(record: dict[str, Any]) -> dict[str, Any]:
@@ -115,12 +117,15 @@ def joined_provenance(
                 f"{name}: shard {number} of {len(parts)} is missing, {found} stands in its place; "
                 f"delete the {what} of its shards and run again."
             )
-    own = (*COUNTS, "shard")
+    own = (*COUNTS, "shard", SOLVER)
+    solvers = {part[SOLVER] for part in parts if SOLVER in part}
     shared = [{key: part[key] for key in part if key not in own} for part in parts]
-    if any(one != shared[0] for one in shared) or any(one != settings[0] for one in settings):
+    others = [one != shared[0] for one in shared] + [one != settings[0] for one in settings]
+    if any(others) or len(solvers) > 1:
         raise InputError(
             f"{name}: its shards come from different models, texts, options or versions; "
             f"delete the {what} of its shards and run again."
         )
     totals = {key: sum(part[key] for part in parts) for key in COUNTS}
-    return parts[0] | totals | {"shard": [1, 1]}
+    solver = {SOLVER: solvers.pop()} if solvers else {}
+    return parts[0] | totals | solver | {"shard": [1, 1]}

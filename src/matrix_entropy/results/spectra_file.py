@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.maths.spectra import solver, spectrum
 from matrix_entropy.models.provenance import joined_provenance
 from matrix_entropy.results.asked_views import ALL_ROWS, FIRST
 from matrix_entropy.results.measuring import measuring
@@ -305,14 +305,15 @@ def assembled(
     ]
     measured = np.array([of_text.measures for of_layer in found for of_text in of_layer])
     shape = (len(views), len(layers), len(tokens["ids"]))
+    counts = np.array([len(values) for values, _ in in_order], dtype=np.int64).reshape(shape)
     return Spectra(
         eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in in_order)]),
-        counts=np.array([len(values) for values, _ in in_order], dtype=np.int64).reshape(shape),
+        counts=counts,
         rows=np.array([rows for _, rows in in_order], dtype=np.int64).reshape(shape),
         views=tuple(views),
         layers=tuple(map(str, layers)),
         width=width,
-        provenance=provenance,
+        provenance=provenance | solver(counts.max(initial=0)),
         measures=tuple(measures),
         **({"measured": measured.T.reshape(-1, *shape[1:])} if measures else {}),
         **{name: values for name, values in tokens.items() if name != "token_ids"},

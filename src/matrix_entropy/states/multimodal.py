@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.maths.spectra import solver, spectrum
 from matrix_entropy.models.vision.interface import (
     Texts,
     VisionLanguage,
@@ -103,7 +103,8 @@ class Collection:
             window_losses=np.empty(0, dtype=np.float32),
             window_tokens=np.empty(0, dtype=np.int64),
             provenance=provenance
-            | {"tokens": int(offsets[-1]), "truncated_texts": int(truncated.sum())},
+            | {"tokens": int(offsets[-1]), "truncated_texts": int(truncated.sum())}
+            | solver(max(len(values) for values, _, _ in found)),
         )
 
 
