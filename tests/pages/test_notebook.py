@@ -302,7 +302,7 @@ def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
         "| [Figure 1 \\| a](liang2024.html#figure-one) (`one`) | B "
         "| [PDF](../../figures/one.pdf), [numbers](../../figures/one.csv) |" in text
     )
-    assert "| two (`two`) | B and c |" in text
+    assert "| two (`two`) | B and c | `snakemake figures/two.pdf` |" in text
     assert "Made by" not in text
     assert "| Table (`three`) | B to A | [CSV](../../results/tables/three.csv)" in text
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)

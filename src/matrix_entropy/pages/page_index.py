@@ -110,6 +110,9 @@ def _row(
     if kind == "table":
         endings = {"CSV": ".csv", "LaTeX": ".tex"}
     files = ", ".join(f"[{file}]({place}/{name}{end})" for file, end in endings.items())
+    if "paper" not in entry:  # which nothing builds but its own name
+        files = f"`snakemake {'figures' if kind == 'figure' else 'results/tables'}/{name}"
+        files += f"{endings.get('PDF', '.csv')}`"
     if waits_for is not None:
         files = escaped_markdown(f"not built yet: {waits_for}")
     titles = [str(models[model].get("title", model)) for model in models_of(entry)]
