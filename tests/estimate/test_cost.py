@@ -86,6 +86,29 @@ def test_spectra_take_what_was_measured(rows: int, width: int, milliseconds: flo
 
 
 @pytest.mark.parametrize(
+    ("rows", "width", "milliseconds"),
+    [(128, 768, 0.67), (512, 768, 2.4), (256, 4096, 4.1), (2048, 4096, 50)],
+)
+def test_three_measures_take_what_was_measured(rows: int, width: int, milliseconds: float) -> None:
+    assert 0.5 < 3000 * cost.measure_seconds(rows, width) / milliseconds < 2
+
+
+def test_measures_take_the_cores_of_either_way(long_texts: Config) -> None:
+    """Three measures of 42 layers of 10,000 texts, on the cores of the GPU's node."""
+    device = device_of("h100")
+    more = 3 * 42 * 10_000 * cost.measure_seconds(2048, 5120) / device.cores
+    hours: dict[tuple[str, int], float] = {}
+    for way in ("temp", "stream"):
+        for measures in ([], ["curvature", "anisotropy", "norm_ratio"]):
+            config = copy.deepcopy(long_texts) | {"hidden_states": way}
+            if measures:
+                config["datasets"]["long_texts"]["measures"] = measures
+            hours[way, len(measures)] = estimate(config, device).iloc[0]["hours"]
+    for way in ("temp", "stream"):
+        assert hours[way, 3] - hours[way, 0] == pytest.approx(more / 3600, rel=1e-6)
+
+
+@pytest.mark.parametrize(
     ("layers", "width", "rate"),
     [(3, 48, 24), (4, 96, 48), (4, 256, 66), (2, 768, 64), (1, 1536, 74)],
 )

@@ -30,6 +30,8 @@ TRAINING, ADAPTER_TRAINING = 3, 2
 # One spectrum on one core of a CPU, in float64 (see `spectrum_seconds`): measured here.
 GRAM_RATE, EIGENVALUE_RATE = 50e9, 20e9  # FLOP a second
 ELEMENT_SECONDS, SPECTRUM_SECONDS = 8e-9, 1.5e-4
+# One measure of hidden states, of an element of a text's rows: likewise, the mean of the three.
+MEASURE_SECONDS = 2e-9
 
 
 class Work(NamedTuple):
@@ -97,6 +99,11 @@ def spectrum_seconds(rows: Rows, width: int) -> Rows:
     small, large = np.minimum(rows, width), np.maximum(rows, width)
     matrix = ELEMENT_SECONDS * rows * width + small**2 * large / GRAM_RATE
     return matrix + eigenvalue_seconds(rows, width)
+
+
+def measure_seconds(rows: Rows, width: int) -> Rows:
+    """``2e-9 rows · width`` on one core, for one measure of hidden states."""
+    return MEASURE_SECONDS * rows * width
 
 
 def eigenvalue_seconds(rows: Rows, width: int) -> Rows:

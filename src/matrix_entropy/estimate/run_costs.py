@@ -172,9 +172,9 @@ class Run:
         return self.transformer.forward(tokens, tokens * length, with_logits=True)
 
     def spectra(self) -> Cost:
-        """Spectra of every text, layer and view on the CPU's cores, read from disk."""
+        """Spectra of every text, layer and view on the CPU's cores, and measures, from disk."""
         shards = self.entry["shards"]
-        seconds = self._of_views(cost.spectrum_seconds) / self.device.cores
+        seconds = (self._of_views(cost.spectrum_seconds) + self._measures()) / self.device.cores
         return Cost(
             "compute_spectra",
             spectra_flops=self._of_views(cost.spectrum_flops),
@@ -186,16 +186,16 @@ class Run:
     def streamed(self) -> Cost:
         """Both in one job, which writes no states.
 
-        A GPU makes the matrices, and the cores find the eigenvalues of some while it goes on; so
-        the slower of the two counts. Without one, the same cores do all of it.
+        A GPU makes the matrices, and the cores find the eigenvalues of some, and take measures,
+        while it goes on; so the slower of the two counts. Without one, the same cores do all of it.
         """
         states, spectra = self.states(), self.spectra()
         on_disk = self._state_bytes() / self.device.disk
         if self.device.gpu:
             work = Work(self._of_views(cost.matrix_flops), self._of_views(cost.matrix_moved))
             model = states.work - on_disk + self.device.seconds(work, "float64")
-            eigenvalues = self._of_views(cost.eigenvalue_seconds) / self.device.cores
-            seconds = max(model, eigenvalues)
+            cores = self._of_views(cost.eigenvalue_seconds) + self._measures()
+            seconds = max(model, cores / self.device.cores)
         else:
             seconds = states.work + spectra.work - 2 * on_disk
         return replace(
@@ -225,6 +225,11 @@ class Run:
             views.append(np.where(texts.lengths >= cut, cut, 0))
         each = sum(float(texts.counts @ of(rows, self.model["width"])) for rows in views)
         return each * len(layers_of(self.model))
+
+    def _measures(self) -> float:
+        """Seconds on one core for the measures that are asked for, of all rows."""
+        of_one = self.texts.counts @ cost.measure_seconds(self.texts.lengths, self.model["width"])
+        return float(of_one) * len(self.entry.get("measures", [])) * len(layers_of(self.model))
 
     def _state_bytes(self) -> float:
         layers = len(layers_of(self.model))
