@@ -450,6 +450,20 @@ def test_four_lines_of_a_user():
     assert set(result["models"]) == {*SCALES["full"]["models"], "stories260k"}
 
 
+def test_families_of_today_are_asked_beside_the_papers():
+    """config/today.yaml on config.yaml: new names only, and no commit that nobody has looked up."""
+    today = yaml.safe_load((ROOT / "config/today.yaml").read_text(encoding="utf-8"))
+    config = copy.deepcopy(SCALES["full"])
+    for section in ("models", "figures"):
+        assert not config[section].keys() & today[section].keys()
+    update_config(config, today)
+    found = checked(config)
+    assert {found["models"][name]["revision"] for name in today["models"]} == {"main"}
+    shown = {model for figure in today["figures"].values() for model in figure["models"]}
+    assert shown == today["models"].keys()
+    assert len({found["models"][name]["family"] for name in shown}) == 3
+
+
 def test_base_has_every_kind():
     """Whatever kind a figure or table can be of is tried below."""
     entries = [*checked(BASE)["figures"].values(), *checked(BASE)["tables"].values()]

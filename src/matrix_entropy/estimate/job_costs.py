@@ -31,7 +31,10 @@ HELD_OUT, EVALUATIONS = 64, 2
 VOCABULARY, LLAMA_VOCABULARY = 50_257, 32_000
 VISION_ENCODER_BYTES = 2e9  # eva_vit_g.pth
 # Families whose weights are published in 16 bits; the others' are in 32.
-IN_16_BITS = ("Pythia", "OPT", "LLaVA-1.5", "MiniGPT-v2")
+IN_16_BITS = (
+    *("Pythia", "OPT", "LLaVA-1.5", "MiniGPT-v2"),
+    *("SmolLM2", "Qwen2.5", "Gemma 3"),
+)
 
 
 @dataclass(frozen=True)

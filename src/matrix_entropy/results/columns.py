@@ -62,7 +62,12 @@ class Metric(NamedTuple):
     def label(self) -> str:
         """What stands at its axis, with the unit if it has one."""
         unit = "" if self.unit.name == "1" else f" ({self.unit.name})"
-        return (self.called or self.name.replace("_", " ").capitalize()) + unit
+        return self.heading + unit
+
+    @property
+    def heading(self) -> str:
+        """What it is called where there is no room for the unit."""
+        return self.called or self.name.replace("_", " ").capitalize()
 
 
 class Mean(NamedTuple):

@@ -59,7 +59,7 @@ def test_a_panel_shows_its_metric() -> None:
     figure = draw_few_rows(found, "A title", "Words")
     check_layout(figure)
     drawn = figure.axes[2]
-    assert drawn.get_title(loc="left") == "effective rank"
+    assert drawn.get_title(loc="left") == "Effective rank"
     bound, trained, fresh = drawn.lines[0], drawn.lines[1], drawn.containers[0].lines[0]
     assert bound.get_ydata().tolist() == [3, 15, 32]
     assert trained.get_ydata().tolist() == [2, 4, 8]

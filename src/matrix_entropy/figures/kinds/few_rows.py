@@ -32,9 +32,9 @@ COLUMNS = 4
 KEYS = ["model", "rows", "metric"]
 # Of the summaries, what every run has: its column, unit and what it is called here.
 ALWAYS = {
-    "matrix_entropy": (NATS, "matrix entropy"),
-    "entropy_a": (SHARE, "matrix entropy / log d"),
-    "effective_rank": (RANK, "effective rank"),
+    "matrix_entropy": (NATS, "Matrix entropy (nats)"),
+    "entropy_a": (SHARE, "Matrix entropy / log d"),
+    "effective_rank": (RANK, "Effective rank"),
 }
 # What a unit allows for so many directions, and a width.
 MOST: dict[Unit, Callable[[Any, Any], Any]] = {
@@ -60,7 +60,7 @@ def make(figure: dict[str, Any], runs: Runs) -> Drawing:
 
 def known_metrics() -> dict[str, tuple[Unit, str]]:
     """By column of a summary, the unit of a metric and what it is called."""
-    more = {each.name: (each.unit, each.name.replace("_", " ")) for each in of_spectra()}
+    more = {each.name: (each.unit, each.heading) for each in of_spectra()}
     return ALWAYS | more
 
 

@@ -185,9 +185,10 @@ def _handles(off: bool) -> list[Line2D]:
 
 
 def _label(metric: str) -> str:
-    return (
-        "Matrix entropy / log $d$" if metric == ENTROPY else metric.replace("_", " ").capitalize()
-    )
+    """What stands at the ordinate."""
+    if metric == ENTROPY:
+        return "Matrix entropy / log $d$"
+    return next(each.label for each in [*METRICS, *if_asked()] if each.name == metric)
 
 
 def _short(step: int) -> str:
