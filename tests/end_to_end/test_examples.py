@@ -36,17 +36,14 @@ WALKS = (
 )
 # Those of which another test runs the Python.
 RUN_ELSEWHERE = ("README.md", "library.md", "while-a-model-learns.md")
-# No figure or table, and typed as they are by tests of their own.
-RULES = set(
-    re.findall(
-        r"^rule (\w+):",
-        "".join(
-            path.read_text("utf-8")
-            for path in [ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
-        ),
-        re.MULTILINE,
-    )
+# Of rules: no figure or table, and typed as they are by tests of their own.
+RULE_TEXTS = "".join(
+    path.read_text("utf-8") for path in [ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")]
 )
+RULES = {
+    *re.findall(r"^rule (\w+):", RULE_TEXTS, re.MULTILINE),
+    *re.findall(r'"(results/\w+\.html)"', RULE_TEXTS),
+}
 
 
 def pages_with(language: str) -> list[str]:
@@ -75,7 +72,8 @@ def written(name: str) -> dict[str, Any]:
     config = configured()
     for code in [*codes_of("README.md", "yaml"), *codes_of(name, "yaml")]:
         for section, entries in yaml.safe_load(code).items():
-            config[section] = config.get(section, {}) | entries
+            more = isinstance(entries, dict)
+            config[section] = config.get(section, {}) | entries if more else entries
     return config
 
 

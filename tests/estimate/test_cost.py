@@ -28,6 +28,7 @@ from matrix_entropy.estimate.text_sizes import as_read, data_bytes, lognormal, t
 from matrix_entropy.models.stand_ins import CONFIGS
 from matrix_entropy.results.multimodal_metrics import NONE
 from matrix_entropy.results.spectra_file import Spectra
+from walks import blocks
 
 Config = dict[str, Any]
 
@@ -183,6 +184,16 @@ def test_a_target_by_hand(long_texts: Config) -> None:
     a_spectrum = cost.spectrum_seconds(2048, 5120)
     read = states.temporary / device.disk
     assert spectra.work == pytest.approx(420_000 * a_spectrum / device.cores + read)
+
+
+def test_the_page_shows_what_is_printed(full: Config, root: Path) -> None:
+    (shown,) = (b.code for b in blocks(root / "docs/estimate.md") if b.language == "text")
+    config = full | {"targets": ["wei_table1_benchmarks", "wei_table8_cerebras"]}
+    device = device_of("h100")
+    printed = described(estimate(config, device), config, device).splitlines()
+    assert {tuple(line.split()) for line in shown.splitlines()} <= {
+        tuple(line.split()) for line in printed
+    }
 
 
 def test_hidden_states_kept_temporary_or_streamed(long_texts: Config) -> None:
