@@ -190,9 +190,9 @@ BAD = {
         ["none of the 22 texts has the 100000 tokens"],
     ),
     "more shards than texts": (
-        {"datasets.both.shards": 50},
+        {"datasets.both.shards": 23},
         "results/metrics/model_0/both.parquet",
-        ["22 texts cannot be spread over 50 shards"],
+        ["22 texts cannot be spread over 23 shards"],
     ),
     "a revision that is not there": (
         {"datasets.news.revision": "other"},
@@ -226,5 +226,8 @@ def test_bad_input_ends_with_a_sentence(built: Path, root: Path, tmp_path: Path,
     )
     mine = with_changes(configuration(), changes)
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
-    done = snakemake_for(root, folder, target, "--forcerun", "read_hub_texts", "train_lora")
+    # No more than the job that is to refuse: each starts anew, with the caches of this folder.
+    forced = {"tables": "train_lora", "metrics": "dump_hidden_states"}
+    rule = forced.get(Path(target).parts[1], "read_hub_texts")
+    done = snakemake_for(root, folder, target, "--forcerun", rule)
     check_refusal(done, folder, target, told)
