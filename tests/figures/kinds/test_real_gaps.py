@@ -73,17 +73,21 @@ def measured(record: dict[str, Any], entry: dict[str, Any], source: Path, place:
 
 
 @pytest.fixture(scope="module")
-def means(
+def gaps(
     record: dict[str, Any], root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> pd.DataFrame:
-    """Gaps of the author's stories."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Gaps of the author's stories: of means over blocks, and block by block."""
     configured = yaml.safe_load((root / "config.yaml").read_text())["datasets"]
     place, paths, datasets = tmp_path_factory.mktemp("gaps"), [], {}
     for name, file in (("child", "child_stories"), ("world", "worlds_stories")):
         datasets[file] = {key: configured[name][key] for key in ("groups", "panels")}
         paths.append(measured(record, datasets[file], shared / "stories" / f"{file}.json", place))
-    found, _ = group_gaps(paths, {"smollm2": {"title": "SmolLM2-135M-Instruct"}}, datasets)
-    return found
+    return group_gaps(paths, {"smollm2": {"title": "SmolLM2-135M-Instruct"}}, datasets)
+
+
+@pytest.fixture(scope="module")
+def means(gaps: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+    return gaps[0]
 
 
 def test_the_gaps_are_those_of_the_trial(means: pd.DataFrame) -> None:
@@ -116,6 +120,31 @@ def test_no_story_is_higher_for_being_good_once_its_length_is_known(means: pd.Da
     assert (adjusted["adjusted_difference"] < 0).all()
     assert (means.loc[means["treatment"] == "both", "low"] < 0).all()
     assert (means.loc[means["treatment"] == "both", "difference"] < 0).all()
+
+
+def test_how_large_a_gap_the_stories_exclude(gaps: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    """At equal length all that there was only of condensed stories; dystopian worlds rise there."""
+    means, blocks = gaps
+    of = means.set_index(["panel", "treatment"])
+    expected = {
+        "Long stories": (0.0124, 0.0101, -0.0012, 0.0163),
+        "Condensed stories": (0.0193, 0.0109, -0.0060, 0.0169),
+        "World stories": (0.0140, 0.0071, -0.0052, 0.0171),
+    }
+    for panel, (cut, both, adjusted, at_equal_log) in expected.items():
+        found = of.loc[(panel, "all rows"), "adjusted_difference"]
+        assert found == pytest.approx(adjusted, abs=5e-4)
+        assert of.loc[(panel, "equal length"), "equal_within"] == pytest.approx(cut, abs=5e-4)
+        assert of.loc[(panel, "both"), "equal_within"] == pytest.approx(both, abs=5e-4)
+        found = of.loc[(panel, "all rows"), "adjusted_equal_within"]
+        assert found == pytest.approx(at_equal_log, abs=5e-4)
+    assert (means.dropna(subset="curved_p")[["adjusted_p", "curved_p"]] > 0.05).all(axis=None)
+    worlds = blocks[(blocks["panel"] == "World stories") & (blocks["treatment"] == "equal length")]
+    told = worlds[worlds["p_blocks"] < 0.05]
+    assert told["block"].tolist() == [9, 10]
+    np.testing.assert_allclose(told["difference"], [-0.0081, -0.0096], atol=5e-4)
+    np.testing.assert_allclose(told["p_blocks"], [0.038, 0.006], atol=0.005)
+    assert of.loc[("World stories", "equal length"), "p"] > 0.05
 
 
 def test_the_gap_of_stories_matched_in_words_is_that_of_their_vocabulary(
