@@ -290,7 +290,7 @@ def test_the_notebooks_show_every_figure_and_table_of_their_papers():
                 )
 
 
-def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
+def test_the_index_has_an_item_and_a_place_for_every_figure_and_table(tmp_path):
     models = {"a": {"title": "A", "train": {}}, "b": {"title": "B"}, "c": {}}
     figures = {
         "one": {"paper": "liang2024", "title": "Figure 1 | a", "model": "b"},
@@ -299,19 +299,19 @@ def test_the_index_has_a_row_and_a_place_for_every_figure_and_table(tmp_path):
     tables = {"three": {"paper": "wei2024", "title": "Table", "models": ["b", "c", "a"]}}
     text = index_markdown(figures, tables, models, ["index", "liang2024", "errata"])
     assert (
-        "| [Figure 1 \\| a](liang2024.html#figure-one) (`one`) | B "
-        "| [PDF](../../figures/one.pdf), [numbers](../../figures/one.csv) |" in text
+        "- **[Figure 1 \\| a](liang2024.html#figure-one)** (`one`). Models: B. "
+        "Files: [PDF](../../figures/one.pdf), [numbers](../../figures/one.csv).\n" in text
     )
-    assert "| two (`two`) | B and c | `snakemake figures/two.pdf` |" in text
+    assert "- **two** (`two`). Models: B and c. Files: `snakemake figures/two.pdf`.\n" in text
     assert "Made by" not in text
-    assert "| Table (`three`) | B to A | [CSV](../../results/tables/three.csv)" in text
+    assert "- **Table** (`three`). Models: B to A. Files: [CSV](../../results/tables/three" in text
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
     assert headings == ["[Liang 2024](liang2024.html)", "Wei et al. 2024", "Others"]
     assert "[Errata](errata.html)" in text
     assert "comparison.html" not in text
     assert "Stand-ins" in text
     waits = index_markdown(figures, tables, models, [], waiting={"three": "model `a` needs b"})
-    assert "| not built yet: model \\`a\\` needs b |" in waits
+    assert "Files: not built yet: model \\`a\\` needs b." in waits
     assert "three.csv" not in waits
     real = index_markdown(figures, {}, models, ["real_model"])
     assert "Stand-ins" not in real

@@ -112,6 +112,8 @@ rule run_notebook:
 rule write_index:
     """What there is, by paper."""
     input:
+        comparison="results/comparison.csv",
+        built=that_do_not_wait(targets_of(*OF_PAPERS)),
         code=code("pages/write_index"),
     output:
         "paper/build/index.md",
@@ -167,6 +169,11 @@ rule write_page:
     input:
         source=lambda wildcards: (
             f"paper/build/{wildcards.page}.{'ipynb' if wildcards.page in NOTEBOOKS else 'md'}"
+        ),
+        pictures=lambda wildcards: (
+            pictures_of(that_do_not_wait(targets_of(*OF_PAPERS)))
+            if wildcards.page == "index"
+            else []
         ),
         code=code("pages/write_page"),
     output:

@@ -12,8 +12,8 @@ const NORMS = {
   first: "less its value at the first layer",
 };
 const AXES = { layer: "layer", depth: "relative depth", size: "size of the model", step: "training step" };
-const LAYER = "layer (0: embeddings; beyond the last block: normalised)";
-const DEPTH = "relative depth (0: embeddings; 1: last normalisation)";
+const LAYER = "layer";
+const DEPTH = "relative depth";
 const MANY = 8; // models are chosen at first
 
 const runsOf = (dataset) => DATA.runs.filter((run) => run.dataset === dataset);
@@ -351,7 +351,7 @@ function show() {
   const banded = rows.some((row) => row.spread) && chosen.picture === "lines";
   const models = unique(rows.map((row) => row.model));
   const of = models.length === 1 ? `${models[0]} on ` : "";
-  find("caption").textContent = `${of}${DATA.datasets[chosen.dataset].title}. ${banded ? `Bands are ${bands[chosen.band]} to either side.` : "No bands."}`;
+  find("caption").textContent = `${of}${DATA.datasets[chosen.dataset].title}. ${banded ? `Bands are ${bands[chosen.band]} to either side.` : "No bands."} Layer 0 (depth 0) is the embeddings, the last (depth 1) comes after the last normalisation.`;
   draw(rows, chosen, said);
   tabulate(rows, chosen);
   tabulateTexts(rows, chosen);

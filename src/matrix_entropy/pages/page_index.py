@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from matrix_entropy.configuration.experiments import models_of
+from matrix_entropy.configuration.kinds import KINDS
 from matrix_entropy.pages.notebook import HOME
-from matrix_entropy.pages.page_markdown import escaped_markdown
+from matrix_entropy.pages.page_markdown import SMALL, escaped_markdown
 from matrix_entropy.pages.writing import called
 
 Entry = dict[str, Any]
@@ -25,11 +26,6 @@ STAND_INS = """\
 > trained in seconds on generated texts. They show that every step works and say nothing about the
 > models that they are named after. What needs no model is what it is at full size.
 """
-READ_ROWS = (
-    "The last column says where the numbers of a row come from: the rule, the script that it runs, "
-    "and the module whose function makes them."
-)
-HEAD = "| what | models | files | made by |\n| --- | --- | --- | --- |\n"
 OTHERS = "Others"
 
 
@@ -40,9 +36,10 @@ def index_markdown(
     pages: Collection[str],
     waiting: Mapping[str, str] = MappingProxyType({}),
     origins: Mapping[str, Any] = MappingProxyType({}),
+    findings: Mapping[str, str] = MappingProxyType({}),
     atlas: bool = False,
 ) -> str:
-    """The first page as Markdown: a section per paper, a row per figure and table.
+    """The first page as Markdown: a section per paper, an item of a list per figure and table.
 
     Parameters
     ----------
@@ -54,14 +51,17 @@ def index_markdown(
         Figures and tables that could not be built, by name, with what each waits for.
     origins : mapping
         As `pages.made_by.origins` gives it.
+    findings : mapping
+        What those that are built show, a sentence of Markdown by name.
     atlas : bool
         Whether there is an atlas of their runs.
 
     Returns
     -------
     str
-        Rows link to the place on the paper's page, if there is one, and to the files. If a model in
-        use is a stand-in, the page says so at its head.
+        An item has a picture, what it shows, and links to its place on the paper's page, if there
+        is one, to its files and to what made it. If a model in use is a stand-in, the page says so
+        at its head.
     """
     entries = [("figure", name, entry) for name, entry in figures.items()]
     entries += [("table", name, entry) for name, entry in tables.items()]
@@ -78,48 +78,57 @@ def index_markdown(
         listed = " and ".join(f"[{called(name)}]({name}.html)" for name in more)
         parts.append(f"Across the papers: {listed}.\n")
     if origins:
-        parts.append(f"{origins['code']} {READ_ROWS}\n")
+        parts.append(f"{origins['code']}\n")
     papers = dict.fromkeys(entry.get("paper") for *_, entry in entries)
     for paper in sorted(papers, key=lambda paper: paper is None):
         found = [part for part in entries if part[2].get("paper") == paper]
         heading = OTHERS if paper is None else called(paper)
         if paper in pages:
             heading = f"[{heading}]({paper}.html)"
-        rows = "".join(
-            _row(kind, name, entry, models, pages, waiting.get(name), origins)
+        items = "".join(
+            _item(kind, name, entry, models, pages, waiting, origins, findings)
             for kind, name, entry in found
         )
-        parts.append(f"## {heading}\n\n{HEAD}{rows}")
+        parts.append(f"## {heading}\n\n{items}")
     return "\n".join(parts)
 
 
-def _row(
+def _item(
     kind: str,
     name: str,
     entry: Entry,
     models: Mapping[str, Entry],
     pages: Collection[str],
-    waits_for: str | None,
+    waiting: Mapping[str, str],
     origins: Mapping[str, Any],
+    findings: Mapping[str, str],
 ) -> str:
     title = escaped_markdown(entry.get("title", name))
     if entry.get("paper") in pages:
         title = f"[{title}]({entry['paper']}.html#{kind}-{name})"
-    place = f"{HOME}/figures" if kind == "figure" else f"{HOME}/results/tables"
+    place = "figures" if kind == "figure" else "results/tables"
     endings = {"PDF": ".pdf", "numbers": ".csv"}
     if kind == "table":
         endings = {"CSV": ".csv", "LaTeX": ".tex"}
-    files = ", ".join(f"[{file}]({place}/{name}{end})" for file, end in endings.items())
-    if "paper" not in entry:  # which nothing builds but its own name
-        files = f"`snakemake {'figures' if kind == 'figure' else 'results/tables'}/{name}"
-        files += f"{endings.get('PDF', '.csv')}`"
-    if waits_for is not None:
-        files = escaped_markdown(f"not built yet: {waits_for}")
+    files = ", ".join(f"[{file}]({HOME}/{place}/{name}{end})" for file, end in endings.items())
+    if "paper" not in entry:  # no target of a paper builds it
+        files = f"`snakemake {place}/{name}{next(iter(endings.values()))}`"
+    if name in waiting:
+        files = escaped_markdown(f"not built yet: {waiting[name]}")
     titles = [str(models[model].get("title", model)) for model in models_of(entry)]
-    shown = titles[0] if len(titles) == 1 else f"{titles[0]} to {titles[-1]}" if titles else "none"
-    if len(titles) == 2:
-        shown = " and ".join(titles)
+    shown = " and ".join(titles) if len(titles) < 3 else f"{titles[0]} to {titles[-1]}"
     made_by = ", ".join(
         f"[`{part}`]({address})" for _, part, address in origins.get("made_by", {}).get(name, [])
     )
-    return f"| {title} (`{name}`) | {escaped_markdown(shown)} | {files} | {made_by} |\n"
+    picture = ""
+    if name in findings and (kind == "figure" or KINDS[entry["kind"]].with_figure):
+        alt = escaped_markdown(f"Picture of {name}")
+        picture = f'![{alt}]({HOME}/figures/{name}.png "{SMALL}") '
+    parts = [
+        f"**{title}** (`{name}`).",
+        findings.get(name, ""),
+        f"Models: {escaped_markdown(shown)}." if titles else "",
+        f"Files: {files}.",
+        f"Made by {made_by}." if made_by else "",
+    ]
+    return f"- {picture}{' '.join(filter(None, parts))}\n"

@@ -24,6 +24,8 @@ from matrix_entropy.base.errors import InputError
 
 # Figures are saved at 200 dots an inch and laid out at 100, which is about a browser's pixel.
 SHARPNESS = 2
+SMALL = "small"  # the title of an image that is to be
+SMALL_WIDTH = 272  # as wide as an item of the first page
 # Browsers set a function's name as close as a factor: between it and what is no parenthesis stands
 # a thin space, as in LaTeX.
 THIN_SPACE = '<mspace width="0.167em" />'
@@ -65,8 +67,10 @@ def _untranslated(formula: str) -> str:
     return f"the formula ${formula}$ cannot be turned into MathML; write it with simpler commands."
 
 
-def picture_html(path: Path, alt: str) -> str:
+def picture_html(path: Path, alt: str, small: bool = False) -> str:
     """An image element that holds the PNG file, at the size of which its pixels are sharp.
+
+    A ``small`` one is made no wider than `SMALL_WIDTH`.
 
     Raises
     ------
@@ -81,12 +85,20 @@ def picture_html(path: Path, alt: str) -> str:
         raise InputError(f"the image {path} does not exist; build it first.") from None
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            width, height = (round(pixels / SHARPNESS) for pixels in image.size)
+            size = image.size
+            if small:
+                shrunk = image.convert("RGB")
+                shrunk.thumbnail((SHARPNESS * SMALL_WIDTH, SHARPNESS * SMALL_WIDTH))
+                written = io.BytesIO()
+                shrunk.quantize(64).save(written, "PNG", optimize=True)
+                content, size = written.getvalue(), shrunk.size
+            width, height = (round(pixels / SHARPNESS) for pixels in size)
     except OSError:
         raise InputError(f"the image {path} is no PNG file; save it as one.") from None
     data = base64.b64encode(content).decode("ascii")
     return (
-        f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
+        f"<img {f'class={SMALL} ' if small else ''}"
+        f'src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
         f'width="{width}" height="{height}">'
     )
 
@@ -113,7 +125,7 @@ class PageRenderer(mistune.HTMLRenderer):
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        return picture_html(self.folder / url, text)
+        return picture_html(self.folder / url, text, small=title == SMALL)
 
     def inline_math(self, text: str) -> str:
         return mathml(text)

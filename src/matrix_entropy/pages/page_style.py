@@ -41,6 +41,10 @@ td { max-width: 26rem; }
 figure { margin: 1.2rem 0; }
 figure .scroll { margin: 0; }
 img { display: block; height: auto; margin: 0 auto; max-width: max(100%, 36rem); }
+ul:has(img.small) { list-style: none; padding: 0; display: grid; gap: 1.6rem 1.2rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); font-size: .9rem; }
+img.small { margin: 0 0 .5rem; max-width: 100%; max-height: 15rem; object-fit: contain;
+  object-position: left; width: auto; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; }
 .formula { overflow-x: auto; overflow-y: hidden; padding: .3rem 0; text-align: center; }
 math { font-size: 1.05em; font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math",

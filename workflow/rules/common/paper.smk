@@ -10,6 +10,15 @@ def that_do_not_wait(files):
     return [file for file, name in names.items() if name not in WAITING]
 
 
+def pictures_of(files):
+    """The pictures of those of some figures and tables that have one."""
+    names = [Path(file).name.partition(".")[0] for file in files]
+    drawn = [
+        name for name in names if name in FIGURES or kinds.KINDS[TABLES[name]["kind"]].with_figure
+    ]
+    return [f"figures/{name}.png" for name in dict.fromkeys(drawn)]
+
+
 def files_of_paper(paper):
     """The same of all targets of a paper, which one page shows."""
     return targets_of(paper, targets.with_images(paper))
