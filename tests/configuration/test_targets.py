@@ -95,3 +95,16 @@ def test_a_model_put_together_needs_its_language_model() -> None:
     config = {"models": {"made": parts, "llama": {}}, "datasets": {"pictures": {}}}
     entry = {"models": ["made"], "dataset": "pictures"}
     assert targets.needed_models(entry, config) == ["made", "llama"]
+
+
+def test_checkpoints_on_the_hub_are_left_to_the_jobs_that_measure_them(
+    config: dict[str, Any],
+) -> None:
+    asked = config | {"targets": ["pythia_trajectory"]}
+    (entry,) = targets.chosen(asked).values()
+    on_hub = [name for name in entry["models"] if "revisions" in config["models"][name]]
+    assert targets.seen_learning(asked) == on_hub
+    assert targets.needed_models(entry, asked) == [m for m in entry["models"] if m not in on_hub]
+    runs = targets.needed_runs(entry, asked)
+    assert len(runs) == len(entry["models"]) * len(entry["steps"])
+    assert runs[1] == (f"{entry['models'][0]}_step_1", entry["dataset"])

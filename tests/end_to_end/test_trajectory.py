@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,11 +125,25 @@ def test_the_replaced_checkpoint_alone_is_flagged(built: tuple[Path, str]) -> No
     assert set(drawn.loc[drawn["off_curve"], "step"]) == {REPLACED}
 
 
+def test_the_budget_of_disk_lets_one_be_measured_at_a_time(built: tuple[Path, str]) -> None:
+    """On two cores, where two would be without it."""
+    on_disk: set[str] = set()
+    begun = 0
+    for line in built[1].splitlines():
+        if found := re.match(r"Job (\d+): Fetching", line):
+            assert not on_disk
+            on_disk.add(found[1])
+            begun += 1
+        elif found := re.match(r"Finished jobid: (\d+) \(Rule: measure_checkpoint", line):
+            on_disk.remove(found[1])
+    assert begun == len(STEPS)
+
+
 def test_nothing_of_any_checkpoint_is_left(built: tuple[Path, str]) -> None:
     folder, _ = built
     kept = [path for path in folder.rglob("*") if path.suffix in (".safetensors", ".bin")]
     assert kept == []
-    assert not list((folder / "results/checkpoints").glob("*/*"))
+    assert list((folder / "results/checkpoints").iterdir()) == []
     record = read_json(folder / "results/models/learns_step_1000.json")
     assert record["revision"] == "step1000"
     assert list(record["published_sha256"]) == ["model.safetensors"]

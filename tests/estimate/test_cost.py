@@ -329,3 +329,14 @@ def test_a_gguf_file_is_fetched_and_kept_in_float32(full: Config, tmp_path: Path
     assert again["model gpt2_small"].weights == job.weights + parameters_of(model) * 5 / 8
     (tmp_path / "m.gguf").write_bytes(b"GGUF" * 25)
     assert gguf_bytes("m", {"path": str(tmp_path / "m.gguf")}) == 100
+
+
+def test_every_checkpoint_is_fetched_once_and_is_there_while_it_is_measured(
+    configs: dict[str, Any],
+) -> None:
+    full = configs["full"]
+    entry = full["figures"]["pythia_trajectory"]
+    sizes = [4 * full["models"][name]["parameters"] for name in entry["models"]]
+    jobs = costs_of(entry, full, device_of("h100"))
+    assert sum(job.weights for job in jobs.values()) == len(entry["steps"]) * sum(sizes)
+    assert max(job.temporary for job in jobs.values()) == max(sizes)

@@ -14,7 +14,8 @@ from matrix_entropy.states import launch
 from matrix_entropy.states.spectra_job import write_spectra
 
 arguments = launch.parsed(__doc__)
-place = Path("results/checkpoints", Path(arguments.model).stem, arguments.output.stem)
+name = f"{Path(arguments.model).stem}.{arguments.output.stem}"
+place = Path("results/checkpoints", name)
 arguments.files = place / "record.json"
 # Several processes have one that fetches for them, waits and removes.
 fetches = "LOCAL_RANK" not in os.environ
