@@ -76,6 +76,7 @@ site: .venv/installed ## build the documentation as a site (open site/index.html
 benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
 	PYTHONPATH=src python tests/benchmarks/entropy.py
 	PYTHONPATH=src python tests/benchmarks/eigenvalues.py
+	PYTHONPATH=src python tests/benchmarks/forward.py
 	PYTHONPATH=src python tests/benchmarks/information_gain.py
 	PYTHONPATH=src python tests/benchmarks/distances.py
 	PYTHONPATH=src python tests/benchmarks/end_to_end.py
