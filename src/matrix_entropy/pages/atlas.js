@@ -101,9 +101,10 @@ function offer(wanted) {
 
 // --- The numbers of a choice ----------------------------------------------------------------------
 
-// Position of the chosen layer in a run: the same number along layers, else the same relative depth.
+// Position of the chosen layer in a run: the same number along layers, else the same relative depth;
+// the last is the last of every run.
 function chosenLayer(run, chosen) {
-  if (chosen.axis === "layer") return chosen.layer;
+  if (chosen.axis === "layer" && chosen.layer < Number(form.layer.max)) return chosen.layer;
   return Math.round((chosen.layer / Math.max(1, Number(form.layer.max))) * (run.layers.length - 1));
 }
 
@@ -266,21 +267,19 @@ function fillTable(id, caption, head, body) {
 }
 
 function tabulate(rows, chosen) {
-  const longest = Math.max(0, ...rows.map((row) => row.at + 1));
-  const names = Array.from({ length: longest }, (_, at) => {
-    const found = unique(rows.filter((row) => row.at === at).map((row) => row.layer));
-    return found.length === 1 ? found[0] : found.join(" or ");
-  });
+  // The last normalisation comes after every block.
+  const order = (layer) => (layer === "final" ? Infinity : Number(layer));
+  const names = unique(rows.map((row) => row.layer)).sort((a, b) => (order(a) < order(b) ? -1 : 1));
   const lists = new Map();
   for (const row of rows) {
     const key = JSON.stringify([row.name, row.group]);
-    if (!lists.has(key)) lists.set(key, { row, values: [] });
-    lists.get(key).values[row.at] = row.value;
+    if (!lists.has(key)) lists.set(key, { row, values: {} });
+    lists.get(key).values[row.layer] = row.value;
   }
   const label = telling(rows);
   const body = [...lists.values()].map(({ row, values }) => [
     cell("th", label(row), "row"), cell("td", String(row.count), "number"),
-    ...names.map((_, at) => cell("td", shown(values[at]), "number")),
+    ...names.map((layer) => cell("td", shown(values[layer]), "number")),
   ]);
   fillTable("numbers", `${ordinate(chosen)}, by layer`, ["", "texts", ...names], body);
 }

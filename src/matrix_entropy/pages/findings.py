@@ -44,7 +44,8 @@ def _between(values: Any, decimals: int = 3) -> str:
 
 def _layers(curves: pd.DataFrame) -> str:
     drawn = next(name for name in curves if str(name).endswith("_mean") and name != "tokens_mean")
-    said = f"Group means lie between {_between(curves[drawn]).replace(' to ', ' and ')}"
+    of = " of H / log d" if drawn == "normalised_mean" else ""
+    said = f"Group means{of} lie between {_between(curves[drawn]).replace(' to ', ' and ')}"
     if drawn == "normalised_mean" and (curves.groupby("panel")["group"].nunique() == 2).all():
         gaps = group_gaps(curves)
         said += "; " + ", ".join(
