@@ -101,7 +101,11 @@ def check_snakemake(arguments: list[str], name: str) -> None:
     if asked.workflow_profile:
         assert (ROOT / asked.workflow_profile / "config.yaml").is_file()
     config = configured(asked.directory) if asked.directory else written(name)
-    assert not asked.configfile or asked.configfile == [Path("mine.yaml")]
+    for file in asked.configfile or []:
+        assert file == Path("mine.yaml") or (ROOT / file).is_file(), file
+        if file != Path("mine.yaml"):
+            more = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+            config = config | {key: config[key] | of_file for key, of_file in more.items()}
     said = {
         key: yaml.safe_load(value)
         for key, _, value in (s.partition("=") for s in asked.config or [])

@@ -75,7 +75,8 @@ def folder(root: Path, tmp_path: Path, server: Server) -> Callable[[str], Path]:
     def folder(name: str) -> Path:
         made = tmp_path / name
         made.mkdir()
-        (made / "config.yaml").write_text((root / "miniature/config.yaml").read_text())
+        config = (root / "miniature/config.yaml").read_text()
+        (made / "config.yaml").write_text(config.replace("states: stream", "states: temp"))
         # The same address, so that the results say the same.
         url = f"http://127.0.0.1:{server.server_port}/slow.jsonl"
         digest = hashlib.sha256(CONTENT).hexdigest()

@@ -132,8 +132,9 @@ def test_one_process_where_a_gpu_is_seen(
     card = SimpleNamespace(total_memory=memory, major=9, minor=0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
     options = {"device_map": "fit", "dtype": "float32"}
+    record = folder / "record.json"
     arguments = Namespace(
-        gpus=0, gpu_mb=0, processes=2, model=folder / "record.json", options=options
+        gpus=0, gpu_mb=0, processes=2, model=record, files=record, options=options
     )
     launch.in_processes(arguments)
     assert arguments.processes == 1

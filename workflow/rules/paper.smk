@@ -113,7 +113,7 @@ rule write_index:
     """What there is, by paper."""
     input:
         comparison="results/comparison.csv",
-        built=that_do_not_wait(targets_of(*OF_PAPERS)),
+        built=lambda wildcards: that_do_not_wait(targets_of(*OF_PAPERS)),
         code=code("pages/write_index"),
     output:
         "paper/build/index.md",

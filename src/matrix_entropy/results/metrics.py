@@ -80,7 +80,7 @@ def perplexity(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[fl
     Examples
     --------
     >>> found, error = perplexity(np.log([2.0, 8.0]), np.array([1, 1]))
-    >>> found, round(error / np.log(2), 9)
+    >>> found, round(float(error / np.log(2)), 9)
     (4.0, 4.0)
     """
     tokens, parts = counts.sum(), len(counts)
