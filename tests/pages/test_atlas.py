@@ -195,3 +195,15 @@ def test_a_browser_of_a_phones_width_shows_it_too(page) -> None:
 
 def test_data_are_json_without_what_is_none(runs) -> None:
     json.dumps(atlas_data(**runs), allow_nan=False)
+
+
+@in_browser
+def test_checkpoints_stand_along_the_steps_of_their_training(runs, tmp_path) -> None:
+    models = {
+        name: entry | {"checkpoint": {"model": "m", "title": "M", "step": step}}
+        for step, (name, entry) in enumerate(MODELS.items())
+    }
+    write_atlas(tmp_path / "atlas.html", **runs | {"models": models})
+    dom = shown(tmp_path / "atlas.html", dataset="stories", groups="good")
+    assert dom.count('aria-roledescription="point"') == 2
+    assert ">training step</text>" in dom

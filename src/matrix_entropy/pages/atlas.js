@@ -14,7 +14,7 @@ const NORMS = {
 const AXES = { layer: "layer", depth: "relative depth", size: "size of the model", step: "training step" };
 const LAYER = "layer";
 const DEPTH = "relative depth";
-const MANY = 8; // models are chosen at first
+const MANY = 8; // models are chosen at first, but of checkpoints all
 
 const runsOf = (dataset) => DATA.runs.filter((run) => run.dataset === dataset);
 const unique = (values) => [...new Set(values)];
@@ -67,7 +67,8 @@ function offer(wanted) {
   const runs = runsOf(form.dataset.value);
   const models = runs.map((run) => run.model);
   const kept = (wanted.models || []).filter((model) => models.includes(model));
-  fillTicks("models", models.map((model) => [model, called(model)]), kept.length ? kept : models.slice(0, MANY));
+  fillTicks("models", models.map((model) => [model, called(model)]), kept.length ? kept
+    : models.some((model) => DATA.models[model].step !== null) ? models : models.slice(0, MANY));
   const chosen = runs.filter((run) => ticked("models").includes(run.model));
   const series = (chosen.length ? chosen : runs).flatMap((run) => run.series);
   const groups = unique(series.map((each) => each.group));
@@ -91,7 +92,7 @@ function offer(wanted) {
       ["layer", "depth"].includes(axis),
   );
   const usual = axes.some(([axis]) => axis === "step") ? "step" : axes.some(([axis]) => axis === "size") ? "size" : "layer";
-  fillSelect("axis", axes, wanted.axis || (deep ? "layer" : usual));
+  fillSelect("axis", axes, wanted.axis || (deep && usual !== "step" ? "layer" : usual));
   if (wanted.band) form.band.value = wanted.band;
   if (wanted.picture) form.picture.value = wanted.picture;
   form.layer.max = Math.max(1, ...chosen.map((run) => run.layers.length)) - 1;
