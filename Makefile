@@ -74,14 +74,8 @@ site: .venv/installed ## build the documentation as a site (open site/index.html
 	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
-	PYTHONPATH=src python tests/benchmarks/entropy.py
-	PYTHONPATH=src python tests/benchmarks/eigenvalues.py
-	PYTHONPATH=src python tests/benchmarks/forward.py
-	PYTHONPATH=src python tests/benchmarks/information_gain.py
-	PYTHONPATH=src python tests/benchmarks/distances.py
-	PYTHONPATH=src python tests/benchmarks/end_to_end.py
-	PYTHONPATH=src python tests/benchmarks/memory.py
-	PYTHONPATH=src python tests/benchmarks/estimate.py
+	set -e; for name in entropy eigenvalues forward information_gain distances end_to_end memory estimate; do \
+		PYTHONPATH=src:tests python tests/benchmarks/$$name.py; done
 
 clean: ## remove what the scales miniature and smollm2 built
 	rm -rf $(foreach scale,miniature smollm2,$(addprefix $(scale)/,results figures paper .snakemake))

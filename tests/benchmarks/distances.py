@@ -4,7 +4,7 @@ One thread, one process. Fifteen sentences of eight tokens in each of three cont
 share six tokens; width 2048. The definition decomposes 2048 × 2048 matrices, so one pair of it is
 measured once, and the ratio is of its time to a 990th of ours. Run by hand:
 
-    PYTHONPATH=src python tests/benchmarks/distances.py
+    PYTHONPATH=src:tests python tests/benchmarks/distances.py
 
 exits with 1 if a ratio is below its target.
 """

@@ -92,7 +92,7 @@ def main() -> int:
     tokens, _ = tokenise(tokenizer, texts, True)
     ids = [torch.from_numpy(tokens.of(text)) for text in range(len(texts))]
     # Both sides start from the loaded model, so that neither pays for reading 500 MB.
-    extraction.load_placed = lambda *_: (model, torch.device("cpu"))  # type: ignore[assignment]
+    extraction.load_placed = lambda *_, **__: (model, torch.device("cpu"))  # type: ignore[assignment]
     extraction.load_tokenizer = lambda *_: tokenizer  # type: ignore[assignment]
     print(f"{len(texts)} texts, {len(tokens.ids)} tokens, 13 layers of width 768, one thread")
     print("| | published way (s) | ours (s) | hidden states | spectra | metrics | ratio |")

@@ -38,7 +38,7 @@ texts = list(stories(count))
 tokenizer = train_tokenizer([text["text"] for text in texts[:200]], 1024)
 config = GPT2Config(n_embd=128, n_head=4, n_layer=blocks, vocab_size=1024, bos_token_id=0)
 model = GPT2LMHeadModel(config).eval()
-extraction.load_placed = lambda *_: (model, torch.device("cpu"))
+extraction.load_placed = lambda *_, **__: (model, torch.device("cpu"))
 extraction.load_tokenizer = lambda *_: tokenizer
 options = {"layers": blocks, "width": 128, "bos": True, "center_features": False,
            "dtype": "float32", "device_map": "single"}

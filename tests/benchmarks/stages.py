@@ -117,7 +117,7 @@ def of_shape(tokenizer: Any, layers: int, width: int, tokens: int, target: float
     )  # fmt: skip
     model = GPT2LMHeadModel(config).eval()
     # Given the loaded model, so that only the stages are measured.
-    extraction.load_placed = lambda *_: (model, torch.device("cpu"))  # type: ignore[assignment]
+    extraction.load_placed = lambda *_, **__: (model, torch.device("cpu"))  # type: ignore[assignment]
     extraction.load_tokenizer = lambda *_: tokenizer  # type: ignore[assignment]
     options = {
         "layers": layers, "width": width, "bos": False, "center_features": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -36,3 +37,22 @@ def test_the_readme_leads_to_every_page() -> None:
     readme = PAGES[0].read_text("utf-8")
     pages = [page.relative_to(ROOT).as_posix() for page in PAGES[1:]]
     assert not [page for page in pages if f"({page})" not in readme]
+
+
+def test_benchmarks_find_what_they_import() -> None:
+    """`make benchmark` takes minutes, so that nothing here runs it."""
+    recipe = re.search(
+        r"^benchmark:.*?for name in (?P<names>[\w ]+);.*?PYTHONPATH=(?P<path>\S+)",
+        (ROOT / "Makefile").read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert recipe
+    folders = [ROOT / "tests/benchmarks", *(ROOT / part for part in recipe["path"].split(":"))]
+    for name in recipe["names"].split():
+        tree = ast.parse((ROOT / f"tests/benchmarks/{name}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = node.module.partition(".")[0]
+                here = any(list(folder.glob(f"{module}*")) for folder in folders)
+                ours = any((ROOT / part / f"{module}.py").is_file() for part in ("src", "tests"))
+                assert here or not ours, f"{name} imports {module}, which is not on its path"
