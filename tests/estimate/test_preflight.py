@@ -125,6 +125,10 @@ def test_everything(
     *wrong, verdict = told(config | {"targets": []}, caplog)
     assert all("to be fetched by hand: " in sentence for sentence in wrong)
     assert verdict.startswith(f"{len(wrong)} of ")
+    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    models = config["figures"]["pythia_trajectory"]["models"]
+    for name in models:
+        assert any(f"the checkpoints of {name} are not looked for" in each for each in said), name
 
 
 Change = Callable[[Hub, Config], Any]

@@ -113,6 +113,24 @@ def test_means_and_deviations_are_those_of_the_texts(runs) -> None:
                 np.testing.assert_allclose(series["means"]["loss"], here["loss"].mean(), 1e-5)
 
 
+def test_a_metric_counts_the_texts_that_have_it(runs, tmp_path) -> None:
+    """RankMe is taken from two texts of a layer, so that its standard error is of the others."""
+    texts, provenance = read_metrics(runs["metrics"][0])
+    here = (texts["depth"] == 1) & (texts["group"] == "good")
+    texts.loc[texts.index[here][:2], "rankme"] = np.nan
+    path = tmp_path / "small" / "stories.parquet"
+    write_metrics(path, texts, provenance)
+    changed = runs | {"metrics": [str(path), *runs["metrics"][1:]]}
+    series = atlas_data(**changed)["runs"][0]["series"]
+    found = {(each["view"], each["group"]): each["counts"] for each in series}
+    assert found["all_rows", "good"]["rankme"] == [5, 3, 5, 5]
+    assert found["all_rows", "bad"]["rankme"] == [5, 5, 5, 5]
+    assert found["all_rows", "good"]["matrix_entropy"] == [5, 5, 5, 5]
+    # Of other rows nobody counted it.
+    assert "rankme" not in found["without_first_row", "good"]
+    assert found["without_first_row", "good"]["matrix_entropy"] == [5, 5, 5, 5]
+
+
 def test_the_texts_at_either_end_are_named(runs) -> None:
     run = atlas_data(**runs)["runs"][0]
     texts, _ = read_metrics(runs["metrics"][0])

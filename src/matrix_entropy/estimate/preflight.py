@@ -9,6 +9,7 @@ from typing import Any
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_csv
+from matrix_entropy.configuration.targets import seen_learning
 from matrix_entropy.estimate.prefetch import size_of
 from matrix_entropy.estimate.preflight_machine import rows_of_disks, rows_of_memory
 from matrix_entropy.estimate.preflight_rows import Row, described, table_of
@@ -41,6 +42,8 @@ def preflight(config: dict[str, Any], table: Path, jobs_run_here: bool) -> None:
         rows += rows_of_memory(config)
     write_csv(table, table_of(rows))
     log.info("%s\n%s", described(rows), table)
+    for name in seen_learning(config):
+        log.warning("the checkpoints of %s are not looked for: see that its revisions exist", name)
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
         log.error("error: %s", row.wrong)

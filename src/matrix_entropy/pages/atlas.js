@@ -116,11 +116,12 @@ function normalised(run, each, chosen, at) {
   const kind = DATA.metrics[chosen.metric].kind;
   const logs = Math.log(run.width) * (chosen.norm === "bound" ? each.bound[at] : 1);
   const most = chosen.norm === "none" || chosen.norm === "first" ? 1 : kind === "entropy" ? logs : Math.exp(logs);
-  const count = each.texts - each.undefined[at];
+  const count = (each.counts[chosen.metric] || [])[at] ?? null;
   const deviation = (each.stds[chosen.metric] || [])[at] ?? null;
   const first = chosen.norm === "first" ? means.find((mean) => mean !== null) : 0;
   // The deviation of a difference between layers does not follow from those of the layers.
-  const known = deviation !== null && chosen.norm !== "first" && chosen.band !== "none";
+  const known = deviation !== null && chosen.norm !== "first" && chosen.band !== "none"
+    && (chosen.band === "sd" || count !== null);
   const scale = chosen.band === "se" ? Math.sqrt(count) : 1;
   return { value: value / most - first, spread: known ? deviation / most / scale : null, count };
 }
@@ -279,7 +280,7 @@ function tabulate(rows, chosen) {
   }
   const label = telling(rows);
   const body = [...lists.values()].map(({ row, values }) => [
-    cell("th", label(row), "row"), cell("td", String(row.count), "number"),
+    cell("th", label(row), "row"), cell("td", row.count === null ? "–" : String(row.count), "number"),
     ...names.map((layer) => cell("td", shown(values[layer]), "number")),
   ]);
   fillTable("numbers", `${ordinate(chosen)}, by layer`, ["", "texts", ...names], body);

@@ -24,6 +24,7 @@ from matrix_entropy.results import columns
 from matrix_entropy.results.metrics import read_metrics, read_summary
 from matrix_entropy.results.model_values import FINAL, described_model
 from matrix_entropy.results.model_words import in_title
+from matrix_entropy.results.spectra_file import ALL_ROWS
 
 Entry = dict[str, Any]
 
@@ -172,6 +173,7 @@ def _run(summary: pd.DataFrame, of_texts: pd.DataFrame, blocks: int) -> Entry:
     summary = summary.sort_values("depth", kind="stable")
     width = int(summary["width"].iloc[0])
     series = []
+    of_views = {each.name for each in columns.METRICS}
     for (view, group), table in summary.groupby(["view", "group"], sort=False):
         means = {name: table[name] for name in _names() if name in table}
         means["matrix_entropy_normalised"] = table["entropy_a"]
@@ -183,8 +185,11 @@ def _run(summary: pd.DataFrame, of_texts: pd.DataFrame, blocks: int) -> Entry:
             {
                 "view": view,
                 "group": group,
-                "texts": int(table["texts"].iloc[0]),
-                "undefined": table["undefined"].tolist(),
+                "counts": {
+                    name: _counts(name, table, of_texts)
+                    for name in means
+                    if name in of_views or view == ALL_ROWS
+                },
                 "bound": _numbers(table["entropy_bound"]),
                 "means": {
                     name: _numbers(found) for name, found in means.items() if found.notna().any()
@@ -202,6 +207,20 @@ def _run(summary: pd.DataFrame, of_texts: pd.DataFrame, blocks: int) -> Entry:
         "series": series,
         "extremes": _extremes(of_texts),
     }
+
+
+def _counts(name: str, summary: pd.DataFrame, of_texts: pd.DataFrame) -> list[int]:
+    """How many texts are in each layer's mean.
+
+    Further metrics and measures leave out texts of their own, which the table of texts has for all
+    rows alone.
+    """
+    if name in of_texts and summary["view"].iloc[0] == ALL_ROWS:
+        rows = of_texts[of_texts["group"] == summary["group"].iloc[0]]
+        found = rows.groupby("depth")[name].count()
+    else:
+        found = summary["texts"] - summary["undefined"]
+    return list(map(int, found))
 
 
 def _names() -> list[str]:

@@ -19,6 +19,9 @@ from matrix_entropy.pages.notebook import Built, number
 from matrix_entropy.pages.page_markdown import escaped_markdown
 from matrix_entropy.pages.readings import group_gaps, separations, size_ends
 
+# Means that a figure across blocks has beside those that it draws.
+BESIDE = ("tokens_mean", "entropy_bound_mean")
+
 Finding = Callable[[pd.DataFrame], str]
 
 
@@ -43,7 +46,7 @@ def _between(values: Any, decimals: int = 3) -> str:
 
 
 def _layers(curves: pd.DataFrame) -> str:
-    drawn = next(name for name in curves if str(name).endswith("_mean") and name != "tokens_mean")
+    drawn = next(name for name in curves if str(name).endswith("_mean") and name not in BESIDE)
     of = " of H / log d" if drawn == "normalised_mean" else ""
     said = f"Group means{of} lie between {_between(curves[drawn]).replace(' to ', ' and ')}"
     if drawn == "normalised_mean" and (curves.groupby("panel")["group"].nunique() == 2).all():
@@ -118,7 +121,8 @@ def _length(values: pd.DataFrame) -> str:
 def _group_gaps(values: pd.DataFrame) -> str:
     plain = values[values["treatment"] == values["treatment"].iloc[0]]
     parts = [
-        f"{row.gap} {with_error(row.difference, row.standard_error)} (p {probability(row.p)})"
+        f"{row.gap} in {row.dataset_title} "
+        f"{with_error(row.difference, row.standard_error)} (p {probability(row.p)})"
         for row in plain.itertuples()
     ]
     return f"Gaps in thousandths of H / log d, {plain['treatment'].iloc[0]}: {'; '.join(parts)}."
