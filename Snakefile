@@ -29,6 +29,7 @@ else:
     include: "workflow/rules/information_gain.smk"
     include: "workflow/rules/sentences.smk"
     include: "workflow/rules/rows.smk"
+    include: "workflow/rules/pooled.smk"
     include: "workflow/rules/multimodal.smk"
     include: "workflow/rules/to_archive.smk"
     include: "workflow/rules/estimate.smk"

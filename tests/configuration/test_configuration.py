@@ -1587,6 +1587,30 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"datasets.in_pairs.paired": True, "datasets.in_pairs.min_tokens": 9},
         ["'datasets.in_pairs'", "`paired:`", "`min_tokens:`", "remove one"],
     ),
+    "views that are pairs of texts in none": (
+        {"datasets.my_texts.two_views": "pairs"},
+        ["'datasets.my_texts'", "`two_views: pairs`", "no `paired:`", "`two_views: halves`"],
+    ),
+    "views that are pairs of three": (
+        {
+            "datasets.in_pairs.two_views": "pairs",
+            "datasets.in_pairs.paired": True,
+            "datasets.in_pairs.panels": {"Long": ["good", "bad", "dull"]},
+        },
+        ["'datasets.in_pairs'", "the panel 'Long' has 3 groups", "give each panel two"],
+    ),
+    "a panel of views that is called as a group": (
+        {
+            "datasets.in_pairs.two_views": "pairs",
+            "datasets.in_pairs.paired": True,
+            "datasets.in_pairs.panels": {"good": ["good", "bad"]},
+        },
+        [
+            "'datasets.in_pairs'",
+            "a panel 'good' that is called as a group",
+            "change the panel's name",
+        ],
+    ),
     "gains of models of which one has another first token": (
         {"models.pythia_1b.bos": True},
         ["'figures.gains.information_gain'", "beginning-of-sequence", "`bos:`"],

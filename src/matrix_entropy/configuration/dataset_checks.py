@@ -79,6 +79,7 @@ def dataset_contradictions(
             "`controls: [without_first_row, without_long_rows]`, or `controls: []`.",
         )
     yield from _metrics(name, dataset)
+    yield from _two_views(where, dataset)
     longest = max(dataset.get("lengths", [0]))
     if longest > dataset.get("max_tokens", longest):
         yield (
@@ -103,6 +104,27 @@ def _metrics(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
         measures = dict.fromkeys(measure.name for measure in MEASURES)
         for measure in dataset["measures"]:
             yield from known(f"'datasets.{name}.measures'", measure, measures, "measure")
+
+
+def _two_views(where: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether texts are in pairs if pairs are to be their two views."""
+    if dataset.get("two_views") != "pairs":
+        return
+    if not dataset["paired"]:
+        yield where, "has `two_views: pairs`, but no `paired:`; add it, or set `two_views: halves`."
+    for panel, members in dataset.get("panels", {}).items():
+        if len(members) != 2:
+            yield (
+                where,
+                f"has `two_views: pairs`, but the panel '{panel}' has {len(members)} groups; give "
+                "each panel two, or set `two_views: halves`.",
+            )
+        if panel in {group for groups in dataset["panels"].values() for group in groups}:
+            yield (
+                where,
+                f"has `two_views: pairs` and a panel '{panel}' that is called as a group, so "
+                "that their rows in the table could not be told apart; change the panel's name.",
+            )
 
 
 def _images(
@@ -147,7 +169,7 @@ def _images(
         )
     for key in (
         *("group_field", "groups", "panels", "format", "split", "subset", "task"),
-        *("measures", "metrics"),
+        *("measures", "metrics", "two_views"),
     ):
         if given(key, dataset, schema):
             yield where, f"has `{key}:`, which records about images do not use; remove it."

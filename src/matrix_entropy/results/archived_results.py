@@ -25,6 +25,7 @@ READ_BY_OTHERS = ("results/metrics/**/*.parquet", "results/metrics/**/*.csv")
 LABELS = {
     *("title", "family", "size", "parameters", "connector", "language_model", "device_map"),
     *("published", "licence", "fetch_from", "images_url", "gated", "shards", "metrics"),
+    "two_views",
 }
 OF_A_SHARD = re.compile(r"results/spectra/.*\.\d+of\d+\.npz")  # the gathered file holds them all
 

@@ -16,8 +16,8 @@ from matrix_entropy.models.provenance import described
 
 # Folders of results/ whose files are in a folder of their model and named after their data set.
 BY_MODEL = (
-    *("hidden_states", "spectra", "information_gain", "sentences", "rows", "metrics"),
-    "accuracy",
+    *("hidden_states", "spectra", "information_gain", "sentences", "rows", "pooled"),
+    *("metrics", "accuracy"),
 )
 OF_A_TEXT = ("id", "group", "text")
 
