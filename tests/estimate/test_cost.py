@@ -94,19 +94,31 @@ def test_three_measures_take_what_was_measured(rows: int, width: int, millisecon
     assert 0.5 < 3000 * cost.measure_seconds(rows, width) / milliseconds < 2
 
 
+@pytest.mark.parametrize(
+    ("rows", "width", "milliseconds"),
+    [(128, 768, 2.8), (256, 576, 3.0), (512, 768, 17), (1024, 768, 45), (2048, 4096, 950)],
+)
+def test_measures_of_distances_take_what_was_measured(
+    rows: int, width: int, milliseconds: float
+) -> None:
+    assert 0.5 < 1000 * cost.distance_seconds(rows, width) / milliseconds < 2
+
+
 def test_measures_take_the_cores_of_either_way(long_texts: Config) -> None:
-    """Three measures of 42 layers of 10,000 texts, on the cores of the GPU's node."""
+    """Four measures of 42 layers of 10,000 texts, on the cores of the GPU's node."""
     device = device_of("h100")
-    more = 3 * 42 * 10_000 * cost.measure_seconds(2048, 5120) / device.cores
+    of_rows, of_distances = (of(2048, 5120) for of in (cost.measure_seconds, cost.distance_seconds))
+    more = 42 * 10_000 * (3 * of_rows + of_distances) / device.cores
+    asked = ["curvature", "anisotropy", "norm_ratio", "intrinsic_dimension"]
     hours: dict[tuple[str, int], float] = {}
     for way in ("temp", "stream"):
-        for measures in ([], ["curvature", "anisotropy", "norm_ratio"]):
+        for measures in ([], asked):
             config = copy.deepcopy(long_texts) | {"hidden_states": way}
             if measures:
                 config["datasets"]["long_texts"]["measures"] = measures
             hours[way, len(measures)] = estimate(config, device).iloc[0]["hours"]
     for way in ("temp", "stream"):
-        assert hours[way, 3] - hours[way, 0] == pytest.approx(more / 3600, rel=1e-6)
+        assert hours[way, 4] - hours[way, 0] == pytest.approx(more / 3600, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from matrix_entropy.maths import measures
-from matrix_entropy.maths.measures import anisotropy, curvature, norm_ratio
+from matrix_entropy.maths.measures import (
+    anisotropy,
+    curvature,
+    longest_row,
+    norm_ratio,
+    number_of_long_rows,
+)
 
 RANDOM = np.random.default_rng(3)
 NAMES = [measure.name for measure in measures.MEASURES]
@@ -106,6 +112,23 @@ def test_too_few_rows_have_no_value() -> None:
         for count in range(4):
             assert math.isnan(function(rows[:count])) == (count < fewest)
     assert norm_ratio(rows[:1]) == 1
+
+
+def test_long_rows_are_counted_and_the_longest_is_found() -> None:
+    rows = RANDOM.standard_normal((40, 9))
+    assert number_of_long_rows(rows) == 0
+    norms = [math.hypot(*row) for row in rows.tolist()]
+    assert longest_row(rows) == norms.index(max(norms))
+    rows[[7, 30]] *= 100
+    rows[30] *= 2 * math.hypot(*rows[7]) / math.hypot(*rows[30])
+    assert (number_of_long_rows(rows), longest_row(rows)) == (2, 30)
+    at_the_limit = np.diag([1.0, 1.0, 10.0])
+    assert number_of_long_rows(at_the_limit) == 0
+    assert number_of_long_rows(at_the_limit * [1, 1, 1.001]) == 1
+    assert longest_row(np.ones((4, 2))) == 0, "the first of equal ones"
+    assert number_of_long_rows(np.eye(9)[:, :3]) == 0, "no median to compare with"
+    for function in (number_of_long_rows, longest_row):
+        assert math.isnan(function(rows[:0]))
 
 
 def test_equal_rows_and_rows_of_zeros_have_no_direction() -> None:

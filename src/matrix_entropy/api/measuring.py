@@ -61,7 +61,8 @@ def measure(
         (``rankme``, ``participation_ratio``, ...) are named.
     measures : "all" or sequence of str
         Also measures of the hidden states themselves, of all rows in their order: ``curvature``
-        (radians), ``anisotropy`` (a cosine), ``norm_ratio``.
+        (radians), ``anisotropy`` (a cosine), ``norm_ratio``, ``intrinsic_dimension`` and what else
+        docs/metrics.md lists.
     controls : sequence of str
         Measure also ``without_first_row``, ``equal_length``, ``without_long_rows``,
         ``equal_length_without_long_rows``, in columns of these names.

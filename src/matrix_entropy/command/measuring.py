@@ -40,7 +40,7 @@ def add_to(parts: Any) -> None:
     part.add_argument("--metrics", type=names, default="all", metavar="LIST", help="default all")
     part.add_argument(
         "--measures", type=names, default=[], metavar="LIST",
-        help="of hidden states: curvature, anisotropy, norm_ratio, or all; default none",
+        help="of hidden states: curvature, intrinsic_dimension, ..., or all; default none",
     )  # fmt: skip
     part.add_argument(
         "--controls", type=names, default=[], metavar="LIST",

@@ -30,8 +30,10 @@ TRAINING, ADAPTER_TRAINING = 3, 2
 # One spectrum on one core of a CPU, in float64 (see `spectrum_seconds`): measured here.
 GRAM_RATE, EIGENVALUE_RATE = 50e9, 20e9  # FLOP a second
 ELEMENT_SECONDS, SPECTRUM_SECONDS = 8e-9, 1.5e-4
-# One measure of hidden states, of an element of a text's rows: likewise, the mean of the three.
+# One measure of hidden states, of an element of a text's rows: likewise, the mean of three that
+# look at one row after another; and one of distances, for an element and for a pair of rows.
 MEASURE_SECONDS = 2e-9
+DISTANCE_ELEMENT_SECONDS, PAIR_SECONDS = 2.5e-8, 1.5e-8
 
 
 class Work(NamedTuple):
@@ -104,6 +106,14 @@ def spectrum_seconds(rows: Rows, width: int) -> Rows:
 def measure_seconds(rows: Rows, width: int) -> Rows:
     """``2e-9 rows · width`` on one core, for one measure of hidden states."""
     return MEASURE_SECONDS * rows * width
+
+
+def distance_seconds(rows: Rows, width: int) -> Rows:
+    """``2.5e-8 rows · width + 1.5e-8 rows² + rows² · width / 50e9`` on one core, for a measure of
+    the distances between all rows.
+    """
+    pairs = PAIR_SECONDS + width / GRAM_RATE
+    return DISTANCE_ELEMENT_SECONDS * rows * width + pairs * rows**2
 
 
 def eigenvalue_seconds(rows: Rows, width: int) -> Rows:

@@ -31,6 +31,7 @@ from matrix_entropy.estimate.job_costs import (
     transformer_of,
 )
 from matrix_entropy.estimate.text_sizes import Texts, as_read, context_of, uncut
+from matrix_entropy.maths.measures import DISTANCES, MEASURES, ROWS
 from matrix_entropy.results.multimodal_metrics import (
     FRESH,
     NONE,
@@ -45,6 +46,8 @@ Entry = dict[str, Any]
 # Measured on the machine of `cpu_core`: to tokenise a text, split what a batch gave and write its
 # rows, per text and per text and layer; to read an image; to ask the harness for an answer.
 TEXT_SECONDS, ROWS_SECONDS, IMAGE_SECONDS, ANSWER_SECONDS = 3e-4, 3e-5, 5e-3, 5e-4
+# What a measure of hidden states takes, by what it looks at.
+TAKES = {ROWS: cost.measure_seconds, DISTANCES: cost.distance_seconds}
 # Folders of temporary hidden states on disk: one is written while another one is read.
 FOLDERS_AT_A_TIME = 2
 # As `states.extraction` cuts the corpus for `ppl_windows`, a blank line between texts.
@@ -228,8 +231,12 @@ class Run:
 
     def _measures(self) -> float:
         """Seconds on one core for the measures that are asked for, of all rows."""
-        of_one = self.texts.counts @ cost.measure_seconds(self.texts.lengths, self.model["width"])
-        return float(of_one) * len(self.entry.get("measures", [])) * len(layers_of(self.model))
+        found, width = 0.0, self.model["width"]
+        for measure in MEASURES:
+            if measure.name in self.entry.get("measures", []):
+                of_one = TAKES[measure.looks_at](self.texts.lengths, width)
+                found += float(self.texts.counts @ of_one)
+        return found * len(layers_of(self.model))
 
     def _state_bytes(self) -> float:
         layers = len(layers_of(self.model))

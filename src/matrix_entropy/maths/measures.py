@@ -13,10 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix_entropy.maths.long_rows import relative, row_norms
-from matrix_entropy.maths.units import COSINE, RADIANS, RATIO, Unit
+from matrix_entropy.maths.intrinsic_dimension import gride, two_nn
+from matrix_entropy.maths.long_rows import long_rows, relative, row_norms
+from matrix_entropy.maths.units import COSINE, COUNT, DIMENSION, POSITION, RADIANS, RATIO, Unit
 
 Float64 = NDArray[np.float64]
+
+ROWS, DISTANCES = "rows", "distances"
 
 
 def curvature(rows: Float64) -> float:
@@ -104,6 +107,50 @@ def norm_ratio(rows: Float64) -> float:
     return float(relative(row_norms(rows)).max()) if len(rows) else float("nan")
 
 
+def number_of_long_rows(rows: Float64) -> float:
+    """How many rows are longer than `maths.long_rows.LONG` times the median norm.
+
+    Those that the control ``without_long_rows`` leaves out.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (tokens, width)
+
+    Returns
+    -------
+    float
+        NaN if there is no row; 0 if the median is zero, as no row is long then.
+
+    Examples
+    --------
+    >>> number_of_long_rows(np.diag([1.0, 2.0, 50.0]))
+    1.0
+    """
+    return float(long_rows(rows).sum()) if len(rows) else float("nan")
+
+
+def longest_row(rows: Float64) -> float:
+    """Where the row with the largest norm stands, from 0; of equal ones the first.
+
+    A beginning-of-sequence row is row 0 where there is one.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (tokens, width)
+
+    Returns
+    -------
+    float
+        NaN if there is no row.
+
+    Examples
+    --------
+    >>> longest_row(np.diag([1.0, 2.0, 50.0]))
+    2.0
+    """
+    return float(row_norms(rows).argmax()) if len(rows) else float("nan")
+
+
 class Measure(NamedTuple):
     """A number of the hidden states of every text at every layer.
 
@@ -119,6 +166,8 @@ class Measure(NamedTuple):
         What it is, and where it is defined.
     called : str
         At an axis; by default what its name says.
+    looks_at : str
+        What its cost goes with: `ROWS`, or `DISTANCES` of all pairs of them.
     """
 
     name: str
@@ -127,6 +176,7 @@ class Measure(NamedTuple):
     says: str
     source: str
     called: str = ""
+    looks_at: str = ROWS
 
 
 MEASURES = [
@@ -141,5 +191,24 @@ MEASURES = [
     Measure(
         "norm_ratio", norm_ratio, RATIO, "largest norm of a row over the median norm",
         "this project (`maths/long_rows.py`)", "Largest norm / median norm",
+    ),
+    Measure(
+        "long_rows", number_of_long_rows, COUNT,
+        "number of rows of more than 10 times the median norm",
+        "this project (`maths/long_rows.py`)", "Long rows",
+    ),
+    Measure(
+        "longest_row", longest_row, POSITION, "position of the longest row, from 0",
+        "this project", "Longest row",
+    ),
+    Measure(
+        "intrinsic_dimension", two_nn, DIMENSION,
+        "intrinsic dimension by TwoNN, from the two nearest rows of each", "Facco et al. 2017",
+        "Intrinsic dimension (TwoNN)", DISTANCES,
+    ),
+    Measure(
+        "intrinsic_dimension_gride", gride, DIMENSION,
+        "intrinsic dimension by GRIDE, from the rows 4th and 8th nearest to each",
+        "Denti et al. 2022; Valeriani et al. 2023", "Intrinsic dimension (GRIDE)", DISTANCES,
     ),
 ]  # fmt: skip

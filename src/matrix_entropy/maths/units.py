@@ -25,6 +25,11 @@ RATIO = Unit("1", lambda width: (1, np.inf))
 # Of a sum over directions, which the width alone does not bound tightly.
 GAIN = Unit("nats", lambda width: (0, np.inf))
 POSITIVE = Unit("1", lambda width: (0, np.inf))
+# How many rows, and where one stands.
+COUNT = Unit("1", lambda width: (0, np.inf))
+POSITION = Unit("position", lambda width: (0, np.inf))
+# Estimated from few rows, one may come out above the width.
+DIMENSION = Unit("1", lambda width: (0, np.inf))
 # Of singular values whose squares sum to one.
 NUCLEAR = Unit("1", lambda width: (1, np.sqrt(width)))
 
