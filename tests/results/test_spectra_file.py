@@ -18,6 +18,7 @@ from matrix_entropy.base.files import write_csv, write_json
 from matrix_entropy.maths import measures
 from matrix_entropy.maths.entropy import matrix_entropy
 from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.results.counted_rows import equal_lengths
 from matrix_entropy.results.metrics import (
     entropies,
     joined_layers,
@@ -31,7 +32,7 @@ from matrix_entropy.results.metrics import (
     write_metrics,
     write_summary,
 )
-from matrix_entropy.results.spectra_file import EPSILON, Spectra, compute_spectra, equal_lengths
+from matrix_entropy.results.spectra_file import EPSILON, Spectra, compute_spectra
 
 LENGTHS = [1, 2, 30, 25, 40, 90]
 GROUPS = ["good", "bad", "good", "bad", "good", "bad"]

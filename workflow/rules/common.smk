@@ -249,6 +249,11 @@ def memory_of_input(wildcards, input):
     return 1000 + 4 * input.size_mb
 
 
+def memory_of_metrics(wildcards, input):
+    """MiB for a job that holds one layer of its input at a time."""
+    return 1000 + input.size_mb
+
+
 def memory_of_model(wildcards, input):
     """MiB for a model's weights and one batch."""
     return memory_of(wildcards.model)

@@ -25,7 +25,7 @@ use rule dump_hidden_states as stream_spectra with:
     wildcard_constraints:
         model=models_of_spectra(streamed=True),
     resources:
-        **needs(memory_of_stream, 240, model_gpus),
+        **needs(memory_of_model, 240, model_gpus),
         gpu_mb=0,
         processes=1,
         device_map=device_map,
@@ -55,7 +55,7 @@ use rule stream_spectra as measure_checkpoint with:
         model=names(PASSING),
     # How much of checkpoints is on disk at a time: --resources checkpoint_mb=20000
     resources:
-        **needs(memory_of_stream, 240, model_gpus),
+        **needs(memory_of_model, 240, model_gpus),
         gpu_mb=0,
         processes=1,
         device_map=device_map,
@@ -92,7 +92,8 @@ rule compute_spectra:
         "../../envs/analysis.yaml"
     threads: model_threads
     resources:
-        **needs(memory_of_spectra, 120),
+        # One text for each thread at a time; what is found goes to disk.
+        **needs(4000, 120),
     params:
         layers=lambda wildcards: entries.layers_of(MODELS[wildcards.model]),
         views=views_to_make,

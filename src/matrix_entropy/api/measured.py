@@ -23,7 +23,7 @@ from matrix_entropy.models.anatomy import blocks_and_norm
 from matrix_entropy.models.provenance import described, versions
 from matrix_entropy.results import columns
 from matrix_entropy.results.metrics import metrics_table
-from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.results.spectra_file import Assembled, Spectra
 from matrix_entropy.running import processors
 from matrix_entropy.states.streamed_spectra import send_spectra
 from matrix_entropy.texts.readers import read_dataset
@@ -119,9 +119,13 @@ def _spectra(
         "versions": versions("torch", "transformers", "numpy"),
     }
     found: list[Spectra] = []
+
+    def keep(spectra: Assembled) -> None:
+        found.append(spectra.loaded())
+
     with evaluating(model):
         send_spectra(
-            *(ready.record, options, dataset, records, layers, part, found.append, provenance),
+            *(ready.record, options, dataset, records, layers, part, keep, provenance),
             asked.batch_tokens,
             threads=processors.allowed(asked.threads or processors.usable()),
             loaded=ready.loaded,

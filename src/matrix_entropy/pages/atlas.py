@@ -21,10 +21,10 @@ from matrix_entropy.figures.style import COLOURS, MARKERS
 from matrix_entropy.maths.units import NATS, RANK
 from matrix_entropy.pages.page_style import STYLE
 from matrix_entropy.results import columns
+from matrix_entropy.results.asked_views import ALL_ROWS
 from matrix_entropy.results.metrics import read_metrics, read_summary
 from matrix_entropy.results.model_values import FINAL, described_model
 from matrix_entropy.results.model_words import in_title
-from matrix_entropy.results.spectra_file import ALL_ROWS
 
 Entry = dict[str, Any]
 

@@ -6,10 +6,10 @@ Which metrics there are, `results.columns` says.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,9 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_csv, write_csv, writing
 from matrix_entropy.maths.entropy import entropy_terms, rank_of_entropy
 from matrix_entropy.results import columns
+from matrix_entropy.results.asked_views import ALL_ROWS
 from matrix_entropy.results.intermediates import check_place
-from matrix_entropy.results.spectra_file import ALL_ROWS, Spectra
+from matrix_entropy.results.spectra_file import Spectra
 
 PROVENANCE_KEY = b"matrix_entropy"
 # What every row of a table has.
@@ -31,6 +32,8 @@ OF_SUMMARY = ("view", "group", "layer")
 OF = ("model", "dataset")  # what a summary says that it is of
 # Our own CSV files have ten digits, of entropies up to some ten nats.
 ROUNDING = 1e-8
+# Of a table while it is written.
+ROWS_AT_A_TIME = 2**16
 
 
 def entropies(spectra: Spectra) -> NDArray[np.float64]:
@@ -119,7 +122,11 @@ def metrics_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     measures that were taken, ``loss`` (nats per token), and the entropies of the controls and cuts,
     named after them.
     """
-    values = metric_values(spectra, [*columns.METRICS, *chosen(spectra, asked)])
+    return table_of(spectra, metric_values(spectra, [*columns.METRICS, *chosen(spectra, asked)]))
+
+
+def table_of(spectra: Spectra, values: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
+    """`metrics_table`, from values that `metric_values` gave."""
     texts, layers = len(spectra.ids), len(spectra.layers)
 
     def per_text(values: NDArray[Any]) -> NDArray[Any]:
@@ -143,6 +150,29 @@ def metrics_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+class Group(NamedTuple):
+    """Texts that are summarised together, and what is said of them whole."""
+
+    name: str
+    inside: NDArray[np.bool_]  # (T,): which texts
+    whole: dict[str, float]
+
+
+def groups_of(spectra: Spectra) -> list[Group]:
+    """The groups of all texts, with their losses."""
+    of_texts, found = losses(spectra), []
+    for group in dict.fromkeys(map(str, spectra.groups)):
+        inside = spectra.groups == group
+        whole = {"loss": columns.mean(of_texts[inside]), "loss_sem": columns.sem(of_texts[inside])}
+        for name, (value, error) in (
+            ("ppl_token", ppl_token(spectra, inside)),
+            ("ppl_windows", ppl_windows(spectra, group)),
+        ):
+            whole |= {name: value, f"{name}_sem": error}
+        found.append(Group(group, inside, whole))
+    return found
+
+
 def summary_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     """One row per view of the rows, group and layer: the data set's values and their counts.
 
@@ -155,19 +185,27 @@ def summary_table(spectra: Spectra, asked: Sequence[str] = ()) -> pd.DataFrame:
     """
     more = chosen(spectra, asked)
     values = metric_values(spectra, [*columns.METRICS, *more])
+    return summary_of(spectra, spectra.layers, values, more, groups_of(spectra))
+
+
+def summary_of(
+    spectra: Spectra,
+    layers: Sequence[str],
+    values: dict[str, NDArray[np.float64]],
+    more: Sequence[columns.Metric],
+    groups: Sequence[Group],
+) -> pd.DataFrame:
+    """`summary_table`, from the values of all texts at some layers that `metric_values` gave.
+
+    ``more`` are the metrics beside those that are in every table; ``spectra`` need not be of these
+    layers.
+    """
     means = [*columns.means(), *columns.means_of(more)]
-    of_texts, lengths = losses(spectra), np.diff(spectra.offsets)
+    lengths = np.diff(spectra.offsets)
     rows = []
-    for group in dict.fromkeys(map(str, spectra.groups)):
-        inside = spectra.groups == group
-        whole = {"loss": columns.mean(of_texts[inside]), "loss_sem": columns.sem(of_texts[inside])}
-        for name, (found, error) in (
-            ("ppl_token", ppl_token(spectra, inside)),
-            ("ppl_windows", ppl_windows(spectra, group)),
-        ):
-            whole |= {name: found, f"{name}_sem": error}
+    for group, inside, whole in groups:
         for at, view in enumerate(spectra.views):
-            for depth, layer in enumerate(spectra.layers):
+            for depth, layer in enumerate(layers):
                 here = {name: of_all[at, depth, inside] for name, of_all in values.items()}
                 rows.append(
                     {
@@ -198,12 +236,47 @@ def joined_layers(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def write_metrics(path: str | Path, metrics: pd.DataFrame, provenance: dict[str, Any]) -> None:
     """Write a table as Parquet with its provenance in the file's metadata."""
-    table = pa.Table.from_pandas(metrics, preserve_index=False)
-    table = table.replace_schema_metadata(
-        {**(table.schema.metadata or {}), PROVENANCE_KEY: json.dumps(provenance).encode()}
-    )
+    with writing_metrics(path, provenance) as write:
+        write(metrics)
+
+
+@contextmanager
+def writing_metrics(
+    path: str | Path, provenance: dict[str, Any]
+) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Give a function that adds rows to the table of `write_metrics`; at least once.
+
+    They stay in memory until there are `ROWS_AT_A_TIME`.
+    """
+    held: list[pa.Table] = []
+    writer: pq.ParquetWriter | None = None
     with writing(path) as temporary:
-        pq.write_table(table, temporary)
+
+        def put() -> None:
+            nonlocal writer
+            table = pa.concat_tables(held).combine_chunks()
+            held.clear()
+            if writer is None:
+                writer = pq.ParquetWriter(temporary, table.schema)
+            writer.write_table(table)
+
+        def add(rows: pd.DataFrame) -> None:
+            table = pa.Table.from_pandas(rows, preserve_index=False)
+            told = {
+                **(table.schema.metadata or {}),
+                PROVENANCE_KEY: json.dumps(provenance).encode(),
+            }
+            held.append(table.replace_schema_metadata(told))
+            if sum(len(each) for each in held) >= ROWS_AT_A_TIME:
+                put()
+
+        try:
+            yield add
+            if held:
+                put()
+        finally:
+            if writer is not None:
+                writer.close()
 
 
 def read_metrics(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:

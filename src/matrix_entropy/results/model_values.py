@@ -12,9 +12,9 @@ import pandas as pd
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.group_tests import paired
 from matrix_entropy.models.provenance import check_kept
+from matrix_entropy.results.asked_views import ALL_ROWS, FIRST
 from matrix_entropy.results.metrics import read_metrics, read_provenance, read_summary
 from matrix_entropy.results.model_words import weights_of
-from matrix_entropy.results.spectra_file import ALL_ROWS, FIRST
 
 Entry = dict[str, Any]
 

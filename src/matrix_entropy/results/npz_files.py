@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Collection
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import numpy as np
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import writing
+from matrix_entropy.results.in_pieces import InPieces
 from matrix_entropy.results.intermediates import check_place
 from matrix_entropy.results.state_files import DAMAGED
 
@@ -29,11 +32,29 @@ Some = TypeVar("Some", bound=Result)
 
 
 def save_npz(path: str | Path, values: dict[str, Any]) -> None:
-    """Write arrays, texts and numbers under their names, and ``provenance``, which is a dict."""
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
-    arrays["provenance"] = np.array(json.dumps(values["provenance"]))
-    with writing(path) as temporary:
-        np.savez(temporary, **arrays)
+    """Write arrays, texts and numbers under their names, and ``provenance``, which is a dict.
+
+    Arrays that are `InPieces` are written so. The bytes are those of ``numpy.savez``.
+    """
+    values = values | {"provenance": json.dumps(values["provenance"])}
+    with writing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, value in values.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write_array(member, value)
+
+
+def _write_array(member: IO[bytes], value: Any) -> None:
+    if not isinstance(value, InPieces):
+        np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+        return
+    header = {
+        "descr": np.lib.format.dtype_to_descr(value.dtype),
+        "fortran_order": False,
+        "shape": value.shape,
+    }
+    np.lib.format.write_array_header_1_0(member, header)
+    for piece in value.pieces():
+        member.write(np.ascontiguousarray(piece, dtype=value.dtype).data.cast("B"))
 
 
 def load_npz(kind: type[Some], path: str | Path) -> Some:
@@ -47,7 +68,17 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
         If the file is damaged or holds values that cannot be, or an older version wrote it without
         one of the names, or if it says that it is of another model or data set than its place.
     """
-    known: Any = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    return made_of(kind, path, read_npz(kind, path))
+
+
+def read_npz(kind: type[Result], path: str | Path, left: Collection[str] = ()) -> dict[str, Any]:
+    """What `save_npz` wrote of an object of this kind, by the names, without those that are left.
+
+    Raises
+    ------
+    InputError
+        As `load_npz` does, but for values that cannot be.
+    """
     needed = {
         field.name
         for field in fields(kind)  # type: ignore[arg-type]
@@ -55,12 +86,15 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
     }
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            values: dict[str, Any] = {name: stored[name] for name in stored.files}
+            there = set(stored.files)
+            values: dict[str, Any] = {
+                name: stored[name] for name in stored.files if name not in left
+            }
         if "provenance" in values:
             values["provenance"] = json.loads(values["provenance"].item())
     except (*DAMAGED, TypeError) as error:
-        raise _damaged(path, error) from None
-    if missing := needed - set(values):
+        raise damaged(path, error) from None
+    if missing := needed - there:
         raise InputError(
             f"{path} lacks {', '.join(sorted(missing))} (an older version wrote it); delete it and "
             "run again."
@@ -68,6 +102,12 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
     singles = {name for name, value in values.items() if np.ndim(value) == 0} - {"provenance"}
     values |= {name: values[name].item() for name in singles}
     check_place(path, values["provenance"])
+    return values
+
+
+def made_of(kind: type[Some], path: str | Path, values: dict[str, Any]) -> Some:
+    """An object out of what `read_npz` gave; `InputError` if it holds values that cannot be."""
+    known: Any = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
     try:
         there = {name: values[name] for name in known if name in values}
         names = {
@@ -76,13 +116,14 @@ def load_npz(kind: type[Some], path: str | Path) -> Some:
         found = kind(**there | names)
         fault = found.fault()
     except (AttributeError, TypeError, ValueError, IndexError) as error:  # of another shape or type
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     if fault:
-        raise _damaged(path, fault)
+        raise damaged(path, fault)
     return found
 
 
-def _damaged(path: str | Path, fault: object) -> InputError:
+def damaged(path: str | Path, fault: object) -> InputError:
+    """What to say of a file that is not as it was written."""
     return InputError(f"{path} is damaged ({fault}); delete it and run again.")
 
 

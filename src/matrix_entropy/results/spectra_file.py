@@ -13,28 +13,36 @@ all rows of a text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import working_beside
 from matrix_entropy.maths.spectra import solver, spectrum
 from matrix_entropy.models.provenance import joined_provenance
-from matrix_entropy.results.asked_views import ALL_ROWS, FIRST
+from matrix_entropy.results.counted_rows import views_of
+from matrix_entropy.results.found_spectra import Found, FoundSpectra
+from matrix_entropy.results.in_pieces import InPieces
 from matrix_entropy.results.measuring import measuring
 from matrix_entropy.results.npz_files import load_npz, save_npz
-from matrix_entropy.results.state_files import open_folder, open_states
+from matrix_entropy.results.state_files import open_folder, reading_states
 
-# Below this many rows a spectrum says little; a shorter text has no equal-length spectrum.
-FEWEST_EQUAL_ROWS = 16
+# Reads hidden states from one row to another.
+Rows = Callable[[int, int], NDArray[np.floating]]
+
 # Each spectrum is divided by its sum, so what is left is rounding: 2e-16, some thousand times.
 SUM_TOLERANCE = 1e-10
+# Beyond this, texts wait in a queue that has its own size.
+TEXTS_AT_A_TIME = 4096
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -128,8 +136,7 @@ class Spectra:
 
     def save(self, path: str | Path) -> None:
         """Write everything into one file."""
-        left_out = () if self.measures else ("measures", "measured")
-        save_npz(path, {name: of for name, of in vars(self).items() if name not in left_out})
+        _save(path, vars(self))
 
     @staticmethod
     def load(path: str | Path) -> Spectra:
@@ -178,25 +185,6 @@ class Spectra:
         return None
 
 
-def equal_lengths(
-    groups: Sequence[str] | NDArray[np.str_],
-    lengths: NDArray[np.int64],
-    panels: Sequence[Sequence[str]],
-) -> NDArray[np.int64]:
-    """Rows that each text keeps when all texts of its panel are cut to the same number.
-
-    The shortest text of a panel gives the number, but never less than `FEWEST_EQUAL_ROWS`; a text
-    shorter than that, or in no panel, gets 0.
-    """
-    cut = np.zeros_like(lengths)
-    for members in panels:
-        inside = np.isin(groups, members) & (cut == 0)
-        if inside.any():
-            shared = max(FEWEST_EQUAL_ROWS, int(lengths[inside].min()))
-            cut[inside & (lengths >= shared)] = shared
-    return cut
-
-
 def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
     """The spectra of a data set from those of its shards, as if it had never been cut.
 
@@ -232,92 +220,58 @@ def gathered(shards: Sequence[Spectra], data_set: str) -> Spectra:
     )
 
 
-class View(NamedTuple):
-    """Which rows of every text are counted: those of a slice, with long ones or without."""
+@dataclass(frozen=True)
+class Assembled:
+    """Spectra whose arrays are still on disk, by the names of `Spectra`."""
 
-    kept: list[slice]
-    without_long: bool = False
+    values: dict[str, Any]
 
+    def save(self, path: str | Path) -> None:
+        """Write the file that `Spectra.save` writes, piece by piece."""
+        _save(path, self.values)
 
-def views_of(
-    groups: Sequence[str] | NDArray[np.str_],
-    lengths: NDArray[np.int64],
-    controls: Sequence[str],
-    panels: Sequence[Sequence[str]] | None,
-    cuts: Sequence[int] = (),
-) -> dict[str, View]:
-    """What each view counts of every text: all rows, those of the controls, the first so many.
-
-    Parameters
-    ----------
-    groups, lengths
-        Of every text.
-    controls : sequence of str
-        Names of views, as above.
-    panels : sequence of sequences of str, optional
-        Groups compared with each other; None compares all.
-    cuts : sequence of int
-        Numbers of first rows; a shorter text has no such view.
-    """
-    if panels is None:
-        panels = [sorted(set(groups))]
-    whole = [slice(0, int(length)) for length in lengths]
-    equal = [slice(0, int(length)) for length in equal_lengths(groups, lengths, panels)]
-    known = {
-        ALL_ROWS: View(whole),
-        "without_first_row": View([slice(1, int(length)) for length in lengths]),
-        "equal_length": View(equal),
-        "without_long_rows": View(whole, without_long=True),
-        "equal_length_without_long_rows": View(equal, without_long=True),
-    }
-    views = {name: known[name] for name in (ALL_ROWS, *controls)}
-    for cut in cuts:
-        views[f"{FIRST}{cut}"] = View([slice(0, cut if n >= cut else 0) for n in lengths])
-    return views
-
-
-class Found(NamedTuple):
-    """Of one text at one layer: eigenvalues and counted rows, view by view, and the measures."""
-
-    spectra: list[tuple[NDArray[np.float64], int]]
-    measures: list[float]
+    def loaded(self) -> Spectra:
+        """All of it in memory."""
+        in_memory: dict[str, Any] = {
+            name: value.whole() if isinstance(value, InPieces) else value
+            for name, value in self.values.items()
+        }
+        return Spectra(**in_memory)
 
 
 def assembled(
-    found: Sequence[Sequence[Found]],
+    found: FoundSpectra,
     views: Sequence[str],
     layers: Sequence[int | str],
     width: int,
     tokens: dict[str, NDArray[Any]],
     provenance: dict[str, Any],
     measures: Sequence[str] = (),
-) -> Spectra:
-    """The spectra of all texts out of what was ``found`` layer by layer and text by text.
+) -> Assembled:
+    """The spectra of all texts out of what was ``found``, as long as its files are there.
 
     ``tokens`` is what `texts.tokens.token_arrays` knows of the texts; ids are left out,
     since spectra are published, and from them a text could be read.
     """
-    in_order = [
-        of_text.spectra[view]
-        for view in range(len(views))
-        for of_layer in found
-        for of_text in of_layer
-    ]
-    measured = np.array([of_text.measures for of_layer in found for of_text in of_layer])
-    shape = (len(views), len(layers), len(tokens["ids"]))
-    counts = np.array([len(values) for values, _ in in_order], dtype=np.int64).reshape(shape)
-    return Spectra(
-        eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in in_order)]),
-        counts=counts,
-        rows=np.array([rows for _, rows in in_order], dtype=np.int64).reshape(shape),
-        views=tuple(views),
-        layers=tuple(map(str, layers)),
-        width=width,
-        provenance=provenance | solver(counts.max(initial=0)),
-        measures=tuple(measures),
-        **({"measured": measured.T.reshape(-1, *shape[1:])} if measures else {}),
+    numbers = (found.numbers(layer)["counts"] for layer in range(len(layers)))
+    values = {
+        **found.arrays(),
+        "views": tuple(views),
+        "layers": tuple(map(str, layers)),
+        "width": width,
+        "provenance": provenance | solver(max(int(counts.max(initial=0)) for counts in numbers)),
+        "measures": tuple(measures),
         **{name: values for name, values in tokens.items() if name != "token_ids"},
+    }
+    # In the order of the file.
+    return Assembled(
+        {each.name: values[each.name] for each in fields(Spectra) if each.name in values}
     )
+
+
+def _save(path: str | Path, values: dict[str, Any]) -> None:
+    left_out = () if values["measures"] else ("measures", "measured")
+    save_npz(path, {name: of for name, of in values.items() if name not in left_out})
 
 
 def compute_spectra(
@@ -338,7 +292,7 @@ def compute_spectra(
     layers : sequence
         Layers to read; one that the run left out since the model does not have it is left out.
     controls, panels, cuts
-        See `views_of`.
+        See `results.counted_rows.views_of`.
     threads : int
         Texts worked on at a time, each by one thread: small matrices gain nothing from more.
     measures : sequence of str
@@ -349,26 +303,82 @@ def compute_spectra(
     InputError
         If a file is missing, cut short, or does not fit the tokens beside it.
     """
+    with TemporaryDirectory(prefix="matrix_entropy_") as part:
+        asked = controls, panels, threads, cuts, measures
+        return _of_folder(folder, layers, *asked, Path(part)).loaded()
+
+
+def write_spectra(
+    path: Path,
+    folder: Path,
+    layers: Sequence[int | str],
+    controls: Sequence[str],
+    panels: Sequence[Sequence[str]] | None,
+    threads: int = 1,
+    cuts: Sequence[int] = (),
+    measures: Sequence[str] = (),
+) -> tuple[int, int]:
+    """Write what `compute_spectra` gives into a file, with never more than a piece in memory.
+
+    Returns
+    -------
+    spectra, undefined : int
+        How many there are, and how many texts have none of all rows at some layer.
+
+    Raises
+    ------
+    InputError
+        As `compute_spectra` does.
+    """
+    with working_beside(path.with_suffix("")) as part:
+        found = _of_folder(folder, layers, controls, panels, threads, cuts, measures, part)
+        found.save(path)
+        counts: InPieces = found.values["counts"]
+        views, of_layers, texts = counts.shape
+        undefined = np.zeros(texts, dtype=bool)
+        for of_layer in itertools.islice(counts.pieces(), of_layers):  # those of all rows
+            undefined |= of_layer == 0
+        return views * of_layers * texts, int(undefined.sum())
+
+
+def _of_folder(
+    folder: Path,
+    layers: Sequence[int | str],
+    controls: Sequence[str],
+    panels: Sequence[Sequence[str]] | None,
+    threads: int,
+    cuts: Sequence[int],
+    measures: Sequence[str],
+    part: Path,
+) -> Assembled:
+    """`compute_spectra`, with its files in ``part``."""
     provenance, tokens = open_folder(folder)
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
     views = views_of(tokens["groups"], lengths, controls, panels, cuts)
     precision = EPSILON[provenance["options"]["dtype"]]
     layers = [layer for layer in layers if layer in provenance.get("layers", layers)]
     measured = measuring(measures)
-    found: list[list[Found]] = []
+    found = FoundSpectra(part, list(views.values()), len(layers), len(measures))
+    found.create()
+    found.open()
     width = 0
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        for layer in layers:
-            states = open_states(folder, layer, int(offsets[-1]))
-            width = states.shape[1]
+    try:
+        with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+            for at, layer in enumerate(layers):
+                with reading_states(folder, layer, int(offsets[-1])) as (width, rows_of):
 
-            def of_text(text: int, states: NDArray[np.floating] = states) -> Found:
-                whole = states[offsets[text] : offsets[text + 1]]
-                spectra = [
-                    spectrum(whole[view.kept[text]], precision, view.without_long)
-                    for view in views.values()
-                ]
-                return Found(spectra, measured(whole))
+                    def of_text(text: int, at: int = at, rows_of: Rows = rows_of) -> None:
+                        whole = rows_of(int(offsets[text]), int(offsets[text + 1]))
+                        spectra = [
+                            spectrum(whole[view.rows(text)], precision, view.without_long)
+                            for view in views.values()
+                        ]
+                        found.write(at, text, Found(spectra, measured(whole)))
 
-            found.append(list(pool.map(of_text, range(len(lengths)))))
+                    for first in range(0, len(lengths), TEXTS_AT_A_TIME):
+                        some = range(first, min(first + TEXTS_AT_A_TIME, len(lengths)))
+                        for _ in pool.map(of_text, some):  # what fails in a thread fails here
+                            pass
+    finally:
+        found.close()
     return assembled(found, list(views), layers, width, tokens, provenance, measures)

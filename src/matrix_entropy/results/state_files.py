@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,20 @@ class StateFiles:
     def write(self, layer: Layer, first_row: int, rows: NDArray[np.floating]) -> None:
         data = np.ascontiguousarray(rows, dtype=self.dtype).data.cast("B")
         position = self.header + first_row * self.width * self.dtype.itemsize
-        with naming_a_full_disk(self.paths[layer]):
-            while data:
-                written = os.pwrite(self.files[layer].fileno(), data, position)
-                data, position = data[written:], position + written
+        write_at(self.files[layer].fileno(), data, position, self.paths[layer])
 
     def close(self) -> None:
         for stream in self.files.values():
             stream.close()
         self.files = {}
+
+
+def write_at(file: int, data: bytes | memoryview, position: int, path: Path) -> None:
+    """Write bytes at a place of an open file; a full disk is an error that names ``path``."""
+    with naming_a_full_disk(path):
+        while data:
+            written = os.pwrite(file, data, position)
+            data, position = data[written:], position + written
 
 
 def _allocate(file: int, start: int, size: int) -> None:
@@ -127,3 +133,36 @@ def open_states(folder: Path, layer: Layer, rows: int | None = None) -> NDArray[
             "and run again."
         )
     return states
+
+
+@contextmanager
+def reading_states(
+    folder: Path, layer: Layer, rows: int
+) -> Iterator[tuple[int, Callable[[int, int], NDArray[np.floating]]]]:
+    """The width of one layer's hidden states, and a function that reads rows from one to another.
+
+    What is read does not stay with the process, as the pages of a memory map do. Any number of
+    threads may read.
+
+    Raises
+    ------
+    InputError
+        As `open_states` does; also later, if the file became shorter.
+    """
+    states = open_states(folder, layer, rows)
+    (_, width), dtype, header = states.shape, states.dtype, int(states.offset)  # type: ignore[attr-defined]
+    path = folder / f"layer_{layer}.npy"
+    with open(path, "rb", buffering=0) as file:
+
+        def read(first: int, last: int) -> NDArray[np.floating]:
+            size = (last - first) * width * dtype.itemsize
+            data = bytearray()
+            while len(data) < size:
+                at = header + first * width * dtype.itemsize + len(data)
+                piece = os.pread(file.fileno(), size - len(data), at)
+                if not piece:
+                    raise InputError(f"{path} was cut short; delete {folder} and run again.")
+                data += piece
+            return np.frombuffer(data, dtype=dtype).reshape(last - first, width)
+
+        yield width, read

@@ -204,7 +204,9 @@ def not_finite(model_name: str, text_id: str, layer: Layer) -> InputError:
 class Sink(Protocol):
     """Where the rows of a model's layers go."""
 
-    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
+    def prepare(
+        self, layers: Sequence[Layer], tokens: Tokens, texts: Sequence[dict[str, str]]
+    ) -> None:
         """Once, by the first process, in an empty folder."""
 
     def open(
@@ -327,7 +329,7 @@ def extract(
     if state.is_main_process:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        sink.prepare(layers, tokens)
+        sink.prepare(layers, tokens, texts_here)
         losses.create(int(tokens.kept_offsets[-1]))
         window_losses.create(len(window_groups))
     state.wait_for_everyone()

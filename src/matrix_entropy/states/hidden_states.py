@@ -26,7 +26,9 @@ class ToFiles:
         self.folder, self.width, self.dtype = folder, width, dtype
         self.files: StateFiles | None = None
 
-    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
+    def prepare(
+        self, layers: Sequence[Layer], tokens: Tokens, texts: Sequence[dict[str, str]]
+    ) -> None:
         files = StateFiles(self.folder, layers, self.width, self.dtype)
         files.create(int(tokens.kept_offsets[-1]))
 

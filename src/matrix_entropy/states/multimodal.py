@@ -36,8 +36,9 @@ from matrix_entropy.models.vision.interface import (
     read_texts,
     reversed_image_tokens,
 )
+from matrix_entropy.results.asked_views import ALL_ROWS
 from matrix_entropy.results.multimodal_metrics import OPERATIONS, POSITIONS, REVERSED, ROTATED
-from matrix_entropy.results.spectra_file import ALL_ROWS, Spectra
+from matrix_entropy.results.spectra_file import Spectra
 from matrix_entropy.results.state_files import StateFiles, open_states
 from matrix_entropy.running.console import progress
 from matrix_entropy.texts.image_records import open_image, rotated

@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.files import part_of_folder
 from matrix_entropy.maths.spectra import NotFinite, spectrum
 from matrix_entropy.models.loading import Loaded
+from matrix_entropy.results.counted_rows import View, views_of
+from matrix_entropy.results.found_spectra import Found, FoundSpectra
 from matrix_entropy.results.measuring import measuring
-from matrix_entropy.results.spectra_file import EPSILON, Found, Spectra, View, assembled, views_of
+from matrix_entropy.results.spectra_file import EPSILON, Assembled, assembled
 from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
 from matrix_entropy.states.extraction import cleared, extract, not_finite
 from matrix_entropy.states.residual_stream import Layer
@@ -54,7 +55,7 @@ class ToSpectra:
     Parameters
     ----------
     part : Path
-        Folder in which several processes leave what they found.
+        Folder in which all processes leave what they find.
     precision : float
         Machine epsilon of the type in which the model computes.
     views_of : callable
@@ -84,15 +85,17 @@ class ToSpectra:
         self.layers: list[Layer] = []
         self.views_of, self.model_name, self.threads = views_of, model_name, threads
         self.on_device = on_device
-        self.found: dict[tuple[int, int], Found] = {}
+        self.found: FoundSpectra | None = None
         self.failure: BaseException | None = None
         self.width = 0
         self.waiting, self.lock = 0, threading.Lock()
         self.pool: ThreadPoolExecutor | None = None
         self.limits: threadpool_limits | None = None
 
-    def prepare(self, layers: Sequence[Layer], tokens: Tokens) -> None:
-        """Nothing has to be there beforehand."""
+    def prepare(
+        self, layers: Sequence[Layer], tokens: Tokens, texts: Sequence[dict[str, str]]
+    ) -> None:
+        self._places(layers, tokens, texts).create()
 
     def open(
         self,
@@ -103,7 +106,8 @@ class ToSpectra:
     ) -> bool:
         self.layers = list(layers)
         self.ids = [text["id"] for text in texts]
-        self.views = self.views_of([text["group"] for text in texts], np.diff(tokens.kept_offsets))
+        self.found = self._places(layers, tokens, texts)
+        self.found.open()
         if self.on_device is None:
             self.on_device = device.type == "cuda"
         count = spectra_threads(self.threads, self.on_device)
@@ -112,11 +116,19 @@ class ToSpectra:
         self.limits = threadpool_limits(1, user_api="blas")
         return self.on_device
 
+    def _places(
+        self, layers: Sequence[Layer], tokens: Tokens, texts: Sequence[dict[str, str]]
+    ) -> FoundSpectra:
+        groups = [text["group"] for text in texts]
+        self.views = self.views_of(groups, np.diff(tokens.kept_offsets))
+        views = list(self.views.values())
+        return FoundSpectra(self.part, views, len(layers), len(self.measures))
+
     def take(self, layer: Layer, text: int, rows: torch.Tensor) -> None:
         if self.failure is not None:
             raise self.failure
         self.width = rows.shape[1]
-        parts = [(rows[view.kept[text]], view.without_long) for view in self.views.values()]
+        parts = [(rows[view.rows(text)], view.without_long) for view in self.views.values()]
         find: Callable[[], Found]
         if self.on_device:
             made = [normalised_matrix(part, self.precision, without) for part, without in parts]
@@ -137,25 +149,16 @@ class ToSpectra:
             self.pool.shutdown(cancel_futures=not complete)
         if self.limits is not None:
             self.limits.restore_original_limits()
-        if not complete:
-            return
-        if self.failure is not None:
+        if self.found is not None:
+            self.found.close()
+        if complete and self.failure is not None:
             raise self.failure
-        state = PartialState()
-        if state.num_processes > 1:
-            _save(self.part / f"spectra_{state.process_index}.npz", self.found)
-
-    def in_order(self) -> list[list[Found]]:
-        """By layer and text, what all processes found; for the first, when all have closed."""
-        for path in self.part.glob("spectra_*.npz"):
-            self.found |= _load(path)
-        texts = range(len(self.ids))
-        return [[self.found[at, text] for text in texts] for at in range(len(self.layers))]
 
     def _find(self, layer: Layer, text: int, find: Callable[[], Found]) -> None:
         failure: BaseException
+        assert self.found is not None
         try:
-            self.found[self.layers.index(layer), text] = find()
+            self.found.write(self.layers.index(layer), text, find())
             return
         except NotFinite:
             failure = not_finite(self.model_name, self.ids[text], layer)
@@ -217,32 +220,6 @@ def _from_matrices(
     return Found(spectra, measured(rows.numpy()))
 
 
-def _save(path: Path, found: dict[tuple[int, int], Found]) -> None:
-    spectra = [spectrum for of_text in found.values() for spectrum in of_text.spectra]
-    np.savez(
-        path,
-        places=np.array(list(found), dtype=np.int64).reshape(-1, 2),
-        counts=np.array([len(values) for values, _ in spectra], dtype=np.int64),
-        rows=np.array([rows for _, rows in spectra], dtype=np.int64),
-        eigenvalues=np.concatenate([np.empty(0), *(values for values, _ in spectra)]),
-        measured=np.array([of_text.measures for of_text in found.values()], dtype=np.float64),
-    )
-
-
-def _load(path: Path) -> dict[tuple[int, int], Found]:
-    with np.load(path, allow_pickle=False) as stored:
-        if not len(stored["places"]):  # a process that had no text
-            return {}
-        values = np.split(stored["eigenvalues"], np.cumsum(stored["counts"])[:-1])
-        spectra = list(zip(values, map(int, stored["rows"]), strict=True))
-        places, measured = stored["places"].tolist(), stored["measured"].tolist()
-    views = len(spectra) // len(places)
-    return {
-        (layer, text): Found(spectra[number * views : (number + 1) * views], measured[number])
-        for number, (layer, text) in enumerate(places)
-    }
-
-
 def stream_spectra(
     record: dict[str, Any],
     model_options: dict[str, Any],
@@ -272,7 +249,7 @@ def stream_spectra(
         texts,
         layers,
         part_of_folder(path),
-        lambda spectra: spectra.save(path),
+        lambda found: found.save(path),
         provenance,
         batch_tokens,
         shard,
@@ -288,7 +265,7 @@ def send_spectra(
     texts: Sequence[dict[str, str]],
     layers: Sequence[Layer],
     part: Path,
-    done: Callable[[Spectra], None],
+    done: Callable[[Assembled], None],
     provenance: dict[str, Any],
     batch_tokens: int | None = None,
     shard: tuple[int, int] = (1, 1),
@@ -297,10 +274,10 @@ def send_spectra(
     loaded: Loaded | None = None,
     show: bool = True,
 ) -> None:
-    """Run a model over texts, and give the spectra of all to ``done``.
+    """Run a model over texts, and give the spectra of all to ``done`` while ``part`` is there.
 
     ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
-    `results.spectra_file.views_of`) and ``measures`` (names of `maths.measures.MEASURES`),
+    `results.counted_rows.views_of`) and ``measures`` (names of `maths.measures.MEASURES`),
     ``threads`` are those of this process, ``on_device`` is for `ToSpectra`. For the other
     parameters, and for running in several processes, see `states.extraction.extract`; of those, the
     first calls ``done``.
@@ -328,9 +305,11 @@ def send_spectra(
     )
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
-        found, views = sink.in_order(), list(sink.views)
+        assert sink.found is not None
         told = provenance | counts
-        done(assembled(found, views, sink.layers, sink.width, arrays, told, measures))
+        done(
+            assembled(sink.found, list(sink.views), sink.layers, sink.width, arrays, told, measures)
+        )
 
     with cleared(part):
         extract(

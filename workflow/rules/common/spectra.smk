@@ -36,28 +36,6 @@ def code_with_measures(script):
     return of_part
 
 
-def views_of(wildcards):
-    """In how many ways the rows of a text are counted."""
-    dataset = DATASETS[dataset_of(wildcards)]
-    return 1 + len(dataset["controls"]) + len(dataset.get("lengths", []))
-
-
-def memory_of_spectra(wildcards, input):
-    """MiB for the spectra of a data set, which are held three times while they are put together.
-
-    A text has at most as many eigenvalues, of 8 bytes, as rows, and a row is ``width`` times 4.
-    """
-    width = MODELS[wildcards.model]["width"]
-    return 4000 + 3 * views_of(wildcards) * 8 / (4 * width) * input.size_mb
-
-
-def memory_of_stream(wildcards, input):
-    """MiB for a model and the spectra of all layers; a token is taken to be three bytes of text."""
-    layers = len(entries.layers_of(MODELS[wildcards.model]))
-    spectra = 3 * views_of(wildcards) * layers * 8 / 3 * input.size_mb
-    return memory_of(wildcards.model) + spectra
-
-
 def shards_of(wildcards):
     """Spectra of a data set's shards, in their order."""
     parts = experiments.part_names(wildcards.dataset, DATASETS[wildcards.dataset]["shards"])
