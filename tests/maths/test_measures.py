@@ -14,6 +14,7 @@ from matrix_entropy.maths.measures import (
     anisotropy,
     curvature,
     longest_row,
+    matrix_nuclear_norm,
     norm_ratio,
     number_of_long_rows,
 )
@@ -106,9 +107,38 @@ def test_what_measures_ignore() -> None:
     assert curvature(wide) == pytest.approx(2 * math.pi / 3, abs=0.01)
 
 
+def test_matrix_nuclear_norm_of_known_columns() -> None:
+    """At ± each axis, every column of 2 d rows has the norm √2; along a line there is one."""
+    for width in (2, 5):
+        rows = np.vstack([np.eye(width), -np.eye(width)])
+        expected = width * math.sqrt(2) / (2 * width)
+        assert matrix_nuclear_norm(3 * rows + 8) == pytest.approx(expected, rel=1e-14)
+    line = np.outer([-3.0, 1.0, 1.0, 1.0], [1.0, 0, 0, 0, 0])
+    assert matrix_nuclear_norm(line) == pytest.approx(math.sqrt(4) / 4, rel=1e-14)
+
+
+def test_matrix_nuclear_norm_depends_on_the_axes_alone() -> None:
+    """Not on where rows are, nor on their lengths from the mean; but no spectrum sees the axes."""
+    ends = np.array([[1.0, 0], [-1, 0]])
+    diagonal = np.array([[1.0, 1], [-1, -1]])
+    assert matrix_nuclear_norm(ends) == pytest.approx(math.sqrt(0.5), rel=1e-14)
+    assert matrix_nuclear_norm(diagonal) == pytest.approx(1, rel=1e-14), "the most there can be"
+    rows = RANDOM.standard_normal((30, 12))
+    for other in (rows[::-1], rows[:, ::-1], 7 * rows, rows + 5):
+        assert matrix_nuclear_norm(other) == pytest.approx(matrix_nuclear_norm(rows), rel=1e-12)
+
+
+def test_rows_at_the_mean_have_no_column_to_add_to() -> None:
+    rows = RANDOM.standard_normal((9, 4)) + 0.1
+    middle = np.vstack([rows, rows.mean(axis=0)])
+    assert matrix_nuclear_norm(middle) == pytest.approx(matrix_nuclear_norm(rows), rel=1e-12)
+    assert math.isnan(matrix_nuclear_norm(np.full((5, 3), 0.1)))
+
+
 def test_too_few_rows_have_no_value() -> None:
     rows = RANDOM.standard_normal((3, 4))
-    for function, fewest in ((curvature, 3), (anisotropy, 2), (norm_ratio, 1)):
+    needed = ((curvature, 3), (anisotropy, 2), (matrix_nuclear_norm, 2), (norm_ratio, 1))
+    for function, fewest in needed:
         for count in range(4):
             assert math.isnan(function(rows[:count])) == (count < fewest)
     assert norm_ratio(rows[:1]) == 1

@@ -54,6 +54,14 @@ def condition(matrix: Float64) -> float:
     return float(singular[0] / singular[np.linalg.matrix_rank(matrix) - 1])
 
 
+def mean_log(matrix: Float64) -> float:
+    """By a determinant, in the coordinates of an orthonormal basis of the row space."""
+    rank = np.linalg.matrix_rank(matrix)
+    basis = np.linalg.svd(matrix)[2][:rank]
+    inside = matrix @ basis.T
+    return float(np.linalg.slogdet(inside.T @ inside)[1]) / rank
+
+
 # From the rows, by norms, determinants and singular values, without a spectrum.
 ROUTES: dict[str, Callable[[Float64], float]] = {
     "rankme": lambda z: np.exp(scipy.stats.entropy(np.linalg.svd(z, compute_uv=False))),
@@ -67,6 +75,7 @@ ROUTES: dict[str, Callable[[Float64], float]] = {
     "coding_rate": rate,
     "power_law": least_squares,
     "condition_number": condition,
+    "log_determinant": mean_log,
 }
 
 
@@ -101,6 +110,7 @@ def test_equal_eigenvalues(rank: int) -> None:
         "coding_rate": rank / 2 * np.log(1 + 500 / rank / 0.5),
         "power_law": 0.0 if rank >= 13 else np.nan,
         "condition_number": 1.0,
+        "log_determinant": -np.log(rank),
     }
     assert list(expected) == list(OF)
     found = {name: of(flat, 500) for name, of in OF.items()}
@@ -124,6 +134,7 @@ def test_two_eigenvalues() -> None:
         "coding_rate": np.log(2.2 * 5.8) / 2,
         "power_law": np.nan,
         "condition_number": 2,
+        "log_determinant": np.log(0.4),
     }
     found = {name: of(pair, 3) for name, of in OF.items()}
     np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-12)
@@ -160,6 +171,7 @@ def test_the_direction_that_centring_takes_is_not_counted(
     states[:, 0] += 5
     values = spectrum(states.astype(dtype))[0]
     assert len(ranks.positive(values)) == min(shape[0] - 1, shape[1])
+    assert -np.log(shape[1]) - 2 < OF["log_determinant"](values, shape[1]) < 0
     assert OF["condition_number"](values, shape[1]) < 10
 
 

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from matrix_entropy.maths.intrinsic_dimension import gride, two_nn
 from matrix_entropy.maths.long_rows import long_rows, relative, row_norms
-from matrix_entropy.maths.units import COSINE, COUNT, DIMENSION, POSITION, RADIANS, RATIO, Unit
+from matrix_entropy.maths.spectra import tolerance
+from matrix_entropy.maths.units import (
+    COSINE,
+    COUNT,
+    DIMENSION,
+    POSITION,
+    RADIANS,
+    RATIO,
+    SHARE,
+    Unit,
+)
 
 Float64 = NDArray[np.float64]
 
@@ -85,6 +95,48 @@ def anisotropy(rows: Float64) -> float:
         return float("nan")
     total = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=directed) @ rows
     return float((total @ total - count) / (count * (count - 1)))
+
+
+def matrix_nuclear_norm(rows: Float64) -> float:
+    """Sum of the largest norms of columns of Z, over the number of its rows: Matrix Nuclear-Norm.
+
+    ``Z`` holds the N rows less their mean and then scaled to norm one, as for the entropy. Of the
+    norms ``‖Z e_j‖`` of its d columns, the largest ``min(N, d)`` are summed, and the sum divided by
+    N (Li et al. 2024, as their released code computes it).
+
+    It stands for ``‖Z‖_* / N``, which is `maths.ranks.nuclear_norm` over √N, without an eigenvalue
+    problem. If N ≥ d, it is never below that (proven: ``Z = Σ_j (Z e_j) e_jᵀ``, and the norm of a
+    sum is at most the sum of the norms). With fewer rows it may lie on either side. It depends on
+    the axes of the features: turn all rows together, and it changes, as no spectrum does.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (tokens, width)
+
+    Returns
+    -------
+    float
+        Above 0 and at most ``√(min(N, d) / N)``. Rows that equal the mean but for the rounding of
+        float64 are left out; NaN if fewer than two are left.
+
+    Examples
+    --------
+    >>> round(matrix_nuclear_norm(np.array([[1.0, 1.0], [-1.0, -1.0]])), 12)
+    1.0
+    """
+    if len(rows) < 2:
+        return float("nan")
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    lengths = row_norms(centred)
+    rounding = tolerance(float(np.finfo(np.float64).eps))
+    directed = lengths > rounding * (row_norms(rows) + np.sqrt(mean @ mean))
+    count = int(directed.sum())
+    if count < 2:
+        return float("nan")
+    unit = centred[directed] / lengths[directed, None]
+    columns = np.sort(np.sqrt(np.einsum("ij,ij->j", unit, unit)))
+    return float(columns[-min(count, rows.shape[1]) :].sum() / count)
 
 
 def norm_ratio(rows: Float64) -> float:
@@ -187,6 +239,11 @@ MEASURES = [
     Measure(
         "anisotropy", anisotropy, COSINE, "mean cosine of all pairs of rows",
         "Ethayarajh 2019 (there of words of different contexts)",
+    ),
+    Measure(
+        "matrix_nuclear_norm", matrix_nuclear_norm, SHARE,
+        "sum of the largest `min(N, d)` norms of columns of `Z`, over N",
+        "Li et al. 2024 (Matrix Nuclear-Norm)", "Matrix Nuclear-Norm",
     ),
     Measure(
         "norm_ratio", norm_ratio, RATIO, "largest norm of a row over the median norm",

@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.maths.entropy import matrix_entropy, rank_of_entropy, stable_rank
-from matrix_entropy.maths.units import GAIN, NATS, NUCLEAR, POSITIVE, RANK, RATIO, SHARE, Unit
+from matrix_entropy.maths.units import (
+    GAIN,
+    LOG_SHARE,
+    NATS,
+    NUCLEAR,
+    POSITIVE,
+    RANK,
+    RATIO,
+    SHARE,
+    Unit,
+)
 
 Float64 = NDArray[np.float64]
 
@@ -44,7 +54,7 @@ def positive(eigenvalues: Float64) -> Float64:
 def nuclear_norm(eigenvalues: Float64) -> float:
     """Nuclear norm ``‖Z‖_* / √N = Σ √λ``, the sum of the singular values of ``Z / √N``.
 
-    Li et al. 2024 approximate ``‖Z‖_*`` by the largest norms of columns, and divide by N.
+    Li et al. 2024 approximate ``‖Z‖_* / N``, see `maths.measures.matrix_nuclear_norm`.
 
     Returns
     -------
@@ -135,8 +145,9 @@ def rankme(eigenvalues: Float64) -> float:
 def epsilon_rank(eigenvalues: Float64) -> float:
     """Numerical rank: how many singular values of Z are above 0.01 times the largest.
 
-    ``#{i : √λ_i > ε √λ_1}`` with ε = 0.01, so of λ, those above 1e-4 times the largest (Feng et al.
-    2022 count singular values above ε times the spectral norm).
+    ``#{i : √λ_i > ε √λ_1}`` with ε = 0.01, so of λ, those above 1e-4 times the largest. Feng et al.
+    2022 call such a count numerical rank; their released code counts eigenvalues of a covariance of
+    n rows down to n times the machine epsilon of float32 times the largest.
 
     Returns
     -------
@@ -156,7 +167,7 @@ def epsilon_rank(eigenvalues: Float64) -> float:
 def coding_rate(eigenvalues: Float64, width: int) -> float:
     """Coding rate ``½ log det(I + d / (N ε²) ZᵀZ) = ½ Σ log(1 + d λ / ε²)`` in nats, for ε² = ½.
 
-    Yu et al. 2020, of unit rows that are not centred.
+    Yu et al. 2020, of unit rows that are not centred. The ε² is that of their released code.
 
     Parameters
     ----------
@@ -182,9 +193,8 @@ def coding_rate(eigenvalues: Float64, width: int) -> float:
 def power_law(eigenvalues: Float64) -> float:
     """Exponent α of ``λ_j ∝ j^(−α)``: minus the slope of log λ against log j, the largest first.
 
-    Agrawal et al. 2022. The range and the weights are those of their released code, which their
-    paper does not state: j from 4 to 100, each with the weight 1 / j; of a lower rank, the places
-    that it has.
+    Agrawal et al. 2022. The range and the weights are those of the training code of the first
+    author: j from 4 to 100, each with the weight 1 / j; of a lower rank, the places that it has.
 
     Returns
     -------
@@ -228,6 +238,27 @@ def condition_number(eigenvalues: Float64) -> float:
         return float("nan")
     counted = positive(eigenvalues)
     return float(np.sqrt(counted[0] / counted[-1]))
+
+
+def log_determinant(eigenvalues: Float64) -> float:
+    """Log-determinant of K per direction of its row space, ``Σ log λ_i / r``: the mean log λ.
+
+    Over the r eigenvalues above rounding (`NEGLIGIBLE`), as the determinant of a singular matrix is
+    zero. Sriramanan et al. 2024 take the mean log eigenvalue of the Gram matrix of a text's tokens,
+    with 0.001 on its diagonal, as a score of hallucination (LLM-Check); `coding_rate` is a
+    log-determinant with ``ε² / d`` on the diagonal. The smallest eigenvalues weigh most.
+
+    Returns
+    -------
+    float
+        At most ``−log r``, as of r equal eigenvalues; NaN if there is none.
+
+    Examples
+    --------
+    >>> round(log_determinant(np.array([1e-17, 0.25, 0.75])) / float(np.log(3 / 16) / 2), 12)
+    1.0
+    """
+    return float(np.log(positive(eigenvalues)).mean()) if len(eigenvalues) else float("nan")
 
 
 def participation_ratio_corrected(eigenvalues: Float64, width: int, rows: int) -> float:
@@ -366,6 +397,11 @@ RANKS = [
         "condition_number", _narrow(condition_number), RATIO,
         "condition number of `Z` on its row space, `√(λ_1 / λ_r)`",
         "textbooks; on the row space: this project",
+    ),
+    Rank(
+        "log_determinant", _narrow(log_determinant), LOG_SHARE,
+        "log-determinant per direction of the row space, mean of `log λ`",
+        "Sriramanan et al. 2024; on the row space: this project", "Log-determinant per direction",
     ),
 ]  # fmt: skip
 

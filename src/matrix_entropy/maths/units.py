@@ -30,10 +30,20 @@ COUNT = Unit("1", lambda width: (0, np.inf))
 POSITION = Unit("position", lambda width: (0, np.inf))
 # Estimated from few rows, one may come out above the width.
 DIMENSION = Unit("1", lambda width: (0, np.inf))
+# Of a logarithm of what is at most one.
+LOG_SHARE = Unit("nats", lambda width: (-np.inf, 0))
 # Of singular values whose squares sum to one.
 NUCLEAR = Unit("1", lambda width: (1, np.sqrt(width)))
 
 
 def spread_of(unit: Unit) -> Unit:
-    """Of the standard deviation of numbers of a unit."""
-    return Unit(unit.name, lambda width: (0, unit.limits(width)[1]))
+    """Of the standard deviation of numbers of a unit: at most half of what lies between its limits.
+
+    Half of them at each end have that (Popoviciu's inequality, for ddof 0).
+    """
+
+    def limits(width: Any) -> tuple[Any, Any]:
+        low, high = unit.limits(width)
+        return 0, (high - low) / 2
+
+    return Unit(unit.name, limits)

@@ -130,7 +130,8 @@ METRICS = [
     ),
     Metric(
         "effective_rank", lambda spectra, entropies: rank_of_entropy(entropies), RANK,
-        "effective rank `exp H`", "Roy and Vetterli 2007", of_views=False,
+        "effective rank `exp H`", "Wei et al. 2024, after Roy and Vetterli 2007",
+        of_views=False,
     ),
     Metric(
         "entropy_bound_normalised",
