@@ -218,8 +218,8 @@ def test_curvature_of_turns_beyond_a_right_angle() -> None:
 def test_curvature_beside_a_stop() -> None:
     """Four ways with two equal rows: ours leaves out the angles beside them.
 
-    Hosseini and Fedorenko's code counts a right angle for each, Layer by Layer none turned, and
-    VERL joins the steps before and after.
+    modular_transformers, after Hosseini and Fedorenko, counts a right angle for each, Layer by
+    Layer no turn, and VERL joins the steps before and after.
     """
     path = np.array([[0.0, 0], [1, 0], [1, 0], [1, 2], [2, 3]])
     steps = np.diff(path, axis=0)
