@@ -43,7 +43,7 @@ from matrix_entropy.base.files import sha256
 from real_size_models import Layout, write_model
 
 MADE = ROOT / "config.yaml"
-LAST_LINE = re.compile(r"of ([\d.]+) s to start, (\d+) MiB at the peak\n$")
+LAST_LINE = re.compile(r"of ([\d.]+) s to start, [\d.]+ s of processors, (\d+) MiB at the peak\n$")
 
 
 @dataclass(frozen=True)

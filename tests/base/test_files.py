@@ -177,7 +177,9 @@ def log(tmp_path: Path) -> Iterator[Path]:
 def said(log: Path) -> str:
     """What a log holds before its last line, which tells the times."""
     words, times = re.fullmatch(r"(.*?)([^\n]+\n)", log.read_text(encoding="utf-8"), re.S).groups()
-    assert re.fullmatch(r"\d+\.\d\d of \d+\.\d\d s to start, \d+ MiB at the peak\n", times)
+    number = r"\d+\.\d\d"
+    told = rf"{number} of {number} s to start, {number} s of processors, \d+ MiB at the peak\n"
+    assert re.fullmatch(told, times)
     return words
 
 

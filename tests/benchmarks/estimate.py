@@ -1,8 +1,9 @@
 """What `snakemake estimate` says of the miniature scale's jobs against what they took.
 
-Run by `make benchmark` on the machine and in the state in which `make miniature` has run; exits
-with 1 if a rule's jobs took less than half or more than twice as long. That a machine is faster or
-slower than the one of the estimate is found by a product of matrices and allowed for.
+Both are processor time, so that it does not matter what else ran beside `make miniature`. Run by
+`make benchmark` on the same machine; exits with 1 if a rule's jobs took less than half or more than
+twice as long. That a machine is faster or slower than the one of the estimate is found by a product
+of matrices and allowed for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -24,24 +26,30 @@ from matrix_entropy.configuration.checking import checked
 from matrix_entropy.estimate.devices import device_of
 from matrix_entropy.estimate.run_costs import costs_of
 
+LAST_LINE = re.compile(r"([\d.]+) s of processors, \d+ MiB at the peak\n$")
 MINIATURE = Path(__file__).parent.parent.parent / "miniature"
 
 
 def measured_seconds(results: Path) -> pd.Series:
-    """Seconds of all jobs of a rule, as Snakemake measured them."""
-    files = list((results / "benchmarks").rglob("*.tsv"))
-    rules = [file.relative_to(results / "benchmarks").parts[0] for file in files]
-    seconds = [float(pd.read_csv(file, sep="\t")["s"].iloc[0]) for file in files]
-    return pd.Series(seconds).groupby(rules).sum()
+    """Processor time of all jobs of a rule, by the last lines of their logs.
+
+    What Snakemake measures is the process that waits for a job's copy (`running.workers`).
+    """
+    logs, rules, seconds = results / "logs", [], []
+    for path in sorted(logs.rglob("*.log")):
+        if found := LAST_LINE.search(path.read_text(encoding="utf-8")):
+            rules.append(path.relative_to(logs).parts[0])
+            seconds.append(float(found[1]))
+    return pd.Series(seconds, dtype=float).groupby(rules).sum()
 
 
 def times_slower() -> float:
     """How many times slower than `cpu_core` this machine is just now."""
     matrix = torch.rand(768, 768)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(20):
         matrix @ matrix
-    rate = 20 * 2 * 768**3 / (time.perf_counter() - started)
+    rate = 20 * 2 * 768**3 / (time.process_time() - started)
     return device_of("cpu_core").rates["float32"] / rate
 
 

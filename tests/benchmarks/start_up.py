@@ -11,7 +11,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-LAST_LINE = re.compile(r"([\d.]+) of ([\d.]+) s to start, (\d+) MiB at the peak\n$")
+LAST_LINE = re.compile(
+    r"([\d.]+) of ([\d.]+) s to start, ([\d.]+) s of processors, (\d+) MiB at the peak\n$"
+)
 
 
 def main(folder: Path) -> int:
@@ -24,12 +26,15 @@ def main(folder: Path) -> int:
     if not rules:
         print(f"error: no log in {logs} ends with a job's times; run the workflow first")
         return 1
-    print("| rule | jobs | start (s) | whole (s) | peak memory (MiB) |")
-    print("|---|---|---|---|---|")
+    print("| rule | jobs | start (s) | whole (s) | of processors (s) | peak memory (MiB) |")
+    print("|---|---|---|---|---|---|")
     rules["all"] = [times for rule in rules.values() for times in rule]
     for rule, jobs in sorted(rules.items(), key=lambda entry: -sum(job[1] for job in entry[1])):
-        start, whole, peak = zip(*jobs, strict=True)
-        print(f"| {rule} | {len(jobs)} | {sum(start):.1f} | {sum(whole):.1f} | {max(peak):.0f} |")
+        start, whole, used, peak = zip(*jobs, strict=True)
+        print(
+            f"| {rule} | {len(jobs)} | {sum(start):.1f} | {sum(whole):.1f} | {sum(used):.1f} "
+            f"| {max(peak):.0f} |"
+        )
         if rule == "all":
             share = sum(start) / sum(whole)
     print(f"starting took {share:.1%} of the time of the jobs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -290,24 +290,50 @@ class Run:
 
     def images(self) -> Cost:
         """Five spectra of an image and its text; the language model reads the text, then both."""
+        image, width = self.model["vision"]["image_tokens"], self.model["width"]
+        mean = self.texts.kept / self.texts.texts
+        rows = (image, image, mean, image + mean)
+        return self._of_images("measure_images", 1.0, [0, image], [(n, width) for n in rows])
+
+    def nulls(self) -> Cost:
+        """On the first records, whose images are seen once, and their texts read for each null.
+
+        Beside the spectrum of each reading, those of the image in fresh connectors and behind them.
+        """
+        image, width = self.model["vision"]["image_tokens"], self.model["width"]
+        readings, fresh = len(SHUFFLES) + len(FRESH), len(FRESH)
+        both = image + self.texts.kept / self.texts.texts
+        rows = [*[image] * 2 * fresh, *[both] * readings]
+        return self._of_images(
+            "measure_image_nulls",
+            min(1.0, NULL_RECORDS / self.texts.texts),
+            [image] * readings,
+            [(n, width) for n in rows],
+        )
+
+    def _of_images(
+        self, rule: str, share: float, read: Sequence[int], places: Sequence[tuple[float, int]]
+    ) -> Cost:
+        """Of a share of the records, each image seen and measured, and its text read and measured.
+
+        ``read`` has the rows in front of the text, reading by reading, ``places`` the rows and the
+        width of every spectrum beside that of the image itself.
+        """
         vision, texts = self.model["vision"], self.texts
-        count, image, width = texts.texts, vision["image_tokens"], self.model["width"]
-        behind = Texts(texts.lengths, texts.counts, texts.before + image)
-        work = seen(self.model, count)
-        for passed in (texts, behind):
+        count = share * texts.texts
+        work, tokens = seen(self.model, count), 0.0
+        for before in read:
+            passed = Texts(texts.lengths, share * texts.counts, texts.before + before)
+            tokens += passed.read
             work = work.plus(
                 self.transformer.forward(passed.read, passed.squares, with_logits=False)
             )
-        mean = texts.kept / count
-        places = [
-            ((vision["image_size"] // vision["patch"]) ** 2, vision["width"]),
-            *((rows, width) for rows in (image, image, mean, image + mean)),
-        ]
+        places = [((vision["image_size"] // vision["patch"]) ** 2, vision["width"]), *places]
         seconds = sum(float(cost.spectrum_seconds(*place)) for place in places)
         return Cost(
-            "measure_images",
+            rule,
             count,
-            texts.read + behind.read,
+            tokens,
             work.flops,
             count * sum(float(cost.spectrum_flops(*place)) for place in places),
             kept=count * sum(cost.eigenvalue_bytes(min(place)) for place in places),
@@ -315,20 +341,6 @@ class Run:
             work=self.device.seconds(work, self.model["dtype"])
             + count * (IMAGE_SECONDS + seconds / self.device.cores)
             + self.loading,
-        )
-
-    def nulls(self) -> Cost:
-        """On few records, behind the image for each null as `images` reads them once."""
-        whole = self.images()
-        share = min(1.0, NULL_RECORDS / whole.texts) * (len(SHUFFLES) + len(FRESH))
-        return replace(
-            whole,
-            texts=whole.texts * share,
-            tokens=whole.tokens * share,
-            flops=whole.flops * share,
-            spectra_flops=whole.spectra_flops * share,
-            kept=whole.kept * share,
-            work=(whole.work - self.loading) * share + self.loading,
         )
 
     def adapter(self) -> Cost:

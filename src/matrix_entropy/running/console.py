@@ -70,8 +70,9 @@ def _alone(log: IO[str]) -> bool:
 def job(log_path: str | Path, mode: str = "w") -> Iterator[logging.Logger]:
     """Run a script's work: log into ``log_path`` and to stderr, end on bad input with status 1.
 
-    The log alone ends with the time until the work began, the whole time and the peak memory. With
-    ``mode`` "a" it goes on behind what an earlier part of the script has written.
+    The log alone ends with the time until the work began, the whole time, that of processors, which
+    does not depend on what else they do, and the peak memory. With ``mode`` "a" it goes on behind
+    what an earlier part of the script has written.
     """
     began = time.monotonic() - asking.CREATED
     # What was imported is never garbage. Set aside, it is not looked at again, at the end least of
@@ -110,7 +111,11 @@ def job(log_path: str | Path, mode: str = "w") -> Iterator[logging.Logger]:
         raise SystemExit(1) from None
     finally:
         whole = time.monotonic() - asking.CREATED
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNITS_PER_MIB
+        times, peak = os.times(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNITS_PER_MIB
+        used = times.user + times.system + times.children_user + times.children_system
         file.close()
         with suppress(OSError), open(log_path, "a", encoding="utf-8") as end:
-            end.write(f"{began:.2f} of {whole:.2f} s to start, {peak:.0f} MiB at the peak\n")
+            end.write(
+                f"{began:.2f} of {whole:.2f} s to start, {used:.2f} s of processors, "
+                f"{peak:.0f} MiB at the peak\n"
+            )
