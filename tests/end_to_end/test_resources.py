@@ -15,11 +15,12 @@ import yaml
 
 from commands import snakemake
 
-# The default target leaves these out; the fifth is drawn of texts that a model writes, the last two
-# are of a data set and a model that no scale has.
+# The default target leaves these out; the seventh is drawn of texts that a model writes, the last
+# two are of a data set and a model that no scale has.
 TARGETS = (
     *("all", "archive", "figures/pythia_trajectory.pdf", "figures/few_rows.pdf"),
     "results/metrics/gpt2_small/story_pairs.texts.csv",
+    "results/metrics/llava_1_5_7b/detail_23k.mir.csv",
     "figures/layers_gpt2_small_child_written.pdf",
     *("results/prompts/manual.jsonl", "results/models/packaged.json"),
 )
@@ -47,7 +48,7 @@ def planned_jobs(root: Path, folder: Path, *targets: str) -> dict[str, Any]:
 def plans(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The plans of everything at full size and with stand-ins, in empty folders."""
     found = {}
-    for scale, targets in {".": TARGETS, "miniature": TARGETS[:5], "smollm2": ["all"]}.items():
+    for scale, targets in {".": TARGETS, "miniature": TARGETS[:6], "smollm2": ["all"]}.items():
         folder = tmp_path_factory.mktemp("plan")
         text = (root / scale / "config.yaml").read_text()
         if scale != "miniature":

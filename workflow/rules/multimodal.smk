@@ -2,7 +2,8 @@
 
 Needs: models with `vision:`, data sets whose records are about images. Makes: pictures and their
 texts, MiniGPT-v2 out of its parts, stand-ins; for every operation on the images
-results/spectra/{model}/{dataset}.{operation}.{position}.npz, kept for good.
+results/spectra/{model}/{dataset}.{operation}.{position}.npz, kept for good;
+results/metrics/{model}/{dataset}.mir.csv.
 """
 
 
@@ -263,3 +264,41 @@ use rule measure_images as measure_image_nulls with:
         "results/benchmarks/measure_image_nulls/{model}/{dataset}.tsv"
     message:
         "Nulls of {wildcards.model} on {wildcards.dataset}: other images, fresh connectors"
+
+
+rule measure_integration:
+    """Distance of image tokens and text tokens at every layer of a vision-language model."""
+    input:
+        model="results/models/{model}.json",
+        folders=folders_of,
+        prompts="results/prompts/{dataset}.jsonl",
+        origin="results/prompts/{dataset}.origin.json",
+        pictures=pictures_of,
+        code=code("states/measure_integration"),
+    output:
+        "results/metrics/{model}/{dataset}.mir.csv",
+    log:
+        "results/logs/measure_integration/{model}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/measure_integration/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(VISION_MODELS),
+        dataset=names(OF_IMAGES),
+    conda:
+        "../../envs/model.yaml"
+    threads: model_threads
+    # Beside the model, a few matrices width × width and blocks of rows in float64.
+    resources:
+        **needs(memory_of_integration, 240, model_gpus),
+        images=8,  # run at a time; no result depends on it
+        device_map=device_map,
+    params:
+        options=lambda wildcards: {
+            **only(MODELS[wildcards.model], "layers", "width", "bos", "dtype"),
+            "vision": vision_sizes(wildcards),
+        },
+        max_tokens=lambda wildcards: DATASETS[wildcards.dataset].get("max_tokens"),
+    message:
+        "Distance of image and text tokens of {wildcards.model} on {wildcards.dataset}"
+    script:
+        "../scripts/states/measure_integration.py"

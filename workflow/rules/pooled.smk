@@ -23,6 +23,9 @@ rule pool_texts:
         "results/logs/pool_texts/{model}/{dataset}.log",
     benchmark:
         "results/benchmarks/pool_texts/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=names(STAYING),
+        dataset=names(OF_TEXTS),
     conda:
         "../../envs/model.yaml"
     threads: model_threads
@@ -51,6 +54,9 @@ rule compute_text_metrics:
         "results/metrics/{model}/{dataset}.texts.csv",
     log:
         "results/logs/compute_text_metrics/{model}/{dataset}.log",
+    wildcard_constraints:
+        model=names(STAYING),
+        dataset=names(OF_TEXTS),
     conda:
         "../../envs/analysis.yaml"
     threads: model_threads

@@ -43,3 +43,9 @@ def part_marks(wildcards):
     record = Path(f"results/models/{wildcards.model}.made_of.json")
     recorded = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     return minigpt_v2_parts.marks(MODELS[wildcards.model]["minigpt_v2"], recorded)
+
+
+def memory_of_integration(wildcards, input):
+    """MiB for a model and ten matrices of its width, or of a block of 4096 rows, in float64."""
+    width = MODELS[wildcards.model]["width"]
+    return memory_of(wildcards.model) + 10 * 8 * width * max(width, 4096) / 2**20
