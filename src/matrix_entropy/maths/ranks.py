@@ -382,7 +382,7 @@ RANKS = [
     ),
     Rank(
         "nuclear_norm", _narrow(nuclear_norm), NUCLEAR, "nuclear norm of `Z / √N`, `Σ √λ`",
-        "Li et al. 2024 (there approximated)",
+        "textbooks; `matrix_nuclear_norm` stands for it",
     ),
     Rank(
         "coding_rate", coding_rate, GAIN, "coding rate `½ Σ log(1 + d λ / ε²)`, ε² = ½",
