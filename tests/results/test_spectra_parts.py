@@ -6,7 +6,7 @@ import functools
 import gc
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.results import found_spectra, metrics, spectra_parts
 from matrix_entropy.results.counted_rows import views_of
 from matrix_entropy.results.found_spectra import Found, FoundSpectra
+from matrix_entropy.results.gathered_spectra import write_gathered
 from matrix_entropy.results.metric_files import write_tables
 from matrix_entropy.results.metrics import (
     joined_layers,
@@ -27,7 +28,7 @@ from matrix_entropy.results.metrics import (
     write_summary,
 )
 from matrix_entropy.results.npz_files import save_npz
-from matrix_entropy.results.spectra_file import Assembled, Spectra, assembled
+from matrix_entropy.results.spectra_file import Assembled, Spectra, assembled, gathered
 from matrix_entropy.results.spectra_parts import SpectraParts
 
 WIDTH = 6
@@ -155,6 +156,25 @@ def test_tables_in_pieces_are_those_of_all_at_once(
     assert metrics.pq.read_metadata(tmp_path / "groups.parquet").num_row_groups > 1
     in_groups, _ = metrics.read_metrics(tmp_path / "groups.parquet")
     pd.testing.assert_frame_equal(in_groups, table, check_exact=True)
+
+
+@pytest.mark.parametrize("measures", [[], MEASURES[1:]])
+def test_shards_in_pieces_are_gathered_as_all_at_once(tmp_path: Path, measures: list[str]) -> None:
+    """Of two shards, of which the second was made with more views and measures."""
+    paths = [tmp_path / "first.npz", tmp_path / "second.npz"]
+    for number, path in enumerate(paths, start=1):
+        whole = made(tmp_path, 5 * number, LAYERS, MEASURES, seed=number).loaded()
+        told = PROVENANCE | {"shard": [number, 2], "tokens": 9, "truncated_texts": 1}
+        if number == 1:
+            whole = whole.with_views(["equal_length", "all_rows"]).with_measures(measures)
+        replace(whole, provenance=told).save(path)
+    views = ["all_rows", "equal_length"]
+    chosen = [Spectra.load(path).with_views(views).with_measures(measures) for path in paths]
+    gathered(chosen, "texts").save(tmp_path / "whole.npz")
+    write_gathered(
+        tmp_path / "pieces.npz", [SpectraParts(path) for path in paths], "texts", views, measures
+    )
+    assert (tmp_path / "pieces.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def memory_of_input(wildcards, input):
     return 1000 + 4 * input.size_mb
 
 
-def memory_of_metrics(wildcards, input):
+def memory_of_layers(wildcards, input):
     """MiB for a job that holds one layer of its input at a time."""
     return 1000 + input.size_mb
 

@@ -32,7 +32,7 @@ rule compute_metrics:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **needs(memory_of_metrics, 30),
+        **needs(memory_of_layers, 30),
     params:
         options=lambda wildcards: only(MODELS[wildcards.model], *MADE_WITH),
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),

@@ -118,7 +118,7 @@ rule gather_spectra:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **needs(memory_of_input, 30),
+        **needs(memory_of_layers, 30),
     params:
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
         measures=lambda wildcards: DATASETS[wildcards.dataset].get("measures", []),

@@ -110,7 +110,9 @@ class Spectra:
                     f"{', '.join(self.measures) or 'none'}; delete them and run again."
                 )
         places = [self.measures.index(name) for name in names]
-        return replace(self, measures=tuple(names), measured=self.measured[places])
+        # Of none, as in spectra that were made without any, so that both can be gathered.
+        measured = self.measured[places] if names else np.empty((0, 0, 0))
+        return replace(self, measures=tuple(names), measured=measured)
 
     def with_groups(self, names: dict[str, str]) -> Spectra:
         """Groups under other names, if there are any; `InputError` if one is not named then."""

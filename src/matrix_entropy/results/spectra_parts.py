@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 class SpectraParts:
-    """What a file of spectra holds; damage is told where it is found.
+    """What a file of spectra holds.
 
     Attributes
     ----------
@@ -42,6 +42,8 @@ class SpectraParts:
         Of all texts and views, but of no layer.
     layers : tuple of str
         Those of the file.
+    firsts : list of int
+        Where the eigenvalues of each view begin, and at last how many there are.
 
     Raises
     ------
@@ -54,100 +56,110 @@ class SpectraParts:
         values = read_npz(Spectra, path, left=LARGE)
         try:
             with zipfile.ZipFile(path) as archive:
-                if broken := archive.testzip():
-                    raise damaged(path, f"{broken} is not as it was written")
+                broken = archive.testzip()
             self.layers = tuple(map(str, values["layers"]))
             views, texts = len(values["views"]), len(values["ids"])
             measures = len(values.get("measures", ()))
         except (*DAMAGED, TypeError) as error:
             raise damaged(path, error) from None
+        if broken:
+            raise damaged(path, f"{broken} is not as it was written")
         none = np.zeros((views, 0, texts), dtype=np.int64)
         values |= {"layers": [], "eigenvalues": np.empty(0), "counts": none, "rows": none}
         if measures:
             values["measured"] = np.empty((measures, 0, texts))
         self.head = made_of(Spectra, path, values)
+        self.firsts = self._firsts()
 
     def __iter__(self) -> Iterator[Part]:
         """All parts, by layer and then by text."""
-        try:
-            with zipfile.ZipFile(self.path) as archive, ExitStack() as opened:
-                yield from self._parts(archive, opened)
-        except (*DAMAGED, TypeError) as error:
-            raise damaged(self.path, error) from None
-
-    def _parts(self, archive: zipfile.ZipFile, opened: ExitStack) -> Iterator[Part]:
-        views, layers, texts = len(self.head.views), len(self.layers), len(self.head.ids)
-
-        def members(name: str, firsts: Sequence[int]) -> list[Values]:
-            """One array of the file, from each of some places on."""
-            found = []
-            for first in firsts:
-                member = Values(opened.enter_context(archive.open(f"{name}.npy")))
-                member.skip(first)
-                found.append(member)
-            return found
-
-        (counts,) = members("counts", [0])
-        if counts.shape != (views, layers, texts):
-            raise ValueError(f"its counts are not those of {views} views and {layers} layers")
-        of_views = [sum(_sum(counts.take(texts)) for _ in range(layers)) for _ in range(views)]
-        firsts = np.cumsum([0, *of_views]).tolist()
-        eigenvalues = members("eigenvalues", firsts[:-1])
-        if any(member.shape != (firsts[-1],) for member in eigenvalues):
-            raise ValueError("it has not as many eigenvalues as it says")
-        strips = {
-            name: members(name, range(0, number * layers * texts, layers * texts))
-            for name, number in (
-                *(("counts", views), ("rows", views)),
-                ("measured", len(self.head.measures)),
-            )
-        }
-        for layer, name in enumerate(self.layers):
-            found = {
-                array: np.array([member.take(texts) for member in of_array])
-                for array, of_array in strips.items()
+        views, measures = range(len(self.head.views)), range(len(self.head.measures))
+        texts = len(self.head.ids)
+        places = {"counts": views, "rows": views, "measured": measures}
+        with ExitStack() as opened:
+            eigenvalues = [self.values("eigenvalues", view, opened) for view in views]
+            others = {
+                name: [self.values(name, at, opened) for at in of_array]
+                for name, of_array in places.items()
                 if of_array
             }
-            for some in blocks(found["counts"].sum(axis=0), AT_A_TIME):
-                here = found["counts"][:, some].sum(axis=1).tolist()
-                values = [
-                    member.take(count) for member, count in zip(eigenvalues, here, strict=True)
-                ]
-                arrays: dict[str, Any] = {
-                    array: of_layer[:, None, some] for array, of_layer in found.items()
+            for layer, name in enumerate(self.layers):
+                found = {
+                    array: np.array([values.take(texts) for values in of_array])
+                    for array, of_array in others.items()
                 }
-                part = replace(
-                    _texts(self.head, some),
-                    layers=(name,),
-                    eigenvalues=np.concatenate(values),
-                    **arrays,
-                )
-                if fault := part.fault():
-                    raise ValueError(fault)
-                yield Part(layer, part)
+                for some in blocks(found["counts"].sum(axis=0), AT_A_TIME):
+                    sizes = found["counts"][:, some].sum(axis=1).tolist()
+                    arrays: dict[str, Any] = {
+                        array: of_layer[:, None, some] for array, of_layer in found.items()
+                    }
+                    part = replace(
+                        _texts(self.head, some),
+                        layers=(name,),
+                        eigenvalues=np.concatenate(
+                            [values.take(n) for values, n in zip(eigenvalues, sizes, strict=True)]
+                        ),
+                        **arrays,
+                    )
+                    if fault := part.fault():
+                        raise damaged(self.path, fault)
+                    yield Part(layer, part)
+
+    def values(self, name: str, at: int, opened: ExitStack) -> Values:
+        """One of the `LARGE` arrays, from a view, or a measure, on; open as long as ``opened``."""
+        values = Values(self.path, name, opened)
+        of_each = len(self.layers) * len(self.head.ids)
+        values.skip(self.firsts[at] if name == "eigenvalues" else at * of_each)
+        return values
+
+    def _firsts(self) -> list[int]:
+        views, layers, texts = len(self.head.views), len(self.layers), len(self.head.ids)
+        measures = len(self.head.measures)
+        with ExitStack() as opened:
+            shapes = {"counts": views, "rows": views} | ({"measured": measures} if measures else {})
+            for name, number in shapes.items():
+                if Values(self.path, name, opened).shape != (number, layers, texts):
+                    fault = f"its {name} are not those of {number}, {layers} layers, {texts} texts"
+                    raise damaged(self.path, fault)
+            counts, firsts, negative = Values(self.path, "counts", opened), [0], False
+            for _ in range(views):
+                of_view = 0
+                for _ in range(layers):
+                    of_texts = counts.take(texts)
+                    of_view += int(of_texts.sum())
+                    negative |= bool((of_texts < 0).any())
+                firsts.append(firsts[-1] + of_view)
+            if negative or Values(self.path, "eigenvalues", opened).shape != (firsts[-1],):
+                raise damaged(self.path, "it has not as many eigenvalues as it says")
+        return firsts
 
 
 class Values:
-    """The values of an array in a file, one after another."""
+    """The values of an array in a file, one after another; `InputError` if it is damaged."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        np.lib.format.read_magic(file)
-        self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(file)
-        self.file = file
+    def __init__(self, path: str | Path, name: str, opened: ExitStack) -> None:
+        self.path = path
+        try:
+            archive = opened.enter_context(zipfile.ZipFile(path))
+            self.file = opened.enter_context(archive.open(f"{name}.npy"))
+            np.lib.format.read_magic(self.file)
+            self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(self.file)
+        except (*DAMAGED, KeyError, TypeError) as error:
+            raise damaged(path, error) from None
 
     def skip(self, count: int) -> None:
-        self.file.seek(count * self.dtype.itemsize, os.SEEK_CUR)
+        try:
+            self.file.seek(count * self.dtype.itemsize, os.SEEK_CUR)
+        except DAMAGED as error:
+            raise damaged(self.path, error) from None
 
     def take(self, count: int) -> NDArray[Any]:
-        """The next so many; `ValueError` if there are fewer."""
-        data = self.file.read(count * self.dtype.itemsize)
-        return np.frombuffer(data, dtype=self.dtype, count=count)
-
-
-def _sum(counts: NDArray[np.int64]) -> int:
-    if (counts < 0).any():
-        raise ValueError("it has not as many eigenvalues as it says")
-    return int(counts.sum())
+        """The next so many."""
+        try:
+            data = self.file.read(count * self.dtype.itemsize)
+            return np.frombuffer(data, dtype=self.dtype, count=count)
+        except DAMAGED as error:
+            raise damaged(self.path, error) from None
 
 
 def _texts(head: Spectra, some: slice) -> Spectra:
