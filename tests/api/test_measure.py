@@ -106,6 +106,17 @@ def test_the_numbers_are_those_of_the_workflow(model: Path, tmp_path: Path, root
     assert_same(listed[shared], table[[name for name in shared if name in table]])
 
 
+def test_single_precision_is_said(model: Path) -> None:
+    asked: dict[str, Any] = {"layers": [1, "final"], "metrics": ["matrix_entropy", "stable_rank"]}
+    double = measured(model, TEXTS[-2:], **asked)
+    single = measured(model, TEXTS[-2:], spectra_precision="single", **asked)
+    assert single.attrs["provenance"]["spectra_precision"] == "single"
+    assert "spectra_precision" not in double.attrs["provenance"]
+    for name in asked["metrics"]:
+        assert not np.array_equal(single[name], double[name])
+        np.testing.assert_allclose(single[name], double[name], rtol=0, atol=1e-4)
+
+
 def test_a_trained_model_on_real_texts(shared: Path, tmp_path: Path, root: Path) -> None:
     """stories260K on TinyStories: what the workflow finds, and the same from the loaded module."""
     folder = shared / "models" / "stories260K"
@@ -309,6 +320,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no such metric": ({"metrics": ["entropy"]}, "no metric 'entropy'; choose from matrix_entropy"),
     "a measure for a metric": ({"metrics": ["curvature"]}, "'curvature' .`measures=` takes it"),
     "no such measure": ({"measures": "rank"}, "no measure 'rank'; choose from curvature, aniso"),
+    "a metric of small eigenvalues": (
+        {"metrics": ["rankme"], "spectra_precision": "single"},
+        'metric `rankme` depends on small eigenvalues, and `spectra_precision="single"`',
+    ),
+    "no such precision": (
+        {"spectra_precision": "half"},
+        "`spectra_precision=` is 'half'; choose single or double",
+    ),
     "no metric": ({"metrics": []}, "`metrics=` names no metric"),
     "no such control": ({"controls": ["first"]}, "no control 'first'; choose from without_first"),
     "no tokens": ({"max_tokens": 0}, "`max_tokens=` is 0, not a whole number of at least 1"),

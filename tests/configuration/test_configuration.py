@@ -81,7 +81,7 @@ datasets:
     field: text
     sample: {first: 10}
     measures: [curvature]
-    metrics: [rankme]
+    metrics: [participation_ratio]
   drawn: {path: /data/my_texts.csv, sample: {size: 10}}
   child: {bundled: data/stories/child.json}
   world:
@@ -1303,6 +1303,17 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a metric that is not there": (
         {"datasets.my_texts.metrics": ["rank_me"]},
         ["'datasets.my_texts.metrics'", "the metric 'rank_me'", "known: rankme, participation"],
+    ),
+    "a metric of small eigenvalues in single precision": (
+        {
+            "datasets.my_texts.metrics": ["stable_rank", "rankme"],
+            "datasets.my_texts.spectra_precision": "single",
+        },
+        [
+            "'datasets.my_texts.metrics'",
+            "`rankme`, which depends on small eigenvalues",
+            "set `spectra_precision: double`, or remove it.",
+        ],
     ),
     "a metric that is not measured": (
         {"figures.my_figure.metric": "norm_ratio"},

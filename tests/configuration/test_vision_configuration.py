@@ -274,6 +274,7 @@ DATASETS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "task": "piqa",
             "measures": ["curvature"],
             "metrics": ["rankme"],
+            "spectra_precision": "single",
         }.items()
     },
     "photographs by their captions and a field": (

@@ -70,6 +70,7 @@ EDITS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "measures in another order": ("datasets", {"measures": ["norm_ratio", "curvature"]}, TABLED),
     "another measure": ("datasets", {"measures": ["anisotropy", "curvature"]}, RUN),
     "metrics of spectra": ("datasets", {"metrics": ["rankme", "power_law"]}, TABLED),
+    "another precision": ("datasets", {"spectra_precision": "single"}, RUN),
     "another length": ("datasets", {"lengths": [8]}, RUN),
     "texts cut to another length": ("datasets", {"panels": {"A": ["good"], "B": ["bad"]}}, RUN),
     "other panels without the control of panels": (
@@ -251,6 +252,8 @@ def test_spectra_of_other_views_or_groups_are_refused(built: Path) -> None:
         ({"controls": [], "lengths": [8, 9]}, False),
         ({"controls": [], "measures": ["curvature"]}, True),
         ({"controls": [], "measures": ["curvature", "anisotropy"]}, False),
+        ({"controls": [], "spectra_precision": "double"}, True),
+        ({"controls": [], "spectra_precision": "single"}, False),
     ],
 )
 def test_views_that_were_made_are_enough_or_not(

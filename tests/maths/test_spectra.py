@@ -27,6 +27,18 @@ def cloud(tokens: int, width: int, seed: int = 0, kind: str = "power") -> np.nda
     return states.astype(np.float32)
 
 
+def hostile(tokens: int, width: int, kind: str) -> np.ndarray:
+    """States whose spectrum float32 is worst at: directions of equal weight, few of them, or one
+    that holds nearly everything (but a millionth)."""
+    random = np.random.default_rng(6)
+    if kind == "equal":
+        return np.linalg.qr(random.standard_normal((width, tokens)))[0].T
+    if kind == "few":
+        return random.standard_normal((tokens, 8)) @ random.standard_normal((8, width))
+    sides = np.sign(random.standard_normal((tokens, 1)))
+    return sides * random.standard_normal((1, width)) + 1e-3 * cloud(tokens, width, kind="iid")
+
+
 def entropy_by_svd(states: np.ndarray) -> float:
     """Independent route: singular values of the centred unit rows, float64."""
     rows = states.astype(np.float64)
@@ -244,6 +256,53 @@ def test_both_solvers_find_the_same(size: int, monkeypatch: pytest.MonkeyPatch) 
         assert spectra.solver(size) == {"large_matrices": "NumPy"}
     else:
         np.testing.assert_array_equal(by_size, by_numpy)
+
+
+@pytest.mark.parametrize("library", ["MKL", "SciPy"])
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [("iid", 1e-7), ("power", 3e-7), ("sink", 2e-7), ("equal", 3e-7), ("few", 2e-5), ("one", 2e-4)],
+)
+def test_single_precision_moves_an_entropy_little(
+    kind: str, seen: float, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within ten times of what was seen up to 2,048 rows, on a Gram matrix and on a covariance."""
+    if library == "SciPy":
+        monkeypatch.setattr(spectra, "_threads_of_mkl", lambda: None)
+    elif spectra._threads_of_mkl() is None:
+        pytest.skip("torch has no MKL here")
+    assert spectra.solver(9, single=True) == {"spectra_precision": "single", "solver": library}
+    for tokens, width in ((60, 200), (90, 40), (400, 500)):
+        if kind == "equal" and tokens > width:
+            continue
+        known = kind in ("iid", "power", "sink")
+        states = cloud(tokens, width, kind=kind) if known else hostile(tokens, width, kind)
+        matrix, rows = spectra.normalised_matrix(states)
+        expected, found = (
+            spectra.spectrum_of(matrix.copy(), rows, single)[0] for single in (False, True)
+        )
+        assert len(found) == len(expected)
+        assert found.dtype == np.float64
+        assert found.sum() == pytest.approx(1, abs=1e-12)
+        assert (found >= 0).all()
+        assert (np.diff(found) >= 0).all()
+        assert not np.array_equal(found, expected)
+        assert matrix_entropy(found) == pytest.approx(matrix_entropy(expected), abs=10 * seen)
+
+
+def test_single_precision_reads_the_lower_half_on_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matrix, rows = spectra.normalised_matrix(cloud(300, 400))
+    lower = np.tril(matrix)
+    for mkl in (True, False):
+        if not mkl:
+            monkeypatch.setattr(spectra, "_threads_of_mkl", lambda: None)
+        whole = spectra.eigenvalues_of(matrix, single=True)
+        np.testing.assert_array_equal(spectra.eigenvalues_of(lower, single=True), whole)
+        with ThreadPoolExecutor(1) as pool:
+            again = pool.submit(spectra.spectrum_of, matrix, rows, True).result()[0]
+        np.testing.assert_array_equal(again, whole)
 
 
 def test_without_torch_large_matrices_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,13 @@ def test_shards_of_two_solvers_are_not_mixed() -> None:
     by_mkl = {"large_matrices": "MKL"}
     joined = joined_provenance([first, second | by_mkl, third | by_mkl], "texts", "spectra")
     assert joined == {"tokens": 15, "truncated_texts": 0, "shard": [1, 1], **by_mkl}
+    single = {"spectra_precision": "single", "solver": "MKL"}
+    assert joined_provenance([first | single, second | single, third | single], "t", "spectra") == {
+        "tokens": 15, "truncated_texts": 0, "shard": [1, 1], **single,
+    }  # fmt: skip
+    for other in ({}, single | {"solver": "SciPy"}):
+        with pytest.raises(InputError, match="come from different models, texts, options"):
+            joined_provenance([first | single, second | single, third | other], "t", "spectra")
     by_numpy = {"large_matrices": "NumPy"}
     with pytest.raises(InputError, match="come from different models, texts, options or versions"):
         joined_provenance([first | by_numpy, second | by_mkl, third], "texts", "spectra")

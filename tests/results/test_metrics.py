@@ -15,6 +15,7 @@ from test_intermediates import PROVENANCE, spectra
 from conftest import ROOT
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.entropy import stable_rank
+from matrix_entropy.maths.ranks import in_single
 from matrix_entropy.results import columns
 from matrix_entropy.results.metrics import (
     metrics_table,
@@ -124,11 +125,13 @@ def test_metrics_that_are_asked_for_are_columns(tmp_path: Path) -> None:
 def page_with_lists() -> str:
     """docs/metrics.md with the lists that it should have."""
     page = PAGE.read_text(encoding="utf-8")
+    fit = [f"`{name}`" for name, permitted in in_single().items() if permitted]
     lists = {
         "texts": columns.described(columns.METRICS),
         "ranks": columns.described(columns.of_spectra()),
         "summary": columns.of_summary_described(),
         "measures": columns.described(columns.measured()),
+        "single": ", ".join(fit) + ".",
     }
     for name, found in lists.items():
         between = rf"(<!-- {name} -->\n\n).*?(\n<!-- end -->)"

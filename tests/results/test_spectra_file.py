@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from test_intermediates import PROVENANCE
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import write_csv, write_json
 from matrix_entropy.maths import measures
+from matrix_entropy.maths import spectra as maths_spectra
 from matrix_entropy.maths.entropy import matrix_entropy
 from matrix_entropy.maths.spectra import spectrum
 from matrix_entropy.results.counted_rows import equal_lengths
@@ -125,6 +127,42 @@ def test_threads_change_nothing(folder: Path, spectra: Spectra) -> None:
     threaded = compute_spectra(folder, LAYERS, CONTROLS, None, threads=3, measures=MEASURES)
     np.testing.assert_array_equal(threaded.eigenvalues, spectra.eigenvalues)
     np.testing.assert_array_equal(threaded.measured, spectra.measured)
+
+
+def test_a_large_matrix_with_fewer_rows_says_of_its_solver(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A covariance is as large as the width, however few rows of the text are counted."""
+    place, offset = tmp_path / "states", sum(LENGTHS[:-1])
+    shutil.copytree(folder, place)
+    states = np.load(place / "layer_0.npy")
+    # Twenty rows around a mean of zero, and seventy that are the mean.
+    states[offset + 20 :] = 0
+    states[offset + 10 : offset + 20] = -states[offset : offset + 10]
+    np.save(place / "layer_0.npy", states)
+    found = compute_spectra(place, [0], [], None)
+    assert found.rows[0, 0, -1] == 20
+    assert found.counts.max() == 40
+    assert "large_matrices" not in found.provenance
+    monkeypatch.setattr(maths_spectra, "TWO_STAGE", WIDTH)
+    again = compute_spectra(place, [0], [], None)
+    assert again.provenance["large_matrices"] in ("MKL", "NumPy")
+    monkeypatch.setattr(maths_spectra, "TWO_STAGE", WIDTH + 1)
+    assert "large_matrices" not in compute_spectra(place, [0], [], None).provenance
+
+
+def test_single_precision_is_another_run(folder: Path, spectra: Spectra) -> None:
+    """It says so of itself, and is not taken for what the configuration asks for otherwise."""
+    single = compute_spectra(folder, LAYERS, CONTROLS, None, measures=MEASURES, single=True)
+    assert single.provenance["spectra_precision"] == "single"
+    assert single.fault() is None
+    assert not np.array_equal(single.eigenvalues, spectra.eigenvalues)
+    np.testing.assert_allclose(single.eigenvalues, spectra.eigenvalues, rtol=0, atol=1e-5)
+    for made, wanted, found in ((single, "double", "single"), (spectra, "single", "double")):
+        assert made.of_precision(found) is made
+        named = replace(made, provenance=made.provenance | PROVENANCE)
+        with pytest.raises(InputError, match=f"precision: {found}`, but .* has {wanted}; delete"):
+            named.of_precision(wanted)
 
 
 def test_spectra_without_measures_are_as_they_were(

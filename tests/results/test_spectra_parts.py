@@ -56,7 +56,7 @@ def made(
                 rows = int(view.most[text]) if view.most[text] > 1 else 0
                 values = np.sort(random.random(min(rows, WIDTH)))
                 spectra.append((values / values.sum(), rows))
-            found.write(layer, text, Found(spectra, [1.0] * len(measures)))
+            found.write(layer, text, Found(spectra, [1.0] * len(measures), 7))
     found.close()
     offsets = np.cumsum([0, *lengths])
     tokens: dict[str, Any] = {

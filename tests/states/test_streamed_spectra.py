@@ -18,12 +18,13 @@ from transformers import PreTrainedTokenizerFast
 import random_models
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json, write_json, write_jsonl
+from matrix_entropy.maths import spectra
 from matrix_entropy.maths.long_rows import LONG
-from matrix_entropy.maths.spectra import spectrum
+from matrix_entropy.maths.spectra import spectrum, spectrum_of
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.spectra_file import Spectra, compute_spectra
 from matrix_entropy.states import streamed_spectra
-from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
+from matrix_entropy.states.device_spectra import normalised_matrix, on_host
 from matrix_entropy.states.hidden_states import dump_hidden_states
 from matrix_entropy.states.streamed_spectra import stream_spectra
 from short_texts import OPTIONS, short_texts
@@ -125,6 +126,36 @@ def test_half_precision(dtype: str, tmp_path: Path, tokenizer: PreTrainedTokeniz
     assert_same(on_device, expected, tolerance=1e-12)
 
 
+@pytest.mark.parametrize("on_device", [False, True])
+def test_single_precision_and_large_matrices_are_said(
+    on_device: bool,
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In float32 as from disk; in float64, of a covariance too, whatever rows are counted."""
+    record = save("gpt2", tmp_path / "model", tokenizer)
+    options, texts = OPTIONS, TEXTS[-1:]
+    asked = VIEWS | {"spectra_precision": "single"}
+    extra = {"on_device": on_device}
+    path = tmp_path / "single.npz"
+    stream_spectra(record, options, asked, texts, LAYERS, path, {"options": options}, **extra)
+    single = Spectra.load(path)
+    dump_hidden_states(
+        record, options, {}, texts, LAYERS, tmp_path / "states", {"options": options}
+    )
+    by_files = tmp_path / "states", LAYERS, CONTROLS, None, 1, CUTS, MEASURES
+    assert_same(single, compute_spectra(*by_files, single=True), 1e-5 if on_device else 0)
+    assert single.provenance["spectra_precision"] == "single"
+    monkeypatch.setattr(spectra, "TWO_STAGE", 48)
+    path = tmp_path / "double.npz"
+    # Of 48 rows, the Gram matrix of all is as large, and its views are smaller.
+    stream_spectra(record, options, VIEWS, texts, LAYERS, path, {"options": options}, **extra)
+    double = Spectra.load(path)
+    assert double.provenance["large_matrices"] in ("MKL", "NumPy")
+    assert "spectra_precision" not in double.provenance
+
+
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("on_device", [False, True])
 def test_threads_and_matrices_made_on_the_device(
@@ -145,7 +176,7 @@ def test_matrices_on_the_device_have_the_same_spectrum(shape: tuple[int, int]) -
         others = np.delete(states, 3, axis=0).astype(np.float64)
         states[3] = others.mean(axis=0).astype(np.float32)
     matrix, valid = normalised_matrix(torch.from_numpy(states), 2.0**-23)
-    values, rows = spectrum_of(matrix.numpy(), valid.numpy())
+    values, rows = spectrum_of(*on_host(matrix.numpy(), valid.numpy()))
     expected, expected_rows = spectrum(states)
     assert rows == expected_rows
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)
@@ -159,7 +190,7 @@ def test_long_rows_are_left_out_on_the_device_as_on_the_host(rows: int, long: li
     long = [row for row in long if 2 * row + 2 < rows]
     states[long] *= 300
     matrix, valid = normalised_matrix(torch.from_numpy(states), 2.0**-23, True)
-    values, counted = spectrum_of(matrix.numpy(), valid.numpy())
+    values, counted = spectrum_of(*on_host(matrix.numpy(), valid.numpy()))
     expected, expected_rows = spectrum(states, without_long=True)
     assert counted == expected_rows == (rows - len(long) if rows > 1 else 0)
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-13)

@@ -38,6 +38,7 @@ rule compute_metrics:
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
         measures=lambda wildcards: DATASETS[wildcards.dataset].get("measures", []),
         metrics=lambda wildcards: DATASETS[wildcards.dataset].get("metrics", []),
+        precision=lambda wildcards: precision_of(wildcards.dataset),
         groups=lambda wildcards: asked_views.source_groups(DATASETS[wildcards.dataset]),
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset}"
@@ -60,6 +61,7 @@ use rule compute_metrics as compute_image_metrics with:
         views=[asked_views.ALL_ROWS],
         measures=[],
         metrics=[],
+        precision="double",
         groups={},
     message:
         "Metrics of {wildcards.model} on {wildcards.dataset} (images: {wildcards.operation})"

@@ -122,6 +122,7 @@ rule gather_spectra:
     params:
         views=lambda wildcards: asked_views.view_names(DATASETS[wildcards.dataset]),
         measures=lambda wildcards: DATASETS[wildcards.dataset].get("measures", []),
+        precision=lambda wildcards: precision_of(wildcards.dataset),
     message:
         "Gathering the spectra of {wildcards.model} on {wildcards.dataset}"
     script:

@@ -19,9 +19,11 @@ import torch
 from matrix_entropy.api.opening import Opened, Wish, evaluating, opened
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.measures import MEASURES
+from matrix_entropy.maths.ranks import in_single
 from matrix_entropy.models.anatomy import blocks_and_norm
 from matrix_entropy.models.provenance import described, versions
 from matrix_entropy.results import columns
+from matrix_entropy.results.asked_views import precision_of
 from matrix_entropy.results.metrics import metrics_table
 from matrix_entropy.results.spectra_file import Assembled, Spectra
 from matrix_entropy.running import processors
@@ -54,6 +56,7 @@ class Asked:
     losses: bool = True
     bos: bool = False
     center_features: bool = False
+    spectra_precision: str = "double"
     dtype: Any = None
     device: Any = None
     batch_tokens: int | None = None
@@ -77,6 +80,8 @@ def measured(model: Any, texts: Any, asked: Asked) -> pd.DataFrame:
     """
     _check(asked)
     metrics, measures = _metrics(asked.metrics), _measures(asked.measures)
+    if asked.spectra_precision == "single":
+        _check_single(metrics)
     records, origin = _texts(texts, asked)
     wish = Wish(
         *(asked.tokenizer, asked.dtype, asked.device, asked.revision),
@@ -109,6 +114,7 @@ def _spectra(
         "min_tokens": asked.min_tokens,
         "controls": [*asked.controls],
         **({"measures": measures} if measures else {}),
+        **precision_of({"spectra_precision": asked.spectra_precision}),
         # A model without a head has none.
         "token_losses": asked.losses and model.get_output_embeddings() is not None,
     }
@@ -173,6 +179,16 @@ def _metrics(wanted: str | Sequence[str]) -> list[str]:
     return found
 
 
+def _check_single(metrics: list[str]) -> None:
+    """Refuse metrics that eigenvalues in float32 do not give."""
+    for name, permitted in in_single().items():
+        if name in metrics and not permitted:
+            raise InputError(
+                f"the metric `{name}` depends on small eigenvalues, and "
+                "`spectra_precision: single` makes noise of them; leave one of them out."
+            )
+
+
 def _measures(wanted: str | Sequence[str]) -> list[str]:
     known = [measure.name for measure in MEASURES]
     return _named("measure", wanted, known, known)
@@ -195,6 +211,10 @@ def _check(asked: Asked) -> None:
             continue
         if not _is_whole(value) or value < least:
             raise InputError(f"`{name}:` is {value!r}, not a whole number of at least {least}.")
+    if asked.spectra_precision not in ("single", "double"):
+        raise InputError(
+            f"`spectra_precision:` is {asked.spectra_precision!r}; choose single or double."
+        )
     for name in asked.controls:
         if name not in CONTROLS:
             raise InputError(f"there is no control {name!r}; choose from {', '.join(CONTROLS)}.")

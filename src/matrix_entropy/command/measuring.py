@@ -49,6 +49,10 @@ def add_to(parts: Any) -> None:
     part.add_argument("--no-losses", dest="losses", action="store_false", help="no output matrix")
     part.add_argument("--bos", action="store_true", help="put the token in front of every text")
     part.add_argument("--center-features", action="store_true", help="subtract each row's own mean")
+    part.add_argument(
+        "--spectra-precision", choices=("double", "single"), default="double",
+        help="of eigenvalues; single is faster, for entropies and some metrics only",
+    )  # fmt: skip
     part.add_argument("--dtype", help="float32 (default), bfloat16, float16")
     part.add_argument("--device", help="cpu, cuda, cuda:1, auto (over all GPUs)")
     part.add_argument("--batch-tokens", type=int, metavar="N", help="tokens in a batch")

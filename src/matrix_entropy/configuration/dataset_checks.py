@@ -93,11 +93,18 @@ def _metrics(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Whether the metrics of spectra and measures of states that a data set asks for are there."""
     if "metrics" in dataset:
         # NumPy comes with them, for which no plan should wait that needs none.
-        from matrix_entropy.maths.ranks import CORRECTED, RANKS
+        from matrix_entropy.maths.ranks import in_single
 
-        ranks = dict.fromkeys((*(rank.name for rank in RANKS), *(rank.name for rank in CORRECTED)))
+        ranks = in_single()
+        where = f"'datasets.{name}.metrics'"
         for metric in dataset["metrics"]:
-            yield from known(f"'datasets.{name}.metrics'", metric, ranks, "metric")
+            yield from known(where, metric, dict.fromkeys(ranks), "metric")
+            if dataset.get("spectra_precision") == "single" and not ranks.get(metric, True):
+                yield (
+                    where,
+                    f"has `{metric}`, which depends on small eigenvalues, and `spectra_precision: "
+                    "single` makes noise of them; set `spectra_precision: double`, or remove it.",
+                )
     if "measures" in dataset:
         from matrix_entropy.maths.measures import MEASURES
 
@@ -169,7 +176,7 @@ def _images(
         )
     for key in (
         *("group_field", "groups", "panels", "format", "split", "subset", "task"),
-        *("measures", "metrics", "two_views"),
+        *("measures", "metrics", "spectra_precision", "two_views"),
     ):
         if given(key, dataset, schema):
             yield where, f"has `{key}:`, which records about images do not use; remove it."

@@ -326,6 +326,9 @@ class Rank(NamedTuple):
         What it is, and where it is defined.
     called : str
         At an axis; by default what its name says.
+    single : bool
+        Whether eigenvalues in float32 will do (`maths.spectra.eigenvalues_of`): on no spectrum that
+        was tried do they move it by more than 1e-4 (of itself where it is more than one).
     """
 
     name: str
@@ -334,6 +337,7 @@ class Rank(NamedTuple):
     says: str
     source: str
     called: str = ""
+    single: bool = False
 
 
 class OfRows(NamedTuple):
@@ -344,6 +348,7 @@ class OfRows(NamedTuple):
     unit: Unit
     says: str
     source: str
+    single: bool = False
 
 
 RANKS = [
@@ -354,16 +359,16 @@ RANKS = [
     ),
     Rank(
         "participation_ratio", _narrow(participation_ratio), RANK,
-        "participation ratio `(Σ λ)² / Σ λ²`", "Gao et al. 2017",
+        "participation ratio `(Σ λ)² / Σ λ²`", "Gao et al. 2017", single=True,
     ),
     Rank(
         "stable_rank", _narrow(stable_rank), RANK, "stable rank `Σ λ / max λ`",
-        "Tan et al. 2024, definition 4.2",
+        "Tan et al. 2024, definition 4.2", single=True,
     ),
     Rank(
         "epsilon_rank", _narrow(epsilon_rank), RANK,
         "numerical rank: singular values `√λ` above 0.01 times the largest", "Feng et al. 2022",
-        "Numerical rank",
+        "Numerical rank", single=True,
     ),
     Rank(
         "renyi_entropy_half", _narrow(renyi_entropy_half), NATS,
@@ -373,12 +378,12 @@ RANKS = [
     Rank(
         "renyi_entropy_two", _narrow(renyi_entropy_two), NATS,
         "Rényi entropy of order 2, `−log Σ λ²`", "Sánchez Giraldo et al. 2015",
-        "Rényi entropy of order 2",
+        "Rényi entropy of order 2", single=True,
     ),
     Rank(
         "renyi_entropy_infinity", _narrow(renyi_entropy_infinity), NATS,
         "Rényi entropy of order ∞, `−log max λ`", "Sánchez Giraldo et al. 2015",
-        "Rényi entropy of order ∞",
+        "Rényi entropy of order ∞", single=True,
     ),
     Rank(
         "nuclear_norm", _narrow(nuclear_norm), NUCLEAR, "nuclear norm of `Z / √N`, `Σ √λ`",
@@ -409,9 +414,16 @@ CORRECTED = [
     OfRows(
         "participation_ratio_corrected", participation_ratio_corrected, RATIO,
         "participation ratio without the share of N rows, `(N − 1) / (N / PR − 1)`",
-        "this project, after arXiv 2509.26560",
+        "this project, after arXiv 2509.26560", single=True,
     ),
     OfRows(
         "entropy_attained", entropy_attained, SHARE, "`H / log min(N − 1, d)`", "this project",
+        single=True,
     ),
 ]  # fmt: skip
+
+
+def in_single() -> dict[str, bool]:
+    """Of every number here, by its name, whether eigenvalues in float32 will do."""
+    of_rows = {each.name: each.single for each in CORRECTED}
+    return {each.name: each.single for each in RANKS} | of_rows

@@ -3,7 +3,8 @@
 For ``Z`` of shape ``(tokens, width)`` the papers subtract the token mean, scale each row to unit
 norm and decompose ``K = ZᵀZ / N`` (``width × width``; Wei et al. 2024, Algorithm 1; Liang 2024,
 Algorithm 1). ``K`` has the same non-zero eigenvalues as the Gram matrix ``ZZᵀ / N``
-(``tokens × tokens``), so the smaller of the two is decomposed, in float64.
+(``tokens × tokens``), so the smaller of the two is decomposed, in float64 or, where that is
+asked for, in float32.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ctypes
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +29,8 @@ Float64 = NDArray[np.float64]
 ROUNDING_UNITS, HALF_PRECISION_UNITS = 8, 0.5
 HALF_PRECISION = 2.0**-11  # no type of 32 bits is as coarse
 
-# From this size on MKL, which torch brings along, reduces a matrix in two stages, in half of the
-# time of NumPy's library; smaller ones take both the same time.
+# From this size on MKL, which torch brings along, reduces a matrix in two stages, on the processors
+# by Intel that were tried in half of the time of NumPy's library (docs/speed.md).
 TWO_STAGE = 1100
 
 
@@ -77,6 +79,24 @@ def spectrum(
     >>> rows, [float(value) for value in np.round(eigenvalues, 12)]
     (3, [0.0, 0.5, 0.5])
     """
+    return spectrum_of(*normalised_matrix(states, precision, without_long))
+
+
+def normalised_matrix(
+    states: NDArray[np.floating], precision: float | None = None, without_long: bool = False
+) -> tuple[Float64, int]:
+    """The smaller of Gram matrix and covariance of the centred rows of unit norm, in float64.
+
+    Takes and raises what `spectrum` does.
+
+    Returns
+    -------
+    matrix : ndarray of shape (n, n)
+        Not divided by the number of rows; its size is that of the eigenvalue problem. Without
+        entries if fewer than two rows are counted.
+    rows : int
+        Number of rows that were counted.
+    """
     if states.ndim != 2:
         raise ValueError(f"states must have shape (tokens, width), not {states.shape}")
     precision = float(np.finfo(states.dtype).eps) if precision is None else precision
@@ -90,7 +110,7 @@ def spectrum(
     if not np.isfinite(mean).all():
         raise NotFinite()
     if len(centred) < 2:
-        return np.empty(0), 0
+        return np.empty((0, 0)), 0
     centred -= mean
     if gram_side:
         # Scaling the Gram matrix of the centred rows costs N², scaling the rows N·d.
@@ -102,7 +122,7 @@ def spectrum(
     valid = _rows_with_direction(centred, mean, squared_norms, precision)
     rows = int(valid.sum())
     if rows < 2:
-        return np.empty(0), rows
+        return np.empty((0, 0)), rows
     inverse_norms = 1.0 / np.sqrt(squared_norms[valid])
     if gram_side:
         matrix = gram if rows == len(valid) else gram[np.ix_(valid, valid)]
@@ -112,38 +132,100 @@ def spectrum(
         unit = centred if rows == len(valid) else centred[valid]
         unit *= inverse_norms[:, None]
         matrix = unit.T @ unit
+    return matrix, rows
+
+
+def spectrum_of(matrix: Float64, rows: int, single: bool = False) -> tuple[Float64, int]:
+    """Eigenvalues and number of counted rows, as `spectrum` gives them, of what
+    `normalised_matrix` made; ``single`` is for `eigenvalues_of`.
+    """
+    if rows < 2:
+        return np.empty(0), rows
     # So many rows have no more; of a covariance, the rest is rounding.
-    return eigenvalues_of(matrix)[-rows:], rows
+    return eigenvalues_of(matrix, single)[-rows:], rows
 
 
-def eigenvalues_of(matrix: Float64) -> Float64:
+def eigenvalues_of(matrix: Float64, single: bool = False) -> Float64:
     """Eigenvalues of a Gram or covariance matrix, ascending, with sum one; only the lower half is
     read.
 
     By MKL's ``dsyevd`` from `TWO_STAGE` on, if there is torch with MKL, else by NumPy's. Which one
     it is depends on the size and on what is installed, never on a clock or on threads.
-    """
-    large = len(matrix) >= TWO_STAGE and np.isfinite(matrix).all()
-    limit = _threads_of_mkl() if large else None
-    if limit is None:
-        eigenvalues = np.linalg.eigvalsh(matrix, UPLO="L")
-    else:
-        import torch
 
-        before = limit(1)  # two threads are no faster here and end in other last digits
-        try:
-            eigenvalues = torch.linalg.eigvalsh(torch.from_numpy(matrix), UPLO="L").numpy()
-        finally:
-            limit(before)
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, n)
+    single : bool
+        Find them in float32: by MKL's ``ssyevd`` at any size, if there is torch with MKL, else by
+        SciPy's. Each is then wrong by up to 1e-5 of the largest (measured to n = 2048), so that
+        small ones are noise.
+    """
+    eigenvalues: Float64
+    if single and np.isfinite(matrix).all():
+        eigenvalues = _in_single(matrix)
+    else:
+        large = len(matrix) >= TWO_STAGE and np.isfinite(matrix).all()
+        limit = _threads_of_mkl() if large else None
+        if limit is None:
+            eigenvalues = np.linalg.eigvalsh(matrix, UPLO="L").astype(np.float64, copy=False)
+        else:
+            eigenvalues = _by_mkl(matrix, limit)
     np.maximum(eigenvalues, 0.0, out=eigenvalues)
     return eigenvalues / eigenvalues.sum()
 
 
-def solver(largest: int) -> dict[str, str]:
-    """What a result says of the solver of its matrices of `TWO_STAGE` rows or more, if any."""
+def solver(largest: int, single: bool = False) -> dict[str, str]:
+    """What a result says of the solver of its matrices: in float64, of those of `TWO_STAGE` rows
+    or more, if any, and in float32, of all.
+
+    ``largest`` is the size of the largest matrix, not the number of its eigenvalues above zero.
+    """
+    if single:
+        library = "SciPy" if _threads_of_mkl() is None else "MKL"
+        return {"spectra_precision": "single", "solver": library}
     if largest < TWO_STAGE:
         return {}
     return {"large_matrices": "NumPy" if _threads_of_mkl() is None else "MKL"}
+
+
+def _in_single(matrix: Float64) -> Float64:
+    """Eigenvalues in float32, ascending, perhaps negative by rounding."""
+    narrow = matrix.astype(np.float32)
+    limit = _threads_of_mkl()
+    if limit is not None:
+        return _by_mkl(narrow, limit).astype(np.float64)
+    # The transpose in Fortran's order is the matrix as it lies there, and its lower half the upper.
+    found, _, failed = _ssyevd()(narrow.T, compute_v=0, lower=0, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+    eigenvalues: Float64 = found.astype(np.float64)
+    return eigenvalues
+
+
+def _by_mkl(matrix: NDArray[Any], limit: Callable[[int], int]) -> NDArray[Any]:
+    """Eigenvalues in the type of the matrix, ascending."""
+    import torch
+
+    before = limit(1)  # two threads are no faster here and end in other last digits
+    try:
+        found: NDArray[Any] = torch.linalg.eigvalsh(torch.from_numpy(matrix), UPLO="L").numpy()
+    finally:
+        limit(before)
+    return found
+
+
+def load_libraries(single: bool) -> None:
+    """Load what finds eigenvalues in float32, so that a limit set to threads afterwards holds for
+    it too; for float64 it is there."""
+    if single and _threads_of_mkl() is None:
+        _ssyevd()
+
+
+@functools.cache
+def _ssyevd() -> Any:
+    from scipy.linalg.lapack import ssyevd
+
+    return ssyevd
 
 
 @functools.cache

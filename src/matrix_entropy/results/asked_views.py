@@ -35,7 +35,8 @@ def source_groups(dataset: dict[str, Any]) -> dict[str, str]:
 def asked_views(dataset: dict[str, Any]) -> dict[str, Any]:
     """Controls, panels, lengths and measures that a data set asks for; equal if the spectra are.
 
-    Of measures nothing is said if there are none, as in spectra that are older than measures.
+    Of measures nothing is said if there are none, as in spectra that are older than measures, and
+    of the precision of eigenvalues only if it is single.
 
     Examples
     --------
@@ -55,7 +56,20 @@ def asked_views(dataset: dict[str, Any]) -> dict[str, Any]:
         "panels": panels,
         "lengths": sorted(dataset.get("lengths", [])),
         **({"measures": sorted(dataset["measures"])} if "measures" in dataset else {}),
+        **precision_of(dataset),
     }
+
+
+def precision_of(entry: dict[str, Any]) -> dict[str, str]:
+    """`spectra_precision:` of a data set, or of what was asked for, if it is not the usual one.
+
+    Examples
+    --------
+    >>> precision_of({"spectra_precision": "single"}), precision_of({"spectra_precision": "double"})
+    ({'spectra_precision': 'single'}, {})
+    """
+    chosen = entry.get("spectra_precision", "double")
+    return {} if chosen == "double" else {"spectra_precision": chosen}
 
 
 def made_views(spectra: Path, asked: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +78,8 @@ def made_views(spectra: Path, asked: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = read_json(_beside(spectra))["views"]
         enough = all(set(asked[key]) <= set(made[key]) for key in ("controls", "lengths"))
         enough &= set(asked.get("measures", [])) <= set(made.get("measures", []))
+        # Eigenvalues in float64 are more than is asked for, but then tables said what is not so.
+        enough &= precision_of(asked) == precision_of(made)
         same_panels = made["panels"] == asked["panels"] or not _compares(asked["controls"])
     except (OSError, ValueError, KeyError, TypeError):  # not there, or not as it was written
         return asked

@@ -7,13 +7,14 @@ that stay empty are holes in the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matrix_entropy.maths.spectra import spectrum_of
 from matrix_entropy.results.counted_rows import View
 from matrix_entropy.results.in_pieces import AT_A_TIME, InPieces, blocks
 from matrix_entropy.results.state_files import write_at
@@ -22,10 +23,26 @@ FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 
 class Found(NamedTuple):
-    """Of one text at one layer: eigenvalues and counted rows, view by view, and the measures."""
+    """Of one text at one layer: eigenvalues and counted rows, view by view, the measures, and the
+    size of the largest matrix: of a covariance of few rows, more than it has eigenvalues."""
 
     spectra: list[tuple[NDArray[np.float64], int]]
     measures: list[float]
+    largest: int
+
+
+def found_of(
+    matrices: Iterable[tuple[NDArray[np.float64], int]],
+    measure: Callable[[], list[float]],
+    single: bool,
+) -> Found:
+    """The spectra of what `maths.spectra.normalised_matrix` made of every view, one at a time, and
+    then the measures, since rows that are not finite are known by their matrix."""
+    spectra, largest = [], 0
+    for matrix, rows in matrices:
+        spectra.append(spectrum_of(matrix, rows, single))
+        largest = max(largest, len(matrix))
+    return Found(spectra, measure(), largest)
 
 
 class FoundSpectra:
@@ -40,6 +57,7 @@ class FoundSpectra:
                 ("counts", INT64, (len(views),)),
                 ("rows", INT64, (len(views),)),
                 ("measured", FLOAT64, (measures,)),
+                ("largest", INT64),
             ]
         )
         self.places = [folder / f"eigenvalues_{view}.bin" for view in range(len(views))]
@@ -72,6 +90,7 @@ class FoundSpectra:
         number["counts"] = [len(values) for values, _ in found.spectra]
         number["rows"] = [rows for _, rows in found.spectra]
         number["measured"] = found.measures
+        number["largest"] = found.largest
         at = (layer * self.shape[2] + text) * self.number.itemsize
         self._write(self.numbers_path, number, at)
         for (values, _), path, starts in zip(found.spectra, self.places, self.starts, strict=True):
@@ -79,10 +98,17 @@ class FoundSpectra:
             self._write(path, values, at)
 
     def numbers(self, layer: int) -> NDArray[Any]:
-        """(T,): counts and rows, each (V,), and measures (M,), of every text at one layer."""
+        """(T,): counts and rows, each (V,), measures (M,) and the size of the largest matrix, of
+        every text at one layer."""
         texts = self.shape[2]
         at = layer * texts * self.number.itemsize
         return np.fromfile(self.numbers_path, dtype=self.number, count=texts, offset=at)
+
+    @property
+    def largest(self) -> int:
+        """Size of the largest matrix of all."""
+        numbers = (self.numbers(layer)["largest"] for layer in range(self.layers))
+        return max((int(sizes.max(initial=0)) for sizes in numbers), default=0)
 
     def arrays(self) -> dict[str, InPieces]:
         """What was found, by the names that `results.spectra_file.Spectra` has for it."""

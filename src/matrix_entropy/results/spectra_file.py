@@ -27,10 +27,10 @@ from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import working_beside
-from matrix_entropy.maths.spectra import solver, spectrum
+from matrix_entropy.maths.spectra import load_libraries, normalised_matrix, solver
 from matrix_entropy.models.provenance import joined_provenance
 from matrix_entropy.results.counted_rows import views_of
-from matrix_entropy.results.found_spectra import Found, FoundSpectra
+from matrix_entropy.results.found_spectra import FoundSpectra, found_of
 from matrix_entropy.results.in_pieces import InPieces
 from matrix_entropy.results.measuring import measuring
 from matrix_entropy.results.npz_files import load_npz, save_npz
@@ -129,6 +129,16 @@ class Spectra:
             return np.array([names[group] for group in map(str, groups)], dtype=np.str_)
 
         return replace(self, groups=renamed(self.groups), window_groups=renamed(self.window_groups))
+
+    def of_precision(self, wanted: str) -> Spectra:
+        """These spectra; `InputError` if their eigenvalues were found in another precision."""
+        found = self.provenance.get("spectra_precision", "double")
+        if found != wanted:
+            raise InputError(
+                f"{self.called} are of `spectra_precision: {found}`, but the configuration has "
+                f"{wanted}; delete them and run again."
+            )
+        return self
 
     @property
     def called(self) -> str:
@@ -249,19 +259,19 @@ def assembled(
     tokens: dict[str, NDArray[Any]],
     provenance: dict[str, Any],
     measures: Sequence[str] = (),
+    single: bool = False,
 ) -> Assembled:
     """The spectra of all texts out of what was ``found``, as long as its files are there.
 
     ``tokens`` is what `texts.tokens.token_arrays` knows of the texts; ids are left out,
     since spectra are published, and from them a text could be read.
     """
-    numbers = (found.numbers(layer)["counts"] for layer in range(len(layers)))
     values = {
         **found.arrays(),
         "views": tuple(views),
         "layers": tuple(map(str, layers)),
         "width": width,
-        "provenance": provenance | solver(max(int(counts.max(initial=0)) for counts in numbers)),
+        "provenance": provenance | solver(found.largest, single),
         "measures": tuple(measures),
         **{name: values for name, values in tokens.items() if name != "token_ids"},
     }
@@ -284,6 +294,7 @@ def compute_spectra(
     threads: int = 1,
     cuts: Sequence[int] = (),
     measures: Sequence[str] = (),
+    single: bool = False,
 ) -> Spectra:
     """Spectra of all texts and layers in a folder of hidden states.
 
@@ -299,6 +310,8 @@ def compute_spectra(
         Texts worked on at a time, each by one thread: small matrices gain nothing from more.
     measures : sequence of str
         Names of `maths.measures.MEASURES`.
+    single : bool
+        Find eigenvalues in float32, as `maths.spectra.eigenvalues_of` does.
 
     Raises
     ------
@@ -306,7 +319,7 @@ def compute_spectra(
         If a file is missing, cut short, or does not fit the tokens beside it.
     """
     with TemporaryDirectory(prefix="matrix_entropy_") as part:
-        asked = controls, panels, threads, cuts, measures
+        asked = controls, panels, threads, cuts, measures, single
         return _of_folder(folder, layers, *asked, Path(part)).loaded()
 
 
@@ -319,6 +332,7 @@ def write_spectra(
     threads: int = 1,
     cuts: Sequence[int] = (),
     measures: Sequence[str] = (),
+    single: bool = False,
 ) -> tuple[int, int]:
     """Write what `compute_spectra` gives into a file, with never more than a piece in memory.
 
@@ -333,7 +347,7 @@ def write_spectra(
         As `compute_spectra` does.
     """
     with working_beside(path.with_suffix("")) as part:
-        found = _of_folder(folder, layers, controls, panels, threads, cuts, measures, part)
+        found = _of_folder(folder, layers, controls, panels, threads, cuts, measures, single, part)
         found.save(path)
         counts: InPieces = found.values["counts"]
         views, of_layers, texts = counts.shape
@@ -351,6 +365,7 @@ def _of_folder(
     threads: int,
     cuts: Sequence[int],
     measures: Sequence[str],
+    single: bool,
     part: Path,
 ) -> Assembled:
     """`compute_spectra`, with its files in ``part``."""
@@ -364,6 +379,7 @@ def _of_folder(
     found.create()
     found.open()
     width = 0
+    load_libraries(single)
     try:
         with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
             for at, layer in enumerate(layers):
@@ -371,11 +387,12 @@ def _of_folder(
 
                     def of_text(text: int, at: int = at, rows_of: Rows = rows_of) -> None:
                         whole = rows_of(int(offsets[text]), int(offsets[text + 1]))
-                        spectra = [
-                            spectrum(whole[view.rows(text)], precision, view.without_long)
+                        matrices = (
+                            normalised_matrix(whole[view.rows(text)], precision, view.without_long)
                             for view in views.values()
-                        ]
-                        found.write(at, text, Found(spectra, measured(whole)))
+                        )
+                        of_all = found_of(matrices, lambda: measured(whole), single)
+                        found.write(at, text, of_all)
 
                     for first in range(0, len(lengths), TEXTS_AT_A_TIME):
                         some = range(first, min(first + TEXTS_AT_A_TIME, len(lengths)))
@@ -383,4 +400,4 @@ def _of_folder(
                             pass
     finally:
         found.close()
-    return assembled(found, list(views), layers, width, tokens, provenance, measures)
+    return assembled(found, list(views), layers, width, tokens, provenance, measures, single)

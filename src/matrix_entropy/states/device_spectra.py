@@ -1,6 +1,6 @@
 """The matrix whose eigenvalues are a text's spectrum, computed on the device that has the states.
 
-What `maths.spectra.spectrum` does up to the eigenvalues, in torch and without waiting for
+What `maths.spectra.normalised_matrix` does, in torch and without waiting for
 the device: only a small square matrix then leaves it. The eigenvalues are left to the processor,
 which is idle beside a GPU.
 """
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from matrix_entropy.maths.long_rows import LONG
-from matrix_entropy.maths.spectra import NotFinite, eigenvalues_of, tolerance
+from matrix_entropy.maths.spectra import NotFinite, tolerance
 
 
 def normalised_matrix(
@@ -68,10 +68,10 @@ def _long_rows(states: torch.Tensor) -> torch.Tensor:
     return (norms > LONG * median) & (median > 0)
 
 
-def spectrum_of(
+def on_host(
     matrix: NDArray[np.float64], valid: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], int]:
-    """Eigenvalues and number of counted rows, as `maths.spectra.spectrum` gives them.
+    """Matrix and number of counted rows, as `maths.spectra.normalised_matrix` gives them.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def spectrum_of(
         raise NotFinite()
     rows = int(valid.sum())
     if rows < 2:
-        return np.empty(0), rows
+        return np.empty((0, 0)), rows
     if len(matrix) == len(valid) and rows < len(valid):
         matrix = matrix[np.ix_(valid, valid)]
-    return eigenvalues_of(matrix)[-rows:], rows
+    return matrix, rows

@@ -15,6 +15,7 @@ from matrix_entropy.base.files import part_of_folder
 from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.models.placement import is_spread, shared_out
 from matrix_entropy.models.provenance import described, versions
+from matrix_entropy.results.asked_views import precision_of
 from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
 from matrix_entropy.running import gpus, processors
 
@@ -110,12 +111,13 @@ def _launched(arguments: argparse.Namespace) -> int:
 
 
 def views_in(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Of a data set's entry, with which views and measures its spectra are made."""
+    """Of a data set's entry, with which views, measures and precision its spectra are made."""
     return {
         "controls": dataset.get("controls", []),
         "panels": dataset.get("panels"),
         "lengths": dataset.get("lengths", []),
         **({"measures": dataset["measures"]} if "measures" in dataset else {}),
+        **precision_of(dataset),
     }
 
 

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.maths.spectra import solver, spectrum
+from matrix_entropy.maths.spectra import normalised_matrix, solver, spectrum_of
 from matrix_entropy.models.vision.interface import (
     Texts,
     VisionLanguage,
@@ -46,7 +46,8 @@ from matrix_entropy.texts.image_records import open_image, rotated
 H1, H2, H3, H4, H5 = POSITIONS
 WAITING = "image_tokens"  # the name of what waits on disk
 
-Found = tuple[NDArray[np.float64], int, int]  # eigenvalues, rows counted, rows
+# Eigenvalues, rows counted, rows, and the size of the matrix.
+Found = tuple[NDArray[np.float64], int, int, int]
 
 
 class Collection:
@@ -69,7 +70,8 @@ class Collection:
         precision = torch.finfo(states.dtype).eps
 
         def of_record(rows: NDArray[np.floating]) -> Found:
-            return *spectrum(rows, precision), len(rows)
+            matrix, counted = normalised_matrix(rows, precision)
+            return *spectrum_of(matrix, counted), len(rows), len(matrix)
 
         arrays = as_array(states)
         for number, rows in zip(numbers, arrays, strict=True):
@@ -84,13 +86,13 @@ class Collection:
     def spectra(self, position: str, texts: Texts, provenance: dict[str, Any]) -> Spectra:
         """What was found at a position, as a file of spectra with this one layer."""
         found = [self.found[position][number] for number in range(len(self.records))]
-        offsets = np.cumsum([0, *(length for _, _, length in found)])
+        offsets = np.cumsum([0, *(length for _, _, length, _ in found)])
         has_text = position.startswith((H4, H5))
         truncated = texts.truncated if has_text else np.zeros(len(found), dtype=bool)
         return Spectra(
-            eigenvalues=np.concatenate([values for values, _, _ in found]),
-            counts=np.array([[[len(values) for values, _, _ in found]]], dtype=np.int64),
-            rows=np.array([[[rows for _, rows, _ in found]]], dtype=np.int64),
+            eigenvalues=np.concatenate([values for values, *_ in found]),
+            counts=np.array([[[len(values) for values, *_ in found]]], dtype=np.int64),
+            rows=np.array([[[rows for _, rows, *_ in found]]], dtype=np.int64),
             views=(ALL_ROWS,),
             layers=(position,),
             width=self.widths[position],
@@ -105,7 +107,7 @@ class Collection:
             window_tokens=np.empty(0, dtype=np.int64),
             provenance=provenance
             | {"tokens": int(offsets[-1]), "truncated_texts": int(truncated.sum())}
-            | solver(max(len(values) for values, _, _ in found)),
+            | solver(max(size for *_, size in found)),
         )
 
 

@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.files import part_of_folder
-from matrix_entropy.maths.spectra import NotFinite, spectrum
+from matrix_entropy.maths.spectra import NotFinite, load_libraries
+from matrix_entropy.maths.spectra import normalised_matrix as matrix_of_array
 from matrix_entropy.models.loading import Loaded
+from matrix_entropy.results.asked_views import precision_of
 from matrix_entropy.results.counted_rows import View, views_of
-from matrix_entropy.results.found_spectra import Found, FoundSpectra
+from matrix_entropy.results.found_spectra import Found, FoundSpectra, found_of
 from matrix_entropy.results.measuring import measuring
 from matrix_entropy.results.spectra_file import EPSILON, Assembled, assembled
-from matrix_entropy.states.device_spectra import normalised_matrix, spectrum_of
+from matrix_entropy.states.device_spectra import normalised_matrix, on_host
 from matrix_entropy.states.extraction import cleared, extract, not_finite
 from matrix_entropy.states.residual_stream import Layer
 from matrix_entropy.texts.tokens import Tokens
@@ -68,6 +70,8 @@ class ToSpectra:
         Make the matrices where the rows are; by default, if that is a GPU.
     measures : sequence of str
         Names of `maths.measures.MEASURES`.
+    single : bool
+        Find eigenvalues in float32, as `maths.spectra.eigenvalues_of` does.
     """
 
     def __init__(
@@ -79,8 +83,9 @@ class ToSpectra:
         threads: int = 1,
         on_device: bool | None = None,
         measures: Sequence[str] = (),
+        single: bool = False,
     ) -> None:
-        self.part, self.precision = part, precision
+        self.part, self.precision, self.single = part, precision, single
         self.measures, self.measured = measures, measuring(measures)
         self.layers: list[Layer] = []
         self.views_of, self.model_name, self.threads = views_of, model_name, threads
@@ -112,6 +117,7 @@ class ToSpectra:
             self.on_device = device.type == "cuda"
         count = spectra_threads(self.threads, self.on_device)
         self.pool = ThreadPoolExecutor(count) if count else None
+        load_libraries(self.single)
         # NumPy's library only: the forward pass keeps torch's threads.
         self.limits = threadpool_limits(1, user_api="blas")
         return self.on_device
@@ -134,10 +140,12 @@ class ToSpectra:
             made = [normalised_matrix(part, self.precision, without) for part, without in parts]
             needed = rows if self.measures else rows[:0]
             size = needed.nbytes + sum(matrix.nbytes for matrix, _ in made)
-            find = functools.partial(_from_matrices, *_to_host(made, needed), self.measured)
+            given = *_to_host(made, needed), self.measured, self.single
+            find = functools.partial(_from_matrices, *given)
         else:
             size = rows.nbytes
-            find = functools.partial(_from_rows, parts, rows, self.precision, self.measured)
+            of_rows = parts, rows, self.precision, self.measured, self.single
+            find = functools.partial(_from_rows, *of_rows)
         if self.pool is not None and self._waits(size):
             done = self.pool.submit(self._find, layer, text, find)
             done.add_done_callback(lambda _: self._waits(-size))
@@ -206,18 +214,25 @@ def _from_rows(
     rows: torch.Tensor,
     precision: float,
     measured: Measured,
+    single: bool,
 ) -> Found:
-    spectra = [spectrum(part.numpy(), precision, without_long) for part, without_long in parts]
-    return Found(spectra, measured(rows.numpy()))
+    matrices = (
+        matrix_of_array(part.numpy(), precision, without_long) for part, without_long in parts
+    )
+    return found_of(matrices, lambda: measured(rows.numpy()), single)
 
 
 def _from_matrices(
-    made: Matrices, rows: torch.Tensor, copied: torch.cuda.Event | None, measured: Measured
+    made: Matrices,
+    rows: torch.Tensor,
+    copied: torch.cuda.Event | None,
+    measured: Measured,
+    single: bool,
 ) -> Found:
     if copied is not None:
         copied.synchronize()
-    spectra = [spectrum_of(matrix.numpy(), valid.numpy()) for matrix, valid in made]
-    return Found(spectra, measured(rows.numpy()))
+    matrices = (on_host(matrix.numpy(), valid.numpy()) for matrix, valid in made)
+    return found_of(matrices, lambda: measured(rows.numpy()), single)
 
 
 def stream_spectra(
@@ -277,10 +292,10 @@ def send_spectra(
     """Run a model over texts, and give the spectra of all to ``done`` while ``part`` is there.
 
     ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
-    `results.counted_rows.views_of`) and ``measures`` (names of `maths.measures.MEASURES`),
-    ``threads`` are those of this process, ``on_device`` is for `ToSpectra`. For the other
-    parameters, and for running in several processes, see `states.extraction.extract`; of those, the
-    first calls ``done``.
+    `results.counted_rows.views_of`), ``measures`` (names of `maths.measures.MEASURES`) and
+    ``spectra_precision`` (``single`` or ``double``), ``threads`` are those of this process,
+    ``on_device`` is for `ToSpectra`. For the other parameters, and for running in several
+    processes, see `states.extraction.extract`; of those, the first calls ``done``.
 
     Raises
     ------
@@ -288,6 +303,7 @@ def send_spectra(
         As `extract` does.
     """
     measures = dataset_options.get("measures", [])
+    single = bool(precision_of(dataset_options))
     sink = ToSpectra(
         part,
         EPSILON[model_options["dtype"]],
@@ -302,14 +318,13 @@ def send_spectra(
         threads,
         on_device,
         measures,
+        single,
     )
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
         assert sink.found is not None
-        told = provenance | counts
-        done(
-            assembled(sink.found, list(sink.views), sink.layers, sink.width, arrays, told, measures)
-        )
+        told = arrays, provenance | counts, measures, single
+        done(assembled(sink.found, list(sink.views), sink.layers, sink.width, *told))
 
     with cleared(part):
         extract(

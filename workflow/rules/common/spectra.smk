@@ -26,6 +26,11 @@ def views_to_make(wildcards):
     )
 
 
+def precision_of(dataset):
+    """In which the eigenvalues of a data set's spectra are found."""
+    return DATASETS[dataset].get("spectra_precision", "double")
+
+
 def code_with_measures(script):
     """What a job of spectra consists of: of measures, only one that takes some has their code."""
 

@@ -23,6 +23,7 @@ with job(snakemake.log[0]) as log:
     made_of = snakemake.input.get("record"), snakemake.input.get("origin")
     for file in files:
         check_made_of(file.path, file.head.provenance, snakemake.params.options, *made_of)
+        file.head.of_precision(snakemake.params.precision)
     summary = write_tables(
         files,
         selected,
