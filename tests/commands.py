@@ -14,6 +14,10 @@ from unittest import mock
 
 from matrix_entropy.running import asking, workers
 
+# Leads to the folder of the run that was typed last.
+CACHES = Path(tempfile.gettempdir(), f"caches_of_{os.getpid()}")
+atexit.register(CACHES.unlink, missing_ok=True)
+
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Call snakemake in the repository."""
@@ -36,9 +40,7 @@ def snakemake_for(
 def command_for(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """The command for a user's folder, to be run in the repository, and its environment."""
     mine = ("--directory", str(folder), "--configfile", str(folder / "mine.yaml"))
-    # Empty caches are the same to all who have none of their own.
-    place = folder if (folder / "hub").exists() else Path(tempfile.gettempdir(), "no_caches")
-    return _command(*arguments, *mine), _environment() | _caches(place)
+    return _command(*arguments, *mine), _environment() | _caches(folder)
 
 
 def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +59,10 @@ def with_changes(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, A
 def check_refusal(
     done: subprocess.CompletedProcess[str], folder: Path, target: str, told: list[str]
 ) -> None:
-    """A run has ended with a sentence that says all this, and nothing half-written."""
+    """A run has ended with a sentence that says all this, and nothing half-written.
+
+    Of a run with `--keep-going`, each target can be looked at by itself.
+    """
     assert done.returncode != 0
     for words in told:
         assert words in done.stderr + done.stdout
@@ -67,7 +72,10 @@ def check_refusal(
 
 
 def _caches(folder: Path) -> dict[str, str]:
-    return {"HF_HUB_CACHE": str(folder / "hub"), "HF_DATASETS_CACHE": str(folder / "datasets")}
+    # By one name for all folders: jobs of one environment share what they import.
+    CACHES.unlink(missing_ok=True)
+    CACHES.symlink_to(folder)
+    return {"HF_HUB_CACHE": str(CACHES / "hub"), "HF_DATASETS_CACHE": str(CACHES / "datasets")}
 
 
 def _command(*arguments: str) -> list[str]:

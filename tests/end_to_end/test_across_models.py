@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -178,56 +179,52 @@ def test_the_hub_data_set_is_recorded_with_its_commit(built: Path) -> None:
     assert origin["texts"] == 12
 
 
+def wrong(news: dict[str, Any], both: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Data sets that cannot be had, or not be measured, of two that can."""
+    return {
+        "nothing_left": both | {"min_tokens": 100_000},
+        "too_many_shards": both | {"shards": 23},
+        "other_revision": news | {"revision": "other"},
+        "other_split": news | {"split": "exam"},
+        "other_field": news | {"fields": ["headline"]},
+    }
+
+
 BAD = {
-    "an unknown LoRA target": (
-        {"tables.tuning.lora.targets": ["q_proj"]},
-        "results/tables/tuning.csv",
-        ["q_proj", "c_attn"],
-    ),
-    "a filter that leaves nothing": (
-        {f"datasets.{name}.min_tokens": 100_000 for name in ("both", "news", "training")},
-        "results/metrics/model_0/both.parquet",
-        ["none of the 22 texts has the 100000 tokens"],
-    ),
-    "more shards than texts": (
-        {"datasets.both.shards": 23},
-        "results/metrics/model_0/both.parquet",
-        ["22 texts cannot be spread over 23 shards"],
-    ),
-    "a revision that is not there": (
-        {"datasets.news.revision": "other"},
-        "results/prompts/news.jsonl",
-        ["org/news, revision other"],
-    ),
-    "a split that is not there": (
-        {"datasets.news.split": "exam"},
-        "results/prompts/news.jsonl",
-        ["exam", "train"],
-    ),
-    "a field that is not there": (
-        {"datasets.news.fields": ["headline"]},
-        "results/prompts/news.jsonl",
-        ["headline", "title"],
-    ),
-    "no number of parameters": (
-        {"models.model_0.parameters": None},
-        "figures/sizes.pdf",
-        ["needs the number of parameters of 'model_0'"],
-    ),
+    "results/tables/tuning.csv": ["q_proj", "c_attn"],
+    "results/metrics/model_0/nothing_left.parquet": ["none of the 22 texts has the 100000 tokens"],
+    "results/metrics/model_0/too_many_shards.parquet": ["22 texts cannot be spread over 23 shards"],
+    "results/prompts/other_revision.jsonl": ["org/news, revision other"],
+    "results/prompts/other_split.jsonl": ["exam", "train"],
+    "results/prompts/other_field.jsonl": ["headline", "title"],
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_ends_with_a_sentence(built: Path, root: Path, tmp_path: Path, case: str) -> None:
-    changes, target, told = BAD[case]
-    folder = tmp_path / "mine"
-    shutil.copytree(
-        built, folder, ignore=shutil.ignore_patterns(".snakemake", "figures", "tables", "metrics")
-    )
-    mine = with_changes(configuration(), changes)
+@pytest.fixture(scope="module")
+def refused(
+    built: Path, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """A run that is asked for everything that is wrong, and goes on; and its folder."""
+    folder = tmp_path_factory.mktemp("wrong") / "mine"
+    left_out = (".snakemake", "figures", "tables", "metrics")
+    shutil.copytree(built, folder, ignore=shutil.ignore_patterns(*left_out))
+    mine = with_changes(configuration(), {"tables.tuning.lora.targets": ["q_proj"]})
+    datasets = mine["datasets"]
+    datasets |= wrong(datasets["news"], datasets["both"])
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
-    # No more than the job that is to refuse: each starts anew, with the caches of this folder.
-    forced = {"tables": "train_lora", "metrics": "dump_hidden_states"}
-    rule = forced.get(Path(target).parts[1], "read_hub_texts")
-    done = snakemake_for(root, folder, target, "--forcerun", rule)
-    check_refusal(done, folder, target, told)
+    return snakemake_for(root, folder, *BAD, "--keep-going", "--forcerun", "train_lora"), folder
+
+
+@pytest.mark.parametrize("target", BAD)
+def test_bad_input_ends_with_a_sentence(
+    refused: tuple[subprocess.CompletedProcess[str], Path], target: str
+) -> None:
+    check_refusal(*refused, target, BAD[target])
+
+
+def test_no_number_of_parameters(built: Path, root: Path, tmp_path: Path) -> None:
+    mine = with_changes(configuration(), {"models.model_0.parameters": None})
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    shutil.copy(built / "config.yaml", tmp_path)
+    target, told = "figures/sizes.pdf", "needs the number of parameters of 'model_0'"
+    check_refusal(snakemake_for(root, tmp_path, target, "-n"), tmp_path, target, [told])

@@ -247,49 +247,49 @@ def test_a_record_without_its_image_stops_the_run_or_is_left_out(
     assert (origin["missing"], origin["unreadable"], origin["texts"]) == (1, 1, 2)
 
 
-SPECTRA = f"results/spectra/my_llava/talks.none.{POSITIONS[4]}.npz"
-BAD: dict[str, tuple[dict[str, Any], str, list[str]]] = {
-    "no folder of images": (
-        {"datasets.talks.images": "elsewhere", "datasets.talks.fetch_from": "example.org/images"},
-        "results/prompts/talks.jsonl",
-        ["there is no folder of images", "To be had from: example.org/images."],
-    ),
-    "no checkpoint": (
-        {"models.my_minigpt.minigpt_v2.checkpoint": "parts/other.pth"},
-        "results/models/my_minigpt.json",
-        ["there is no file", "parts/other.pth", "To be had from: example.org."],
-    ),
+BAD = {
+    "results/prompts/elsewhere.jsonl": [
+        "there is no folder of images",
+        "To be had from: example.org/images.",
+    ],
+    "results/models/without_checkpoint.json": [
+        "there is no file",
+        "parts/other.pth",
+        "To be had from: example.org.",
+    ],
+    f"results/spectra/my_llava/talks.none.{POSITIONS[4]}.npz": [
+        "the text of record '2'",
+        f"behind the {small_llava.IMAGE_TOKENS} tokens of an image",
+        f"`max_tokens: {ROOM}`",
+    ],
+    "results/models/evil.json": ["evil.pth cannot be read without running code"],
 }
 
 
-@pytest.mark.parametrize("fault", BAD)
-def test_what_is_wrong_is_said_in_a_sentence(root: Path, tmp_path: Path, fault: str) -> None:
-    changes, target, told = BAD[fault]
-    prepare(tmp_path, root)
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(with_changes(configuration(), changes)))
-    check_refusal(snakemake_for(root, tmp_path, target), tmp_path, target, told)
+def test_what_is_wrong_is_said_in_a_sentence(root: Path, tmp_path: Path) -> None:
+    """No images, no checkpoint, a text too long behind its image, and a file that runs code."""
 
-
-def test_a_text_too_long_behind_its_image_is_named(root: Path, tmp_path: Path) -> None:
-    prepare(tmp_path, root)
-    talks = json.loads((tmp_path / "talks.json").read_text())
-    talks[2]["conversations"][1]["value"] = " ".join(TEXTS * 4)
-    (tmp_path / "talks.json").write_text(json.dumps(talks))
-    told = ["the text of record '2'", f"behind the {small_llava.IMAGE_TOKENS} tokens of an image"]
-    told += [f"`max_tokens: {ROOM}`"]
-    check_refusal(snakemake_for(root, tmp_path, SPECTRA), tmp_path, SPECTRA, told)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(root: Path, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[Any, ...]:
             return (Path.touch, (tmp_path / "ran",))
 
     prepare(tmp_path, root)
-    torch.save({"model": Evil()}, tmp_path / "parts/checkpoint.pth")
-    target = "results/models/my_minigpt.json"
-    told = ["checkpoint.pth cannot be read without running code"]
-    check_refusal(snakemake_for(root, tmp_path, target), tmp_path, target, told)
+    torch.save({"model": Evil()}, tmp_path / "parts/evil.pth")
+    talks = json.loads((tmp_path / "talks.json").read_text())
+    talks[2]["conversations"][1]["value"] = " ".join(TEXTS * 4)
+    (tmp_path / "talks.json").write_text(json.dumps(talks))
+    mine = configuration()
+    seen = mine["datasets"]["talks"]
+    elsewhere = {"images": "elsewhere", "fetch_from": "example.org/images"}
+    mine["datasets"]["elsewhere"] = seen | elsewhere
+    made_of = mine["models"]["my_minigpt"]["minigpt_v2"]
+    for name, file in (("without_checkpoint", "other.pth"), ("evil", "evil.pth")):
+        parts = made_of | {"checkpoint": f"parts/{file}"}
+        mine["models"][name] = mine["models"]["my_minigpt"] | {"minigpt_v2": parts}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    done = snakemake_for(root, tmp_path, *BAD, "--keep-going")
+    for target, told in BAD.items():
+        check_refusal(done, tmp_path, target, told)
     assert not (tmp_path / "ran").exists()
 
 

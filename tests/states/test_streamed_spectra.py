@@ -227,7 +227,7 @@ def test_states_that_are_not_finite_leave_nothing(
 
 
 # In the second case there is a process without a text.
-@pytest.mark.parametrize(("processes", "texts"), [(2, TEXTS), (3, TEXTS[6:8])])
+@pytest.mark.parametrize(("processes", "texts"), [(2, TEXTS), (2, TEXTS[6:7])])
 def test_several_processes_find_the_same(
     processes: int,
     texts: list[dict[str, str]],
