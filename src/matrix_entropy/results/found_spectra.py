@@ -50,7 +50,7 @@ class FoundSpectra:
 
     def __init__(self, folder: Path, views: Sequence[View], layers: int, measures: int) -> None:
         # (V, T + 1): where the places of each text begin among those of a view and layer.
-        self.starts = np.array([[0, *np.cumsum(view.most)] for view in views], dtype=np.int64)
+        self.starts = np.array([np.cumsum(np.append(0, view.most)) for view in views])
         self.layers, self.measures = layers, measures
         self.number = np.dtype(
             [

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Values of a piece, about: 8 MiB of float64.
-AT_A_TIME = 2**20
+# Values of a piece, about: 2 MiB of float64, and several times that while it is worked on.
+AT_A_TIME = 2**18
 
 
 @dataclass(frozen=True)

@@ -290,8 +290,9 @@ def extract(
     tokenizer = load_tokenizer(record) if loaded is None else loaded.tokenizer
     front = token_left_out(tokenizer, model_options["bos"], record["model"])
     window = context_window(model)
-    # Once for all that follows; a shard needs the others' tokens to know its windows.
-    encoded = encode(tokenizer, texts)
+    in_windows = dataset_options.get("window_perplexity", False)
+    # Once for texts and windows; a shard needs the others' tokens to know its windows.
+    encoded = encode(tokenizer, texts) if in_windows else None
     tokens, chosen = tokenise(
         tokenizer,
         texts,
@@ -312,7 +313,7 @@ def extract(
     tokens, texts_here = tokens.some(mine), [texts[number] for number in chosen[mine]]
     windows: Tokens | None = None
     window_groups: list[str] = []
-    if dataset_options.get("window_perplexity", False):
+    if encoded is not None:
         windows, window_groups = corpus_windows(
             tokenizer,
             [texts[number] for number in chosen],

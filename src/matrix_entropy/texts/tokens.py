@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,10 +120,12 @@ def tokenise(
             f"the tokenizer in {tokenizer.name_or_path} has no beginning-of-sequence token; set "
             "`bos: false` for this model."
         )
-    front = [tokenizer.bos_token_id] if bos else []
-    rows, truncated, context, chosen = [], [], [], []
-    encoded = encode(tokenizer, texts) if encoded is None else encoded
-    for number, (text, (ids, before)) in enumerate(zip(texts, encoded, strict=True)):
+    front = np.array([tokenizer.bos_token_id] if bos else [], dtype=np.int64)
+    # One array that grows: an object for each of many texts would take more than its ids.
+    together = array("q")
+    lengths, truncated, context, chosen = [], [], [], []
+    each = _encoding(tokenizer, texts) if encoded is None else encoded
+    for number, (text, (ids, before)) in enumerate(zip(texts, each, strict=True)):
         if len(ids) == before:
             raise InputError(f"text '{text['id']}' has no token for this model; remove it.")
         if len(ids) - before < fewest:
@@ -139,16 +142,20 @@ def tokenise(
                 f"context of {window}; shorten it."
             )
         truncated.append(len(front) + len(ids) > room)
-        rows.append(np.array([*front, *ids][:room], dtype=np.int64))
+        together.frombytes(front.tobytes())
+        together.frombytes(ids[: room - len(front)].tobytes())
+        lengths.append(min(len(front) + len(ids), room))
         context.append(unkept)
         chosen.append(number)
-    if not rows:
+    if not chosen:
         raise InputError(
             f"none of the {len(texts)} texts has the {fewest} tokens that `min_tokens:` asks for; "
             "lower it."
         )
-    offsets = np.cumsum([0, *map(len, rows)])
-    tokens = Tokens(np.concatenate(rows), offsets, np.array(truncated), np.array(context))
+    offsets = np.cumsum([0, *lengths])
+    tokens = Tokens(
+        np.frombuffer(together, dtype=np.int64), offsets, np.array(truncated), np.array(context)
+    )
     return tokens, chosen
 
 
@@ -166,7 +173,11 @@ def encode(tokenizer: Any, texts: Sequence[dict[str, str]]) -> list[Encoded]:
         If there is a prefix and the tokenizer cannot tell which token is whose, or a text has not
         as many tokens as the prefix in whose place it stands.
     """
-    found = []
+    return list(_encoding(tokenizer, texts))
+
+
+def _encoding(tokenizer: Any, texts: Sequence[dict[str, str]]) -> Iterator[Encoded]:
+    """`encode`, one text after another."""
     # In pieces, since what a tokenizer gives is many times larger than the ids that are kept.
     for start in range(0, len(texts), TEXTS_AT_A_TIME):
         piece = texts[start : start + TEXTS_AT_A_TIME]
@@ -190,8 +201,7 @@ def encode(tokenizer: Any, texts: Sequence[dict[str, str]]) -> list[Encoded]:
                 before = sum(end <= len(prefix) for end in ends)
                 words = sum(end <= len(prefix.rstrip()) for end in ends)
                 ids[:words] = _in_place_of(tokenizer, ids[:words], piece[at])
-            found.append(Encoded(ids, before))
-    return found
+            yield Encoded(ids, before)
 
 
 def _in_place_of(
