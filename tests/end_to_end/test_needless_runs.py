@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
             "groups": {"good": "a", "bad": "b"},
             "panels": {"Both": ["good", "bad"]},
             "controls": ["without_first_row", "equal_length"],
-            "measures": ["curvature", "norm_ratio"],
+            "measures": ["curvature", "lens_entropy", "norm_ratio"],
         }
     },
     "figures": {},
@@ -67,7 +67,11 @@ EDITS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         RUN,
     ),
     "a measure less": ("datasets", {"measures": ["norm_ratio"]}, TABLED),
-    "measures in another order": ("datasets", {"measures": ["norm_ratio", "curvature"]}, TABLED),
+    "measures in another order": (
+        "datasets",
+        {"measures": CONFIG["datasets"]["texts"]["measures"][::-1]},
+        TABLED,
+    ),
     "another measure": ("datasets", {"measures": ["anisotropy", "curvature"]}, RUN),
     "metrics of spectra": ("datasets", {"metrics": ["rankme", "power_law"]}, TABLED),
     "another precision": ("datasets", {"spectra_precision": "single"}, RUN),
@@ -142,7 +146,7 @@ def test_another_way_of_the_states_keeps_what_there_is(folder: Path, root: Path)
     assert done.returncode == 0, done.stderr
     assert "stream_spectra" in done.stderr
     after = Spectra.load(folder / SPECTRA)
-    assert after.measures == before.measures == ("curvature", "norm_ratio")
+    assert after.measures == before.measures == ("curvature", "lens_entropy", "norm_ratio")
     np.testing.assert_array_equal(after.measured, before.measured)
     assert planned(root, folder) == set()
 

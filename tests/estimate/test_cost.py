@@ -121,6 +121,21 @@ def test_measures_take_the_cores_of_either_way(long_texts: Config) -> None:
         assert hours[way, 4] - hours[way, 0] == pytest.approx(more / 3600, rel=1e-6)
 
 
+def test_a_lens_takes_the_output_matrix_at_every_layer(long_texts: Config) -> None:
+    flops = []
+    for measures in ([], ["lens_entropy"]):
+        if measures:
+            long_texts["datasets"]["long_texts"]["measures"] = measures
+        flops.append(
+            [
+                estimate(long_texts | {"hidden_states": way}, device_of("h100")).iloc[0]["flops"]
+                for way in ("temp", "stream")
+            ]
+        )
+    more = 42 * 2 * 5120 * 50257 * 10_000 * 2048
+    assert [b - a for a, b in zip(*flops, strict=True)] == pytest.approx([more] * 2)
+
+
 @pytest.mark.parametrize(
     ("layers", "width", "rate"),
     [(3, 48, 24), (4, 96, 48), (4, 256, 66), (2, 768, 64), (1, 1536, 74)],

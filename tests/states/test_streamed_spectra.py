@@ -37,7 +37,8 @@ CONTROLS = [
     "equal_length_without_long_rows",
 ]
 CUTS = [4, 30]
-MEASURES = ["norm_ratio", "curvature", "anisotropy"]
+OF_MODEL = ["lens_entropy"]
+MEASURES = ["norm_ratio", "curvature", *OF_MODEL, "anisotropy"]
 # From a single token to more tokens than the model is wide, where the covariance is smaller.
 TEXTS = short_texts(9, 5)
 
@@ -59,8 +60,8 @@ def from_disk(
     **changes: Any,
 ) -> Spectra:
     """The spectra by way of hidden states on disk."""
-    options = OPTIONS | changes
-    dump_hidden_states(record, options, READING, texts, LAYERS, folder, {"options": options})
+    options, reading = OPTIONS | changes, READING | {"measures": OF_MODEL}
+    dump_hidden_states(record, options, reading, texts, LAYERS, folder, {"options": options})
     return compute_spectra(folder, LAYERS, CONTROLS, None, 1, CUTS, MEASURES)
 
 
@@ -141,9 +142,8 @@ def test_single_precision_and_large_matrices_are_said(
     path = tmp_path / "single.npz"
     stream_spectra(record, options, asked, texts, LAYERS, path, {"options": options}, **extra)
     single = Spectra.load(path)
-    dump_hidden_states(
-        record, options, {}, texts, LAYERS, tmp_path / "states", {"options": options}
-    )
+    reading, said = {"measures": OF_MODEL}, {"options": options}
+    dump_hidden_states(record, options, reading, texts, LAYERS, tmp_path / "states", said)
     by_files = tmp_path / "states", LAYERS, CONTROLS, None, 1, CUTS, MEASURES
     assert_same(single, compute_spectra(*by_files, single=True), 1e-5 if on_device else 0)
     assert single.provenance["spectra_precision"] == "single"

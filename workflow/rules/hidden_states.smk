@@ -42,7 +42,9 @@ rule dump_hidden_states:
         batch_tokens=0,  # budget of a padded batch, halved when memory runs out; 0: by the device
     params:
         options=lambda wildcards: json.dumps(only(MODELS[wildcards.model], *RUN_BY)),
-        dataset=lambda wildcards: json.dumps(only(DATASETS[dataset_of(wildcards)], *READ_OF)),
+        dataset=lambda wildcards: json.dumps(
+            only(DATASETS[dataset_of(wildcards)], *READ_OF) | measures_of_model(wildcards)
+        ),
         shard=shard_of,
     message:
         "Hidden states of {wildcards.model} on {wildcards.part}"

@@ -19,6 +19,7 @@ import torch
 from matrix_entropy.api.opening import Opened, Wish, evaluating, opened
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.measures import MEASURES
+from matrix_entropy.maths.model_measures import OF_MODEL
 from matrix_entropy.maths.ranks import in_single
 from matrix_entropy.models.anatomy import blocks_and_norm
 from matrix_entropy.models.provenance import described, versions
@@ -27,6 +28,7 @@ from matrix_entropy.results.asked_views import precision_of
 from matrix_entropy.results.metrics import metrics_table
 from matrix_entropy.results.spectra_file import Assembled, Spectra
 from matrix_entropy.running import processors
+from matrix_entropy.states.model_measures import takes_head
 from matrix_entropy.states.streamed_spectra import send_spectra
 from matrix_entropy.texts.readers import read_dataset
 
@@ -36,6 +38,7 @@ CONTROLS = (
     *("without_first_row", "equal_length", "without_long_rows"),
     "equal_length_without_long_rows",
 )
+MEASURED = [*(each.name for each in MEASURES), *(each.name for each in OF_MODEL)]
 # What gives something else than its texts, or gives them in no order, when it is gone through.
 NO_LIST = (Mapping, Set, pd.DataFrame)
 # Of `Asked`, whole numbers and the least that each may be.
@@ -85,7 +88,7 @@ def measured(model: Any, texts: Any, asked: Asked) -> pd.DataFrame:
     records, origin = _texts(texts, asked)
     wish = Wish(
         *(asked.tokenizer, asked.dtype, asked.device, asked.revision),
-        *(asked.convert_weights, asked.losses),
+        *(asked.convert_weights, asked.losses or takes_head(measures)),
     )
     with TemporaryDirectory(prefix="matrix_entropy_") as work:
         ready = opened(model, wish, Path(work))
@@ -190,8 +193,7 @@ def _check_single(metrics: list[str]) -> None:
 
 
 def _measures(wanted: str | Sequence[str]) -> list[str]:
-    known = [measure.name for measure in MEASURES]
-    return _named("measure", wanted, known, known)
+    return _named("measure", wanted, MEASURED, [measure.name for measure in MEASURES])
 
 
 def _named(what: str, wanted: str | Sequence[str], known: list[str], all_: list[str]) -> list[str]:
@@ -199,7 +201,7 @@ def _named(what: str, wanted: str | Sequence[str], known: list[str], all_: list[
     asked = all_ if wanted == "all" else [wanted] if isinstance(wanted, str) else list(wanted)
     for name in asked:
         if name not in known:
-            other = " (`measures:` takes it)" if name in [each.name for each in MEASURES] else ""
+            other = " (`measures:` takes it)" if name in MEASURED else ""
             raise InputError(f"there is no {what} {name!r}{other}; choose from {', '.join(known)}.")
     return [name for name in known if name in asked]
 

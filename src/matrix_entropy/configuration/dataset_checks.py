@@ -107,8 +107,10 @@ def _metrics(name: str, dataset: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 )
     if "measures" in dataset:
         from matrix_entropy.maths.measures import MEASURES
+        from matrix_entropy.maths.model_measures import OF_MODEL
 
-        measures = dict.fromkeys(measure.name for measure in MEASURES)
+        names = (*(each.name for each in MEASURES), *(each.name for each in OF_MODEL))
+        measures = dict.fromkeys(names)
         for measure in dataset["measures"]:
             yield from known(f"'datasets.{name}.measures'", measure, measures, "measure")
 

@@ -70,13 +70,16 @@ class Transformer:
         lengths: a causal model needs half of the products of queries and keys, but kernels compute
         all of them.
         """
-        logits = self.vocabulary * tokens if with_logits else 0
-        return Work(
-            2 * self.block_parameters * tokens
-            + 4 * self.layers * self.width * squares
-            + 2 * self.width * logits,
-            MOVED_PER_WIDTH * self.layers * self.width * tokens + MOVED_PER_LOGIT * logits,
+        blocks = Work(
+            2 * self.block_parameters * tokens + 4 * self.layers * self.width * squares,
+            MOVED_PER_WIDTH * self.layers * self.width * tokens,
         )
+        return blocks.plus(self.read_off(tokens)) if with_logits else blocks
+
+    def read_off(self, tokens: float) -> Work:
+        """Work of the output matrix on the states of one layer, and of what follows it."""
+        logits = self.vocabulary * tokens
+        return Work(2 * self.width * logits, MOVED_PER_LOGIT * logits)
 
     def written(self, tokens: float) -> Work:
         """Work of writing texts token by token: each one reads every weight once."""

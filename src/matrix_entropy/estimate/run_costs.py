@@ -32,6 +32,7 @@ from matrix_entropy.estimate.job_costs import (
 )
 from matrix_entropy.estimate.text_sizes import Texts, as_read, context_of, uncut
 from matrix_entropy.maths.measures import DISTANCES, MEASURES, ROWS
+from matrix_entropy.maths.model_measures import LENS
 from matrix_entropy.results.multimodal_metrics import (
     FRESH,
     NONE,
@@ -152,6 +153,7 @@ class Run:
         )
         if self.entry["window_perplexity"]:
             work = work.plus(self._windows())
+        work = work.plus(self._model_measures())
         size = self._state_bytes()
         handling = TEXT_SECONDS + ROWS_SECONDS * len(layers_of(self.model))
         seconds = self.device.seconds(work, self.model["dtype"]) + size / self.device.disk
@@ -237,6 +239,13 @@ class Run:
                 of_one = TAKES[measure.looks_at](self.texts.lengths, width)
                 found += float(self.texts.counts @ of_one)
         return found * len(layers_of(self.model))
+
+    def _model_measures(self) -> Work:
+        """Work of the model for the measures that it gives."""
+        found, layers = Work(), len(layers_of(self.model))
+        if LENS in self.entry.get("measures", []):
+            found = found.plus(self.transformer.read_off(self.texts.kept).times(layers))
+        return found
 
     def _state_bytes(self) -> float:
         layers = len(layers_of(self.model))

@@ -24,6 +24,8 @@ COSINE = Unit("1", lambda width: (-1, 1))
 RATIO = Unit("1", lambda width: (1, np.inf))
 # Of a sum over directions, which the width alone does not bound tightly.
 GAIN = Unit("nats", lambda width: (0, np.inf))
+# Of a distribution over tokens, of whose number the width says nothing.
+OF_TOKENS = Unit("nats", lambda width: (0, np.inf))
 POSITIVE = Unit("1", lambda width: (0, np.inf))
 # How many rows, and where one stands.
 COUNT = Unit("1", lambda width: (0, np.inf))

@@ -3,7 +3,8 @@
 From here follow the columns of the tables (`results.metrics`), what is refused as damaged, and the
 lists in docs/metrics.md. A new metric of a spectrum is a function in `maths`, an entry in `METRICS`
 and a test. Columns only where a data set asks for them are the further metrics of a spectrum in
-`maths.ranks`, and those of the hidden states themselves in `maths.measures`.
+`maths.ranks`, and those of the hidden states themselves in `maths.measures` and
+`maths.model_measures`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from matrix_entropy.maths.entropy import (
     normalised,
     rank_of_entropy,
 )
+from matrix_entropy.maths.model_measures import OF_MODEL, ModelMeasure
 from matrix_entropy.maths.units import NATS, RANK, SHARE, Unit, spread_of
 from matrix_entropy.results.asked_views import ALL_ROWS
 from matrix_entropy.results.spectra_file import Spectra
@@ -221,19 +223,21 @@ def _of_width(rank: ranks.Rank) -> Callable[[Spectra, Float64], Float64]:
 
 def measured() -> list[Metric]:
     """The measures of hidden states, as metrics of what is kept of them beside spectra."""
-    return [
-        Metric(each.name, _of_all_rows(each), each.unit, each.says, each.source, False, each.called)
-        for each in measures.MEASURES
-    ]
+    return [*map(_as_metric, measures.MEASURES), *map(_as_metric, OF_MODEL)]
 
 
-def _of_all_rows(measure: measures.Measure) -> Callable[[Spectra, Float64], Float64]:
+def _as_metric(each: measures.Measure | ModelMeasure) -> Metric:
+    of = _of_all_rows(each.name)
+    return Metric(each.name, of, each.unit, each.says, each.source, False, each.called)
+
+
+def _of_all_rows(name: str) -> Callable[[Spectra, Float64], Float64]:
     """A measure's values, NaN in every view but that of all rows."""
 
     def values(spectra: Spectra, entropies: Float64) -> Float64:
         found = np.full(spectra.counts.shape, np.nan)
         if ALL_ROWS in spectra.views:
-            kept = spectra.measured[spectra.measures.index(measure.name)]
+            kept = spectra.measured[spectra.measures.index(name)]
             found[spectra.views.index(ALL_ROWS)] = kept
         return found
 

@@ -14,7 +14,7 @@ all rows of a text.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import working_beside
+from matrix_entropy.maths.model_measures import of_model
 from matrix_entropy.maths.spectra import load_libraries, normalised_matrix, solver
 from matrix_entropy.models.provenance import joined_provenance
 from matrix_entropy.results.counted_rows import views_of
@@ -43,6 +44,8 @@ Rows = Callable[[int, int], NDArray[np.floating]]
 SUM_TOLERANCE = 1e-10
 # Beyond this, texts wait in a queue that has its own size.
 TEXTS_AT_A_TIME = 4096
+# Beside the tokens: names of measures, and their values (measures, layers, texts).
+OF_MODEL = ("model_measures", "model_measured")
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -264,16 +267,28 @@ def assembled(
     """The spectra of all texts out of what was ``found``, as long as its files are there.
 
     ``tokens`` is what `texts.tokens.token_arrays` knows of the texts; ids are left out,
-    since spectra are published, and from them a text could be read.
+    since spectra are published, and from them a text could be read. Of the ``measures``, those that
+    the model gave are among it (of these layers), the others were found.
     """
+    of_rows = found.arrays()
+    given = dict(zip(*(tokens.get(name, ()) for name in OF_MODEL), strict=True))
+
+    def in_order() -> Iterator[NDArray[Any]]:
+        """A piece for every measure of a model, and for every layer of another."""
+        others = iter(of_rows["measured"].pieces() if "measured" in of_rows else ())
+        for name in measures:
+            yield from [given[name]] if name in given else itertools.islice(others, len(layers))
+
+    shape = (len(measures), *found.shape[1:])
     values = {
-        **found.arrays(),
+        **of_rows,
+        **({"measured": InPieces(shape, np.dtype(np.float64), in_order)} if measures else {}),
         "views": tuple(views),
         "layers": tuple(map(str, layers)),
         "width": width,
         "provenance": provenance | solver(found.largest, single),
         "measures": tuple(measures),
-        **{name: values for name, values in tokens.items() if name != "token_ids"},
+        **{name: of for name, of in tokens.items() if name not in ("token_ids", *OF_MODEL)},
     }
     # In the order of the file.
     return Assembled(
@@ -316,7 +331,8 @@ def compute_spectra(
     Raises
     ------
     InputError
-        If a file is missing, cut short, or does not fit the tokens beside it.
+        If a file is missing, cut short, or does not fit the tokens beside it, or if a measure is
+        asked for that needs the model, and was not taken when it ran.
     """
     with TemporaryDirectory(prefix="matrix_entropy_") as part:
         asked = controls, panels, threads, cuts, measures, single
@@ -373,9 +389,16 @@ def _of_folder(
     offsets, lengths = tokens["offsets"], np.diff(tokens["offsets"])
     views = views_of(tokens["groups"], lengths, controls, panels, cuts)
     precision = EPSILON[provenance["options"]["dtype"]]
-    layers = [layer for layer in layers if layer in provenance.get("layers", layers)]
+    made = provenance.get("layers", list(layers))
+    layers = [layer for layer in layers if layer in made]
+    _check_model_measures(folder, tokens, measures)
+    if "model_measured" in tokens:
+        places = [made.index(layer) for layer in layers]
+        tokens["model_measured"] = tokens["model_measured"][:, places]
     measured = measuring(measures)
-    found = FoundSpectra(part, list(views.values()), len(layers), len(measures))
+    found = FoundSpectra(
+        part, list(views.values()), len(layers), len(measures) - len(of_model(measures))
+    )
     found.create()
     found.open()
     width = 0
@@ -401,3 +424,14 @@ def _of_folder(
     finally:
         found.close()
     return assembled(found, list(views), layers, width, tokens, provenance, measures, single)
+
+
+def _check_model_measures(
+    folder: Path, tokens: dict[str, NDArray[Any]], measures: Sequence[str]
+) -> None:
+    for name in of_model(measures):
+        if name not in tokens.get("model_measures", ()):
+            raise InputError(
+                f"{folder} was written without the measure '{name}', which only the model itself "
+                "can give; delete the folder and run again."
+            )

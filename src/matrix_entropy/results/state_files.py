@@ -33,7 +33,7 @@ class StateFiles:
         self.paths = {layer: folder / f"layer_{layer}.npy" for layer in layers}
         self.width = width
         # NumPy has no bfloat16; float32 holds its values exactly.
-        self.dtype = np.dtype("float16" if dtype == "float16" else "float32")
+        self.dtype = np.dtype("float32" if dtype == "bfloat16" else dtype)
         self.files: dict[Layer, Any] = {}
         self.header = 0
 

@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ from matrix_entropy.models.anatomy import blocks_and_norm, context_window
 from matrix_entropy.models.loading import Loaded, load_placed, load_tokenizer
 from matrix_entropy.results.state_files import StateFiles
 from matrix_entropy.running.console import progress
+from matrix_entropy.states.model_measures import ModelMeasures, takes_head
 from matrix_entropy.states.residual_stream import Layer, check_layers
 from matrix_entropy.states.token_losses import Decoder
 from matrix_entropy.texts.tokens import (
@@ -67,7 +68,8 @@ class Extraction:
 
     ``take`` gets a layer, a text's number and its rows (tokens, width), on the host and known to be
     finite; with ``on_device`` they stay where the layer ran, and looking at them is left to it.
-    ``most_texts`` is the most that a batch holds, without it as many as the budget allows.
+    ``most_texts`` is the most that a batch holds, without it as many as the budget allows. The
+    measures ``beside`` see states as the layer passes them on, before anything is subtracted.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Extraction:
         text_ids: Sequence[str],
         on_device: bool = False,
         most_texts: int | None = None,
+        beside: ModelMeasures | None = None,
     ) -> None:
+        self.beside = beside
         self.decoder, self.tokens, self.layers = decoder, tokens, layers
         self.center_features, self.take, self.on_device = center_features, take, on_device
         self.model_name, self.text_ids, self.most_texts = model_name, text_ids, most_texts
@@ -100,6 +104,8 @@ class Extraction:
         rows = torch.cat(
             [states[a:b] for states, a, b in zip(hidden, context, lengths, strict=True)]
         )
+        lengths_here = [b - a for a, b in zip(context, lengths, strict=True)]
+        as_passed_on = rows.split(lengths_here)
         if self.center_features and layer != "final":
             # Of the stream that the blocks add to; what follows the last norm is left as it is.
             rows = (rows.float() - rows.float().mean(dim=-1, keepdim=True)).to(rows.dtype)
@@ -107,11 +113,13 @@ class Extraction:
             rows = rows.float()
         if not self.on_device:
             rows = rows.cpu()
-        parts = rows.split([b - a for a, b in zip(context, lengths, strict=True)])
+        parts = rows.split(lengths_here)
         for text, part in zip(self.batch, parts, strict=True):
             if not self.on_device and not np.isfinite(part.numpy()).all():
                 raise not_finite(self.model_name, self.text_ids[text], layer)
             self.take(layer, text, part)
+        if self.beside is not None:
+            self.beside.take(layer, self.batch, as_passed_on)
 
     @torch.inference_mode()
     def run(self, batch: list[int], device: torch.device) -> None:
@@ -253,14 +261,16 @@ def extract(
         Of the data set's entry: ``max_tokens`` and ``min_tokens`` (texts are cut at the one and
         left out below the other), ``token_losses`` (also keep every token's negative
         log-likelihood; else they are NaN) and ``window_perplexity`` (also run over the texts of
-        each group in windows, for their losses alone).
+        each group in windows, for their losses alone), and ``measures``, of which those are taken
+        here that need the model (`maths.model_measures`).
     texts : sequence of dict
         ``id``, ``group``, ``text`` and perhaps ``prefix``; all of the data set.
     part : Path
         Folder for the work of all processes, emptied first.
     finish : callable
         Called by the first process when all have sent their rows: with what is known of the tokens
-        (`texts.tokens.token_arrays`) and with counts for the provenance.
+        (`texts.tokens.token_arrays`), with ``model_measures`` and ``model_measured`` (measures,
+        layers, texts) if there are any, and with counts for the provenance.
     batch_tokens : int, optional
         Token budget of a padded batch; None takes `BATCH_TOKENS` for the device at hand.
     shard : tuple of int
@@ -274,14 +284,16 @@ def extract(
     Raises
     ------
     InputError
-        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`; if a state or a loss is not
-        finite, or if there are fewer texts than shards.
+        See `load_placed`, `Decoder`, `ModelMeasures`, `tokenise`, `check_vocabulary`; if a state or
+        a loss is not finite, or if there are fewer texts than shards.
     """
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=LONGEST_WAIT)
     started = time.perf_counter()
     with_losses = dataset_options.get("token_losses", True)
+    measures = dataset_options.get("measures", [])
+    with_head = with_losses or takes_head(measures)
     model, device = (
-        load_placed(record, model_options, state.device, with_head=with_losses)
+        load_placed(record, model_options, state.device, with_head=with_head)
         if loaded is None
         else loaded[:2]
     )
@@ -323,16 +335,20 @@ def extract(
         mine = _share(len(window_groups), shard)
         windows, window_groups = windows.some(mine), window_groups[mine]
     del encoded
+    beside = ModelMeasures(measures, decoder, layers, len(texts_here), record["model"])
+    of_text = len(beside.names) * len(layers)
     begun = time.perf_counter()
 
     losses = StateFiles(part, ["losses"], 1, "float32")
     window_losses = StateFiles(part, ["window_losses"], 1, "float32")
+    of_model = StateFiles(part, ["of_model"] if beside.names else [], of_text, "float64")
     if state.is_main_process:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         sink.prepare(layers, tokens, texts_here)
         losses.create(int(tokens.kept_offsets[-1]))
         window_losses.create(len(window_groups))
+        of_model.create(len(texts_here))
     state.wait_for_everyone()
     budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
 
@@ -340,12 +356,14 @@ def extract(
         """This process's share of the texts: every n-th, longest first."""
         by_length = np.argsort(-extraction.tokens.lengths, kind="stable")
         share = [int(text) for text in by_length[state.process_index :: state.num_processes]]
-        extraction.run_all(share, budget, device, show and state.is_main_process)
+        with nullcontext() if extraction.beside is None or not share else beside.watching():
+            extraction.run_all(share, budget, device, show and state.is_main_process)
         return share
 
     try:
         losses.open()
         window_losses.open()
+        of_model.open()
         on_device = sink.open(layers, tokens, texts_here, device)
         extraction = Extraction(
             decoder,
@@ -357,11 +375,14 @@ def extract(
             [text["id"] for text in texts_here],
             on_device,
             model_options.get("batch_texts"),
+            beside if beside.names else None,
         )
         first_rows = tokens.kept_offsets
         for text in run(extraction):
             first, last = first_rows[text], first_rows[text + 1]
             losses.write("losses", int(first), extraction.losses[first:last, None])
+            if beside.names:
+                of_model.write("of_model", text, beside.of(text)[None])
         if windows is not None:
             reading = Extraction(
                 decoder,
@@ -388,14 +409,20 @@ def extract(
     finally:
         losses.close()
         window_losses.close()
+        of_model.close()
     state.wait_for_everyone()
 
     if state.is_main_process:
-        of_windows = {
+        more = {
             "window_groups": np.array(window_groups, dtype=np.str_),
-            "window_losses": _taken(window_losses.paths["window_losses"]),
+            "window_losses": _taken(window_losses.paths["window_losses"])[:, 0],
             "window_tokens": windows.lengths - 1 if windows else np.empty(0, dtype=np.int64),
         }
+        if beside.names:
+            shape = (len(texts_here), *beside.values.shape[:2])
+            found = _taken(of_model.paths["of_model"]).reshape(shape)
+            more["model_measures"] = np.array(beside.names)
+            more["model_measured"] = np.moveaxis(found, 0, -1)
         counts = {
             "texts_left_out": left_out,
             "tokens": int(tokens.kept_offsets[-1]),
@@ -404,8 +431,8 @@ def extract(
             "layers": list(layers),
             "left_out_in_front": front,
         }
-        of_tokens = _taken(losses.paths["losses"])
-        finish(token_arrays(tokens, of_tokens, texts_here, of_windows), counts)
+        of_tokens = _taken(losses.paths["losses"])[:, 0]
+        finish(token_arrays(tokens, of_tokens, texts_here, more), counts)
         _report(tokens, left_out, time.perf_counter() - begun, begun - started, state.num_processes)
     state.wait_for_everyone()
 
@@ -450,11 +477,11 @@ def _share(count: int, shard: tuple[int, int]) -> slice:
     return slice((number - 1) * count // shards, number * count // shards)
 
 
-def _taken(path: Path) -> NDArray[np.float32]:
-    """The only column of a finished file of losses, which is no part of the folder."""
-    column: NDArray[np.float32] = np.load(path, allow_pickle=False)[:, 0]
+def _taken(path: Path) -> NDArray[Any]:
+    """What is in a finished file of losses or measures, which is no part of the folder."""
+    found: NDArray[Any] = np.load(path, allow_pickle=False)
     path.unlink()
-    return column
+    return found
 
 
 def _report(tokens: Tokens, left_out: int, seconds: float, loading: float, processes: int) -> None:

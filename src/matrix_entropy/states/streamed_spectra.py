@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from matrix_entropy.base.files import part_of_folder
+from matrix_entropy.maths.model_measures import of_model
 from matrix_entropy.maths.spectra import NotFinite, load_libraries
 from matrix_entropy.maths.spectra import normalised_matrix as matrix_of_array
 from matrix_entropy.models.loading import Loaded
@@ -69,7 +70,7 @@ class ToSpectra:
     on_device : bool, optional
         Make the matrices where the rows are; by default, if that is a GPU.
     measures : sequence of str
-        Names of `maths.measures.MEASURES`.
+        Names of measures; those that take the model are passed over.
     single : bool
         Find eigenvalues in float32, as `maths.spectra.eigenvalues_of` does.
     """
@@ -86,7 +87,8 @@ class ToSpectra:
         single: bool = False,
     ) -> None:
         self.part, self.precision, self.single = part, precision, single
-        self.measures, self.measured = measures, measuring(measures)
+        self.measured = measuring(measures)
+        self.of_rows = len(measures) - len(of_model(measures))
         self.layers: list[Layer] = []
         self.views_of, self.model_name, self.threads = views_of, model_name, threads
         self.on_device = on_device
@@ -128,7 +130,7 @@ class ToSpectra:
         groups = [text["group"] for text in texts]
         self.views = self.views_of(groups, np.diff(tokens.kept_offsets))
         views = list(self.views.values())
-        return FoundSpectra(self.part, views, len(layers), len(self.measures))
+        return FoundSpectra(self.part, views, len(layers), self.of_rows)
 
     def take(self, layer: Layer, text: int, rows: torch.Tensor) -> None:
         if self.failure is not None:
@@ -138,7 +140,7 @@ class ToSpectra:
         find: Callable[[], Found]
         if self.on_device:
             made = [normalised_matrix(part, self.precision, without) for part, without in parts]
-            needed = rows if self.measures else rows[:0]
+            needed = rows if self.of_rows else rows[:0]
             size = needed.nbytes + sum(matrix.nbytes for matrix, _ in made)
             given = *_to_host(made, needed), self.measured, self.single
             find = functools.partial(_from_matrices, *given)

@@ -321,12 +321,12 @@ def token_arrays(
     tokens: Tokens,
     losses: NDArray[np.float32],
     texts: Sequence[dict[str, str]],
-    windows: dict[str, NDArray[Any]],
+    more: dict[str, NDArray[Any]],
 ) -> dict[str, NDArray[Any]]:
     """What is known of all texts: per text ids, groups and offsets, per token id and loss.
 
-    ``windows`` holds, for the corpus read in windows, each window's group, mean loss and number of
-    predicted tokens; empty arrays if it was not read so.
+    ``more`` holds, for the corpus read in windows, each window's group, mean loss and number of
+    predicted tokens, empty arrays if it was not read so; and measures that the model gave.
     """
     return {
         "ids": np.array([text["id"] for text in texts]),
@@ -335,7 +335,7 @@ def token_arrays(
         "truncated": tokens.truncated,
         "token_ids": tokens.kept_ids(),
         "token_losses": losses,
-        **windows,
+        **more,
     }
 
 

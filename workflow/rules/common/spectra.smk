@@ -31,6 +31,17 @@ def precision_of(dataset):
     return DATASETS[dataset].get("spectra_precision", "double")
 
 
+def measures_of_model(wildcards):
+    """Of the measures that spectra are made with, those that are taken while the model runs."""
+    asked = views_to_make(wildcards).get("measures", [])
+    if not asked:
+        return {}
+    # NumPy comes with them, for which no plan should wait that needs none.
+    from matrix_entropy.maths.model_measures import of_model
+
+    return {"measures": found} if (found := of_model(asked)) else {}
+
+
 def code_with_measures(script):
     """What a job of spectra consists of: of measures, only one that takes some has their code."""
 
