@@ -15,10 +15,13 @@ import random_models
 from commands import snakemake_for
 from matrix_entropy.base.files import write_jsonl
 from matrix_entropy.maths.entropy import matrix_entropy
+from matrix_entropy.maths.spectra import distribution, eigenvalues_of
 from matrix_entropy.models.lora import train_lora
 from matrix_entropy.models.resolving import resolve_path
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.spectra_file import Spectra
+from matrix_entropy.states import device_batches
+from matrix_entropy.states.device_spectra import normalised_matrix
 from short_texts import short_texts
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
@@ -78,6 +81,22 @@ def test_types_agree(folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_allclose(found["float32"], on_cpu, atol=1e-4)
     np.testing.assert_allclose(found["float16"], on_cpu, atol=0.01)
     np.testing.assert_allclose(found["bfloat16"], on_cpu, atol=0.1)
+
+
+@pytest.mark.parametrize(("single", "apart"), [(False, 1e-12), (True, 1e-5)])
+def test_batches_on_the_gpu_are_as_one_by_one(single: bool, apart: float) -> None:
+    """Of every size that is solved there: all are found, none has to be solved again."""
+    random = np.random.default_rng(0)
+    for size in (device_batches.LEAST, 500, device_batches.MOST):
+        given = []
+        for rows in range(size - device_batches.FEWEST // 2, size):
+            states = random.standard_normal((rows, 1100)) * np.arange(1, 1101) ** -0.7
+            given.append(normalised_matrix(torch.from_numpy(states).cuda(), 2.0**-52)[0])
+        for matrix, found in zip(given, device_batches.eigenvalues_of(given, single), strict=True):
+            assert found is not None
+            expected = eigenvalues_of(matrix.cpu().numpy())
+            entropy = matrix_entropy(distribution(found))
+            assert entropy == pytest.approx(matrix_entropy(expected), abs=apart)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two GPUs on this machine")

@@ -63,6 +63,9 @@ def test_shards_of_two_solvers_are_not_mixed() -> None:
     for other in ({}, single | {"solver": "SciPy"}):
         with pytest.raises(InputError, match="come from different models, texts, options"):
             joined_provenance([first | single, second | single, third | other], "t", "spectra")
+    batches = {"batched_matrices": 20, "solved_again": 1}
+    joined = joined_provenance([first | batches, second, third | batches], "texts", "spectra")
+    assert {key: joined[key] for key in batches} == {"batched_matrices": 40, "solved_again": 2}
     by_numpy = {"large_matrices": "NumPy"}
     with pytest.raises(InputError, match="come from different models, texts, options or versions"):
         joined_provenance([first | by_numpy, second | by_mkl, third], "texts", "spectra")

@@ -23,7 +23,7 @@ from matrix_entropy.maths.long_rows import LONG
 from matrix_entropy.maths.spectra import spectrum, spectrum_of
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.spectra_file import Spectra, compute_spectra
-from matrix_entropy.states import streamed_spectra
+from matrix_entropy.states import device_batches, gathered_matrices
 from matrix_entropy.states.device_spectra import normalised_matrix, on_host
 from matrix_entropy.states.hidden_states import dump_hidden_states
 from matrix_entropy.states.streamed_spectra import stream_spectra
@@ -199,7 +199,11 @@ def test_long_rows_are_left_out_on_the_device_as_on_the_host(rows: int, long: li
 
 
 @pytest.mark.parametrize(
-    "extra", [{}, {"threads": 4}, {"on_device": True}, {"on_device": True, "threads": 4}]
+    "extra",
+    [
+        *({}, {"threads": 4}, {"on_device": True}, {"on_device": True, "threads": 4}),
+        {"on_device": True, "threads": 4, "batched": True},
+    ],
 )
 def test_states_that_are_not_finite_leave_nothing(
     extra: dict[str, Any],
@@ -208,13 +212,14 @@ def test_states_that_are_not_finite_leave_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The states are named, also where the losses, which they spoil, are known before them."""
-    look = streamed_spectra._from_matrices
+    look = gathered_matrices.Unit.found
 
     def late(*made: Any) -> Any:
         time.sleep(0.05)
         return look(*made)
 
-    monkeypatch.setattr(streamed_spectra, "_from_matrices", late)
+    monkeypatch.setattr(gathered_matrices.Unit, "found", late)
+    monkeypatch.setattr(device_batches, "LEAST", 9)
     model = random_models.gpt2(vocabulary=len(tokenizer), context=256)
     with torch.no_grad():
         model.transformer.h[1].mlp.c_proj.bias[0] = float("inf")

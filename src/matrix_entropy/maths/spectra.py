@@ -170,8 +170,13 @@ def eigenvalues_of(matrix: Float64, single: bool = False) -> Float64:
             eigenvalues = np.linalg.eigvalsh(matrix, UPLO="L").astype(np.float64, copy=False)
         else:
             eigenvalues = _by_mkl(matrix, limit)
-    np.maximum(eigenvalues, 0.0, out=eigenvalues)
-    return eigenvalues / eigenvalues.sum()
+    return distribution(eigenvalues)
+
+
+def distribution(eigenvalues: Float64) -> Float64:
+    """Eigenvalues as a share of their sum, of which rounding makes none negative."""
+    positive = np.maximum(eigenvalues, 0.0)
+    return positive / positive.sum()
 
 
 def solver(largest: int, single: bool = False) -> dict[str, str]:

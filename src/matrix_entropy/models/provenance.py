@@ -14,6 +14,8 @@ from matrix_entropy.sources.model_files import HASHES
 COUNTS = ("tokens", "truncated_texts")
 # Said where there are large matrices only (`maths.spectra.solver`).
 SOLVER = "large_matrices"
+# The same of matrices that a GPU was given in batches (`results.found_spectra`); counts too.
+BATCHES = ("batched_matrices", "solved_again")
 
 
 def described(record: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def joined_provenance(
                 f"{name}: shard {number} of {len(parts)} is missing, {found} stands in its place; "
                 f"delete the {what} of its shards and run again."
             )
-    own = (*COUNTS, "shard", SOLVER)
+    own = (*COUNTS, *BATCHES, "shard", SOLVER)
     solvers = {part[SOLVER] for part in parts if SOLVER in part}
     shared = [{key: part[key] for key in part if key not in own} for part in parts]
     others = [one != shared[0] for one in shared] + [one != settings[0] for one in settings]
@@ -126,6 +128,7 @@ def joined_provenance(
             f"{name}: its shards come from different models, texts, options or versions; "
             f"delete the {what} of its shards and run again."
         )
-    totals = {key: sum(part[key] for part in parts) for key in COUNTS}
+    said = [key for key in BATCHES if any(key in part for part in parts)]
+    totals = {key: sum(part.get(key, 0) for part in parts) for key in (*COUNTS, *said)}
     solver = {SOLVER: solvers.pop()} if solvers else {}
     return parts[0] | totals | solver | {"shard": [1, 1]}

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix_entropy.maths.spectra import spectrum_of
+from matrix_entropy.maths.spectra import distribution, spectrum_of
 from matrix_entropy.results.counted_rows import View
 from matrix_entropy.results.in_pieces import AT_A_TIME, InPieces, blocks
 from matrix_entropy.results.state_files import write_at
@@ -24,11 +24,15 @@ FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 class Found(NamedTuple):
     """Of one text at one layer: eigenvalues and counted rows, view by view, the measures, and the
-    size of the largest matrix: of a covariance of few rows, more than it has eigenvalues."""
+    size of the largest matrix: of a covariance of few rows, more than it has eigenvalues. Of the
+    matrices, how many were given to a GPU in batches, and how many of these had to be solved again
+    (`states.device_batches`)."""
 
     spectra: list[tuple[NDArray[np.float64], int]]
     measures: list[float]
     largest: int
+    batched: int = 0
+    again: int = 0
 
 
 def found_of(
@@ -37,10 +41,14 @@ def found_of(
     single: bool,
 ) -> Found:
     """The spectra of what `maths.spectra.normalised_matrix` made of every view, one at a time, and
-    then the measures, since rows that are not finite are known by their matrix."""
+    then the measures, since rows that are not finite are known by their matrix. In the place of a
+    matrix may stand its eigenvalues."""
     spectra, largest = [], 0
     for matrix, rows in matrices:
-        spectra.append(spectrum_of(matrix, rows, single))
+        if matrix.ndim == 1 and rows >= 2:
+            spectra.append((distribution(matrix)[-rows:], rows))
+        else:
+            spectra.append(spectrum_of(matrix, rows, single))
         largest = max(largest, len(matrix))
     return Found(spectra, measure(), largest)
 
@@ -58,6 +66,8 @@ class FoundSpectra:
                 ("rows", INT64, (len(views),)),
                 ("measured", FLOAT64, (measures,)),
                 ("largest", INT64),
+                ("batched", INT64),
+                ("again", INT64),
             ]
         )
         self.places = [folder / f"eigenvalues_{view}.bin" for view in range(len(views))]
@@ -90,7 +100,8 @@ class FoundSpectra:
         number["counts"] = [len(values) for values, _ in found.spectra]
         number["rows"] = [rows for _, rows in found.spectra]
         number["measured"] = found.measures
-        number["largest"] = found.largest
+        for name in ("largest", "batched", "again"):
+            number[name] = getattr(found, name)
         at = (layer * self.shape[2] + text) * self.number.itemsize
         self._write(self.numbers_path, number, at)
         for (values, _), path, starts in zip(found.spectra, self.places, self.starts, strict=True):
@@ -98,7 +109,7 @@ class FoundSpectra:
             self._write(path, values, at)
 
     def numbers(self, layer: int) -> NDArray[Any]:
-        """(T,): counts and rows, each (V,), measures (M,) and the size of the largest matrix, of
+        """(T,): counts and rows, each (V,), measures (M,), and the other numbers of `Found`, of
         every text at one layer."""
         texts = self.shape[2]
         at = layer * texts * self.number.itemsize
@@ -109,6 +120,14 @@ class FoundSpectra:
         """Size of the largest matrix of all."""
         numbers = (self.numbers(layer)["largest"] for layer in range(self.layers))
         return max((int(sizes.max(initial=0)) for sizes in numbers), default=0)
+
+    @property
+    def batches(self) -> dict[str, int]:
+        """What a result says of matrices that were solved in batches, if any were."""
+        names = {"batched": "batched_matrices", "again": "solved_again"}
+        layers = [self.numbers(layer) for layer in range(self.layers)]
+        found = {said: sum(int(of[name].sum()) for of in layers) for name, said in names.items()}
+        return found if found["batched_matrices"] else {}
 
     def arrays(self) -> dict[str, InPieces]:
         """What was found, by the names that `results.spectra_file.Spectra` has for it."""

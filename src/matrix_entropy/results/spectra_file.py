@@ -286,7 +286,7 @@ def assembled(
         "views": tuple(views),
         "layers": tuple(map(str, layers)),
         "width": width,
-        "provenance": provenance | solver(found.largest, single),
+        "provenance": provenance | solver(found.largest, single) | found.batches,
         "measures": tuple(measures),
         **{name: of for name, of in tokens.items() if name not in ("token_ids", *OF_MODEL)},
     }

@@ -1,7 +1,8 @@
 """Spectra computed as the rows appear, beside the forward pass; no hidden states are written.
 
 On a GPU the matrices are made where the layers ran (`states.device_spectra`), and the job's
-threads find their eigenvalues while the device goes on; if measures are asked for, the rows leave
+threads find their eigenvalues while the device goes on, or the device itself finds those of many
+at a time, where that pays (`states.device_batches`); if measures are asked for, the rows leave
 the device too, and the threads take these. Without one, a job of several threads keeps
 some of them for spectra, and a job of a single thread computes them in between.
 """
@@ -9,6 +10,7 @@ some of them for spectra, and a job of a single thread computes them in between.
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,10 +32,14 @@ from matrix_entropy.results.counted_rows import View, views_of
 from matrix_entropy.results.found_spectra import Found, FoundSpectra, found_of
 from matrix_entropy.results.measuring import measuring
 from matrix_entropy.results.spectra_file import EPSILON, Assembled, assembled
-from matrix_entropy.states.device_spectra import normalised_matrix, on_host
+from matrix_entropy.states import device_batches
+from matrix_entropy.states.device_spectra import normalised_matrix
 from matrix_entropy.states.extraction import cleared, extract, not_finite
+from matrix_entropy.states.gathered_matrices import Gathered, Unit
 from matrix_entropy.states.residual_stream import Layer
 from matrix_entropy.texts.tokens import Tokens
+
+log = logging.getLogger("matrix_entropy")
 
 # What waits for a thread on the host; beyond that the forward pass's own thread finds the spectra.
 WAITING_BYTES = 2**30
@@ -73,6 +79,9 @@ class ToSpectra:
         Names of measures; those that take the model are passed over.
     single : bool
         Find eigenvalues in float32, as `maths.spectra.eigenvalues_of` does.
+    batched : bool, optional
+        Of matrices made where the rows are, solve there in batches those that
+        `device_batches.fits`; by default, if that pays there.
     """
 
     def __init__(
@@ -85,8 +94,10 @@ class ToSpectra:
         on_device: bool | None = None,
         measures: Sequence[str] = (),
         single: bool = False,
+        batched: bool | None = None,
     ) -> None:
         self.part, self.precision, self.single = part, precision, single
+        self.batched, self.gathered = batched, Gathered()
         self.measured = measuring(measures)
         self.of_rows = len(measures) - len(of_model(measures))
         self.layers: list[Layer] = []
@@ -117,6 +128,8 @@ class ToSpectra:
         self.found.open()
         if self.on_device is None:
             self.on_device = device.type == "cuda"
+        if self.batched is None:
+            self.batched = device_batches.pays(device, self.single)
         count = spectra_threads(self.threads, self.on_device)
         self.pool = ThreadPoolExecutor(count) if count else None
         load_libraries(self.single)
@@ -137,17 +150,29 @@ class ToSpectra:
             raise self.failure
         self.width = rows.shape[1]
         parts = [(rows[view.rows(text)], view.without_long) for view in self.views.values()]
-        find: Callable[[], Found]
         if self.on_device:
             made = [normalised_matrix(part, self.precision, without) for part, without in parts]
-            needed = rows if self.of_rows else rows[:0]
-            size = needed.nbytes + sum(matrix.nbytes for matrix, _ in made)
-            given = *_to_host(made, needed), self.measured, self.single
-            find = functools.partial(_from_matrices, *given)
+            unit = Unit(layer, text, made, rows if self.of_rows else rows[:0])
+            if self.batched:
+                self.gathered.add(unit)
+                if not self.gathered.waits(WAITING_BYTES):
+                    self._find_gathered()
+            else:
+                unit.leave()
+                self._find_of(unit)
         else:
-            size = rows.nbytes
             of_rows = parts, rows, self.precision, self.measured, self.single
-            find = functools.partial(_from_rows, *of_rows)
+            self._find_in_turn(layer, text, rows.nbytes, functools.partial(_from_rows, *of_rows))
+
+    def _find_gathered(self) -> None:
+        for unit in self.gathered.solved(self.single):
+            self._find_of(unit)
+
+    def _find_of(self, unit: Unit) -> None:
+        find = functools.partial(unit.found, self.measured, self.single)
+        self._find_in_turn(unit.layer, unit.text, unit.bytes_copied, find)
+
+    def _find_in_turn(self, layer: Layer, text: int, size: int, find: Callable[[], Found]) -> None:
         if self.pool is not None and self._waits(size):
             done = self.pool.submit(self._find, layer, text, find)
             done.add_done_callback(lambda _: self._waits(-size))
@@ -155,12 +180,16 @@ class ToSpectra:
             self._find(layer, text, find)
 
     def close(self, complete: bool) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=not complete)
-        if self.limits is not None:
-            self.limits.restore_original_limits()
-        if self.found is not None:
-            self.found.close()
+        try:
+            if complete:
+                self._find_gathered()
+        finally:
+            if self.pool is not None:
+                self.pool.shutdown(cancel_futures=not complete)
+            if self.limits is not None:
+                self.limits.restore_original_limits()
+            if self.found is not None:
+                self.found.close()
         if complete and self.failure is not None:
             raise self.failure
 
@@ -187,28 +216,7 @@ class ToSpectra:
             return True
 
 
-# Matrix and valid rows of every view.
-Matrices = list[tuple[torch.Tensor, torch.Tensor]]
 Measured = Callable[[NDArray[np.floating]], list[float]]
-
-
-def _to_host(
-    made: Matrices, rows: torch.Tensor
-) -> tuple[Matrices, torch.Tensor, torch.cuda.Event | None]:
-    """Begin to copy matrices and rows from a GPU, and the event after which the copies are whole.
-
-    The copies follow the kernels that make the matrices, whose memory is free behind them.
-    """
-    if rows.device.type != "cuda":
-        return made, rows, None
-    copies = [(_copied(matrix), _copied(valid)) for matrix, valid in made]
-    rows_copied = _copied(rows)
-    return copies, rows_copied, torch.cuda.current_stream(rows.device).record_event()
-
-
-def _copied(tensor: torch.Tensor) -> torch.Tensor:
-    pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return pinned.copy_(tensor, non_blocking=True)
 
 
 def _from_rows(
@@ -224,19 +232,6 @@ def _from_rows(
     return found_of(matrices, lambda: measured(rows.numpy()), single)
 
 
-def _from_matrices(
-    made: Matrices,
-    rows: torch.Tensor,
-    copied: torch.cuda.Event | None,
-    measured: Measured,
-    single: bool,
-) -> Found:
-    if copied is not None:
-        copied.synchronize()
-    matrices = (on_host(matrix.numpy(), valid.numpy()) for matrix, valid in made)
-    return found_of(matrices, lambda: measured(rows.numpy()), single)
-
-
 def stream_spectra(
     record: dict[str, Any],
     model_options: dict[str, Any],
@@ -249,6 +244,7 @@ def stream_spectra(
     shard: tuple[int, int] = (1, 1),
     threads: int = 1,
     on_device: bool | None = None,
+    batched: bool | None = None,
 ) -> None:
     """Write the file of spectra that hidden states on disk would have given, without these.
 
@@ -272,6 +268,7 @@ def stream_spectra(
         shard,
         threads,
         on_device,
+        batched=batched,
     )
 
 
@@ -290,14 +287,15 @@ def send_spectra(
     on_device: bool | None = None,
     loaded: Loaded | None = None,
     show: bool = True,
+    batched: bool | None = None,
 ) -> None:
     """Run a model over texts, and give the spectra of all to ``done`` while ``part`` is there.
 
     ``dataset_options`` also hold ``controls``, ``panels`` and ``lengths`` (see
     `results.counted_rows.views_of`), ``measures`` (names of `maths.measures.MEASURES`) and
     ``spectra_precision`` (``single`` or ``double``), ``threads`` are those of this process,
-    ``on_device`` is for `ToSpectra`. For the other parameters, and for running in several
-    processes, see `states.extraction.extract`; of those, the first calls ``done``.
+    ``on_device`` and ``batched`` are for `ToSpectra`. For the other parameters, and for running in
+    several processes, see `states.extraction.extract`; of those, the first calls ``done``.
 
     Raises
     ------
@@ -321,10 +319,13 @@ def send_spectra(
         on_device,
         measures,
         single,
+        batched,
     )
 
     def finish(arrays: dict[str, Any], counts: dict[str, Any]) -> None:
         assert sink.found is not None
+        if again := sink.found.batches.get("solved_again"):
+            log.warning("%d matrices that the GPU had not solved were solved again", again)
         told = arrays, provenance | counts, measures, single
         done(assembled(sink.found, list(sink.views), sink.layers, sink.width, *told))
 
