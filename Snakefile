@@ -50,7 +50,7 @@ report: "workflow/report/workflow.rst"
 onstart:
     # Jobs on this machine need not import their libraries each, and Ctrl-C ends them and the run.
     if workflow.is_main_process and workflow.local_exec:
-        workers.begin()
+        workers.begin(scripts_of(workflow.dag.needrun_jobs()))
         # As many jobs with a GPU at a time as this machine has, unless `--resources gpu=` says it.
         if gpus.seen() and "gpu" not in workflow.scheduler.resources:
             workflow.scheduler.global_resources["gpu"] = gpus.seen()

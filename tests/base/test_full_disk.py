@@ -29,7 +29,7 @@ IN_LITTLE_ROOM = (
 STAGES = [
     ("results/prompts", "4k", "results/prompts/texts.jsonl"),
     ("results/hidden_states", "64k", r"results/hidden_states/mine/\.texts\.part/layer_\d\.npy"),
-    ("results/spectra", "4k", "results/spectra/mine/texts.npz"),
+    ("results/spectra", "4k", r"results/spectra/mine/\.texts\.part\S*/eigenvalues_0\.bin"),
     ("results/metrics", "4k", "results/metrics/mine/texts.parquet"),
     ("figures", "4k", "figures/layers_mine_texts.pdf"),
 ]

@@ -38,15 +38,19 @@ class Place:
         self.alone = os.environ | processors.variables(1)
         self.asking = self.alone | {asking.SOCKET: path}
 
-    def command(self, code: str) -> list[str]:
-        script = self.folder / "script.py"
+    def command(self, code: str, name: str = "script.py") -> list[str]:
+        script = self.folder / name
         script.write_text(code)
         return [sys.executable, str(script)]
 
     def run(
-        self, code: str, environment: dict[str, str], python: str = sys.executable
+        self,
+        code: str,
+        environment: dict[str, str],
+        python: str = sys.executable,
+        name: str = "script.py",
     ) -> subprocess.CompletedProcess[str]:
-        command = [python, *self.command(code)[1:]]
+        command = [python, *self.command(code, name)[1:]]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=PATIENCE
         )
@@ -126,6 +130,36 @@ def test_what_a_job_has_imported_is_there_for_the_next(place: Place) -> None:
     # The library's own modules never are.
     own = "matrix_entropy.texts.synthetic.seeded_choices"
     assert not any(own in modules for _, modules in told)
+
+
+def test_a_job_gets_what_others_have_imported_only_of_libraries_that_it_names(
+    place: Place,
+) -> None:
+    place.run(IMPORTS, place.asking)
+    without = json.loads(place.run(WHO, place.asking, name="another.py").stdout)[1]
+    with_it = json.loads(place.run(WHO + "import wave\n", place.asking, name="third.py").stdout)[1]
+    assert "wave" not in without
+    assert "wave" in with_it
+
+
+def test_what_several_jobs_of_a_run_need_is_there_for_the_first(
+    place: Place, tmp_path: Path
+) -> None:
+    scripts = []
+    for name, imports in {"one": "wave, colorsys", "two": "wave", "three": "json"}.items():
+        scripts.append(tmp_path / f"{name}.py")
+        scripts[-1].write_text(f"import {imports}\nfrom matrix_entropy.base import files\n")
+    shared = workers.shared_libraries(scripts)
+    assert "wave" in shared
+    assert "colorsys" not in shared
+    assert "contextlib" in shared, "of a module of this library"
+    assert workers.shared_libraries(scripts[:1]) == set()
+    known = workers.Libraries(shared)
+    assert "wave" in known.needed("one", scripts[0])
+    assert "wave" not in known.needed("three", scripts[2])
+    known.report("two", ["wave", "chunk"])
+    assert known.needed("two", scripts[1]) == ["wave", "chunk"]
+    assert known.needed("gone", tmp_path / "gone.py") == []
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])

@@ -23,7 +23,7 @@ os.environ.update(
     PATH=os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.getenv("PATH")])),
 )
 
-from matrix_entropy.base.imports import imports
+from matrix_entropy.base import imports
 from matrix_entropy.sources import addresses, gguf_files, model_files
 from matrix_entropy.results import archived_results, asked_views, multimodal_metrics
 from matrix_entropy.configuration import (
@@ -166,7 +166,7 @@ def code(script):
 
     They are inputs of the rules, since Snakemake sees edits of scripts only.
     """
-    return code_of(*imports(ROOT / "workflow/scripts" / f"{script}.py"))
+    return code_of(*imports.imports(ROOT / "workflow/scripts" / f"{script}.py"))
 
 
 def code_of(*modules):
@@ -174,13 +174,14 @@ def code_of(*modules):
 
     What is imported and not found is an error: an edit of it would run nothing again.
     """
-    found, waiting = set(), {"__init__", *modules}
-    while waiting:
-        path = LIBRARY / f"{waiting.pop()}.py"
-        if path not in found:
-            found.add(path)
-            waiting |= imports(path)
-    return local(sorted(map(str, found)))
+    begun = [LIBRARY / f"{module}.py" for module in ("__init__", *modules)]
+    return local(sorted(map(str, imports.modules(*begun))))
+
+
+def scripts_of(jobs):
+    """The script of each of some jobs that have one, run by Snakemake or by a shell."""
+    scripts = [job.rule.script or job.input.get("script") for job in jobs]
+    return [(ROOT / "workflow" / "rules" / script).resolve() for script in scripts if script]
 
 
 def shipped(*patterns):

@@ -1,4 +1,7 @@
-"""Which modules of this library a file imports: an edit of one runs the jobs that use it again."""
+"""What a file imports: an edit of a module of this library runs the jobs that use it again.
+
+Other libraries are what the jobs of one run share (`running.workers`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from matrix_entropy.base.shipped import LIBRARY
 
 # Parsing all files with `ast` would take a fifth of Snakemake's start.
 IMPORT = re.compile(r"^ *from matrix_entropy([\w.]*) import (?:\(([^)]*)\)|(.*))", re.MULTILINE)
+# At the top of a file: what stands further in is imported when it is needed, if at all.
+AT_THE_TOP = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
 
 
 @functools.cache
@@ -28,3 +33,24 @@ def imports(path: Path) -> frozenset[str]:
             names = [words.split()[0] for words in listed if words.strip()]
             found |= {f"{inner}/{name}".strip("/") for name in names if name[:2] != "__"}
     return frozenset(found)
+
+
+def modules(*begun: Path) -> set[Path]:
+    """Files of this library that some files import, and these, and so on; and the first ones."""
+    found: set[Path] = set()
+    waiting = {*begun}
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        waiting |= {LIBRARY / f"{name}.py" for name in imports(path)} - found
+    return found
+
+
+@functools.cache
+def libraries(script: Path) -> frozenset[str]:
+    """Packages that a script, and what it imports from this library, import at their top.
+
+    A line of text that begins like an import gives a name as well, of which there is no package.
+    """
+    texts = (path.read_text(encoding="utf-8") for path in modules(script))
+    return frozenset(name for text in texts for name in AT_THE_TOP.findall(text))

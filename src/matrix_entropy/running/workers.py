@@ -3,8 +3,10 @@
 A job with torch needs seconds until its libraries are imported, and many jobs of the miniature
 scale less than that for their work. So `begin` starts one process beside Snakemake. A script that
 imports `running.start` asks it: the process forks, the copy runs the same file with the same
-arguments and streams, and the script's own process waits for it and ends with its status. What a
-job has imported is then imported for those after it, so a run of one job pays nothing. The modules
+arguments and streams, and the script's own process waits for it and ends with its status. Before it
+forks, the process imports what earlier jobs have imported of the libraries that this one needs, and
+those of them that several jobs of the run will need. So a run with one job that needs torch imports
+it once, and one without it does not wait for it, unless another's import is under way. The modules
 of this library never are: an edit during a run counts for the next job.
 
 Where a job's conditions are others (environment, number of threads, Python, session) it goes on by
@@ -30,8 +32,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from matrix_entropy.base.imports import libraries
 from matrix_entropy.running import processors
 from matrix_entropy.running.asking import ALONE, SOCKET, conditions
 
@@ -47,6 +53,7 @@ _begun: list[subprocess.Popen[bytes]] = []
 class Job(NamedTuple):
     """A copy at work."""
 
+    script: str
     connection: socket.socket  # to its script's own process
     process: int
     ended: int  # readable once the process has ended
@@ -65,8 +72,54 @@ class Copy(NamedTuple):
     modules: int
 
 
-def begin() -> None:
-    """Start the process that forks, for as long as this one lives, and tell jobs where to ask."""
+class Libraries:
+    """Which modules to import before a copy is made.
+
+    Parameters
+    ----------
+    shared : iterable of str
+        Packages that several jobs of the run will import.
+    """
+
+    def __init__(self, shared: Iterable[str] = ()) -> None:
+        self.shared = frozenset(shared)
+        self.reported: dict[str, list[str]] = {}
+
+    def report(self, script: str, names: Sequence[str]) -> None:
+        """A job of this script has ended, which had to import so many modules by itself."""
+        self.reported.setdefault(script, []).extend(names)
+
+    def needed(self, script: str, file: Path) -> list[str]:
+        """For a job of a script, of which ``file`` holds the text.
+
+        A script that has run needs what it imported then. Of another it is known which packages it
+        imports, of which others may have imported parts.
+        """
+        if script in self.reported:
+            return self.reported[script]
+        try:
+            packages = {"snakemake", *libraries(file)}
+        except (OSError, UnicodeDecodeError):  # the job itself says it
+            return []
+        parts = [name for names in self.reported.values() for name in names]
+        of_others = [name for name in parts if name.partition(".")[0] in packages]
+        return [*sorted(packages & self.shared), *of_others]
+
+
+def shared_libraries(scripts: Iterable[Path]) -> set[str]:
+    """Packages that at least two of the scripts of a run's jobs import."""
+    counted = Counter(name for script in scripts for name in libraries(script))
+    return {name for name, jobs in counted.items() if jobs > 1}
+
+
+def begin(scripts: Iterable[Path] = ()) -> None:
+    """Start the process that forks, for as long as this one lives, and tell jobs where to ask.
+
+    Parameters
+    ----------
+    scripts : iterable of Path
+        Of the jobs that will run, one for each.
+    """
     if SOCKET in os.environ or sys.platform != "linux" or any(map(os.path.exists, GPUS)):
         return
     try:
@@ -83,7 +136,14 @@ def begin() -> None:
             return
         listener.listen(1024)
         server = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(listener.fileno()), folder],
+            [
+                sys.executable,
+                "-m",
+                __name__,
+                str(listener.fileno()),
+                folder,
+                *sorted(shared_libraries(scripts) - {PACKAGE, *sys.stdlib_module_names}),
+            ],
             stdin=subprocess.PIPE,  # closes when this process ends, even by SIGKILL
             pass_fds=[listener.fileno()],
             process_group=0,  # Ctrl-C is for the jobs
@@ -100,7 +160,7 @@ def end() -> None:
     _begun.clear()
 
 
-def serve(listener: socket.socket, folder: str) -> Copy:
+def serve(listener: socket.socket, folder: str, known: Libraries) -> Copy:
     """Fork a copy for every job that asks; return in a copy only.
 
     Ends when Snakemake does, and all copies with it.
@@ -120,15 +180,20 @@ def serve(listener: socket.socket, folder: str) -> Copy:
             if job.ended in ready:
                 status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
                 answer(job.connection, b"%d" % (status if status >= 0 else 128 - status))
-                import_for_others(job.modules)
+                known.report(job.script, modules_of(job))
                 job.close()
             elif job.connection in ready:  # which sends nothing: it is closed, its process ended
                 os.kill(job.process, signal.SIGKILL)
         jobs = [job for job in jobs if job.ended not in ready]
         if listener in ready and (question := question_of(listener)):
             connection, streams, asked = question
+            file = Path(asked["argv"][0])
+            script = file.name.split(".")[-2]  # after a temporary name
+            alike = asked["conditions"] == common
+            if alike:
+                import_all(known.needed(script, file))
             # Threads that a library has started would be missing in a copy.
-            if asked["conditions"] != common or len(os.listdir("/proc/self/task")) > 1:
+            if not alike or len(os.listdir("/proc/self/task")) > 1:
                 answer(connection, ALONE)
             else:
                 modules = os.memfd_create("modules")
@@ -143,7 +208,7 @@ def serve(listener: socket.socket, folder: str) -> Copy:
                         os.dup2(stream, number)
                         os.close(stream)
                     return Copy(asked, modules)
-                jobs.append(Job(connection, process, os.pidfd_open(process), modules))
+                jobs.append(Job(script, connection, process, os.pidfd_open(process), modules))
             for stream in streams:
                 os.close(stream)
 
@@ -167,15 +232,20 @@ def answer(connection: socket.socket, words: bytes) -> None:
         connection.send(words)
 
 
-def import_for_others(modules: int) -> None:
-    """Import what a job has imported."""
-    with open(modules, encoding="utf-8", closefd=False) as file:
+def modules_of(job: Job) -> list[str]:
+    """What a job that has ended had to import."""
+    with open(job.modules, encoding="utf-8", closefd=False) as file:
         file.seek(0)
-        names = file.read().split()
+        return file.read().split()
+
+
+def import_all(names: Iterable[str]) -> None:
+    """Import modules that are not there yet."""
     for name in names:
-        # What does not import by itself, as a part of an extension, comes with another.
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+        if name not in sys.modules:
+            # What does not import by itself, as a part of an extension, comes with another.
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
 
 
 def work(copy: Copy) -> NoReturn:
@@ -221,4 +291,4 @@ def work(copy: Copy) -> NoReturn:
 if __name__ == "__main__":
     gc.disable()  # what is imported stays
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # in a copy, until `running.start`
-    work(serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))
+    work(serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2], Libraries(sys.argv[3:])))
