@@ -136,6 +136,23 @@ def test_a_lens_takes_the_output_matrix_at_every_layer(long_texts: Config) -> No
     assert [b - a for a, b in zip(*flops, strict=True)] == pytest.approx([more] * 2)
 
 
+@pytest.mark.parametrize(("tokens", "seconds"), [(256, 0.041), (512, 0.155), (1024, 0.79)])
+def test_looking_at_attention_takes_what_was_measured(tokens: int, seconds: float) -> None:
+    work = cost.Transformer(6, 576).attended(tokens**2)
+    assert 0.5 < device_of("cpu_core").seconds(work, "float32") / seconds < 2
+
+
+def test_looking_at_attention_is_counted(long_texts: Config) -> None:
+    device = device_of("cpu_core")
+    hours = []
+    for measures in ([], ["attention_to_long_rows", "attention_to_long_rows_uniform"]):
+        if measures:
+            long_texts["datasets"]["long_texts"]["measures"] = measures
+        hours.append(estimate(long_texts | {"hidden_states": "temp"}, device).iloc[0]["hours"])
+    more = device.seconds(cost.Transformer(40, 5120).attended(10_000 * 2048**2), "float32")
+    assert hours[1] - hours[0] == pytest.approx(more / 3600, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("layers", "width", "rate"),
     [(3, 48, 24), (4, 96, 48), (4, 256, 66), (2, 768, 64), (1, 1536, 74)],

@@ -63,8 +63,8 @@ def measure(
     measures : "all" or sequence of str
         Also measures of the hidden states themselves, of all rows in their order: ``curvature``
         (radians), ``anisotropy`` (a cosine), ``norm_ratio``, ``intrinsic_dimension`` and what else
-        docs/metrics.md lists. "all" are those that the states alone give; ``lens_entropy``, which
-        takes the output matrix at every layer, is named.
+        docs/metrics.md lists. "all" are those that the states alone give; those that take the
+        model itself (``lens_entropy``, ``attention_to_long_rows``) are named.
     controls : sequence of str
         Measure also ``without_first_row``, ``equal_length``, ``without_long_rows``,
         ``equal_length_without_long_rows``, in columns of these names.

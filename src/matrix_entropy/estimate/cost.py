@@ -23,6 +23,9 @@ Rows: TypeAlias = float | NDArray[np.float64]  # of one text, or of each of seve
 # measured within a factor of 1.6. The softmax of every head is left out; at width 16, with four
 # heads, it makes them four times slower than that.
 MOVED_PER_WIDTH, MOVED_PER_LOGIT = 30, 6
+# Where attention weights are made as a matrix and looked at: per block, head and pair of tokens, of
+# heads of so many features (assumed). On SmolLM2's shape, 256 to 1,024 tokens: measured here.
+MOVED_PER_WEIGHT, HEAD_WIDTH = 12, 64
 # A step backwards computes the gradients of activations and those of weights, each of them as much
 # work as the step forwards.
 TRAINING, ADAPTER_TRAINING = 3, 2
@@ -80,6 +83,11 @@ class Transformer:
         """Work of the output matrix on the states of one layer, and of what follows it."""
         logits = self.vocabulary * tokens
         return Work(2 * self.width * logits, MOVED_PER_LOGIT * logits)
+
+    def attended(self, squares: float) -> Work:
+        """Work on top of a forward pass if the attention weights of every block are looked at."""
+        heads = max(1, self.width // HEAD_WIDTH)
+        return Work(moved=MOVED_PER_WEIGHT * self.layers * heads * squares)
 
     def written(self, tokens: float) -> Work:
         """Work of writing texts token by token: each one reads every weight once."""

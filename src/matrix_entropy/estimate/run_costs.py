@@ -32,7 +32,7 @@ from matrix_entropy.estimate.job_costs import (
 )
 from matrix_entropy.estimate.text_sizes import Texts, as_read, context_of, uncut
 from matrix_entropy.maths.measures import DISTANCES, MEASURES, ROWS
-from matrix_entropy.maths.model_measures import LENS
+from matrix_entropy.maths.model_measures import ATTENTION, HEAD, taking
 from matrix_entropy.results.multimodal_metrics import (
     FRESH,
     NONE,
@@ -242,9 +242,12 @@ class Run:
 
     def _model_measures(self) -> Work:
         """Work of the model for the measures that it gives."""
-        found, layers = Work(), len(layers_of(self.model))
-        if LENS in self.entry.get("measures", []):
-            found = found.plus(self.transformer.read_off(self.texts.kept).times(layers))
+        found, asked = Work(), self.entry.get("measures", [])
+        if taking(HEAD, asked):
+            of_layer = self.transformer.read_off(self.texts.kept)
+            found = found.plus(of_layer.times(len(layers_of(self.model))))
+        if taking(ATTENTION, asked):
+            found = found.plus(self.transformer.attended(self.texts.squares))
         return found
 
     def _state_bytes(self) -> float:

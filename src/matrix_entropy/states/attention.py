@@ -11,11 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.models.anatomy import blocks_and_norm
+
+# A block's attention weights between so many tokens take 4 MiB a head.
+MOST_TOKENS = 1024
 
 
 @contextmanager
@@ -94,3 +99,55 @@ def _open(mask: torch.Tensor) -> torch.Tensor:
     elif not mask.diagonal(dim1=-2, dim2=-1).any(dim=0).all():
         mask = ~mask
     return mask.any(dim=0)
+
+
+@contextmanager
+def eagerly(model: Any) -> Iterator[None]:
+    """While open, the model computes its attention weights as a matrix.
+
+    The last digits of all that it computes may then be others.
+    """
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def paid_to(
+    some: NDArray[np.integer], weights: NDArray[np.floating], sight: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Share of their attention that tokens pay to some earlier ones, and what it would be if alike.
+
+    Parameters
+    ----------
+    some : ndarray of int
+        Which tokens are looked at.
+    weights : ndarray of shape (tokens, tokens)
+        How much each (row) looks at each (column), a mean over heads.
+    sight : ndarray of shape (tokens, tokens)
+        Whether it can: no later one, none outside its window. A weight may be rounded to zero.
+
+    Returns
+    -------
+    attention, uniform : float
+        Means over the tokens that can look at one of these before them. What a token pays to itself
+        is left out: the first pays all. NaN if there are none.
+
+    Examples
+    --------
+    >>> weights = np.array([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.5, 0.1, 0.4]])
+    >>> paid_to(np.array([0]), weights, np.tri(3, dtype=bool))
+    (0.625, 0.41666666666666663)
+    """
+    alike = sight / np.maximum(sight.sum(axis=1, keepdims=True), 1)
+    earlier = np.tril(sight, -1)[:, some]
+    looking = earlier.any(axis=1)
+    if not looking.any():
+        return float("nan"), float("nan")
+    attention, uniform = (
+        float(np.where(earlier, of[:, some], 0.0).sum(axis=1, dtype=np.float64)[looking].mean())
+        for of in (weights, alike)
+    )
+    return attention, uniform

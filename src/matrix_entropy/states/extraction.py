@@ -119,7 +119,7 @@ class Extraction:
                 raise not_finite(self.model_name, self.text_ids[text], layer)
             self.take(layer, text, part)
         if self.beside is not None:
-            self.beside.take(layer, self.batch, as_passed_on)
+            self.beside.take(layer, self.batch, as_passed_on, parts)
 
     @torch.inference_mode()
     def run(self, batch: list[int], device: torch.device) -> None:
@@ -335,7 +335,8 @@ def extract(
         mine = _share(len(window_groups), shard)
         windows, window_groups = windows.some(mine), window_groups[mine]
     del encoded
-    beside = ModelMeasures(measures, decoder, layers, len(texts_here), record["model"])
+    ids = [text["id"] for text in texts_here]
+    beside = ModelMeasures(measures, decoder, layers, tokens, ids, record["model"])
     of_text = len(beside.names) * len(layers)
     begun = time.perf_counter()
 
@@ -374,7 +375,7 @@ def extract(
             record["model"],
             [text["id"] for text in texts_here],
             on_device,
-            model_options.get("batch_texts"),
+            beside.most_texts or model_options.get("batch_texts"),
             beside if beside.names else None,
         )
         first_rows = tokens.kept_offsets
@@ -430,6 +431,7 @@ def extract(
             "shard": list(shard),
             "layers": list(layers),
             "left_out_in_front": front,
+            **beside.provenance,
         }
         of_tokens = _taken(losses.paths["losses"])[:, 0]
         finish(token_arrays(tokens, of_tokens, texts_here, more), counts)

@@ -14,14 +14,12 @@ from matrix_entropy.maths.long_rows import distances, row_norms
 from matrix_entropy.models.anatomy import context_window
 from matrix_entropy.models.loading import load_placed, load_tokenizer
 from matrix_entropy.results.rows_file import Rows
-from matrix_entropy.states.attention import attention_weights
+from matrix_entropy.states.attention import MOST_TOKENS, attention_weights
 from matrix_entropy.states.extraction import Extraction, layers_to_take
 from matrix_entropy.states.residual_stream import Layer
 from matrix_entropy.states.token_losses import Decoder
 from matrix_entropy.texts.tokens import check_vocabulary, tokenise
 
-# A block's attention weights between so many tokens take 4 MiB a head.
-MOST_TOKENS = 1024
 MOST_BYTES = 2**30
 
 
