@@ -63,6 +63,8 @@ class Tokens:
 
     def kept_ids(self) -> NDArray[np.int64]:
         """Ids of the kept rows of all texts."""
+        if not self.context.any():
+            return self.ids
         texts = range(len(self.context))
         return np.concatenate(
             [np.empty(0, np.int64), *(self.of(t)[self.context[t] :] for t in texts)]
