@@ -130,6 +130,7 @@ figures:
   divided: {kind: normalisations, models: [pythia_70m, pythia_1b], dataset: pair}
   lengths: {kind: context_length, models: [pythia_70m], dataset: long}
   few: {kind: few_rows, models: [pythia_70m], dataset: long, seeds: [3]}
+  vectors: {kind: many_texts, models: [gpt2_large], dataset: my_texts}
   orders: {kind: operations, models: [pythia_70m], dataset: varied}
   fresh: {kind: untrained, models: [pythia_70m], dataset: joined, group: dolly_15k, seeds: [1]}
   starts:

@@ -19,7 +19,7 @@ from commands import snakemake
 # two are of a data set and a model that no scale has.
 TARGETS = (
     *("all", "archive", "figures/pythia_trajectory.pdf", "figures/few_rows.pdf"),
-    "results/metrics/gpt2_small/story_pairs.texts.csv",
+    "figures/many_texts.pdf",
     "results/metrics/llava_1_5_7b/detail_23k.mir.csv",
     "figures/layers_gpt2_small_child_written.pdf",
     *("results/prompts/manual.jsonl", "results/models/packaged.json"),

@@ -153,6 +153,28 @@ def test_looking_at_attention_is_counted(long_texts: Config) -> None:
     assert hours[1] - hours[0] == pytest.approx(more / 3600, rel=1e-6)
 
 
+def test_vectors_of_texts_are_read_once_and_those_of_halves_once_more(long_texts: Config) -> None:
+    device, jobs = device_of("h100"), {}
+    entry = {"kind": "many_texts", "models": ["cerebras_13b"], "dataset": "long_texts"}
+    for views in (None, "halves"):
+        config = copy.deepcopy(long_texts)
+        config["datasets"]["long_texts"] |= {"two_views": views} if views else {}
+        found = costs_of(entry, config, device)
+        jobs[views] = [
+            found[f"{job} cerebras_13b long_texts"] for job in ("pooled", "text metrics")
+        ]
+    (whole, ranks), (halves, more) = jobs[None], jobs["halves"]
+    assert whole.tokens == pytest.approx(10_000 * 2048)
+    assert (halves.tokens, halves.texts) == (2 * whole.tokens, 3 * whole.texts)
+    assert whole.flops < halves.flops < 2 * whole.flops
+    # Two vectors of float32 for each of 42 layers, and of three parts.
+    assert 3 * whole.kept == halves.kept == pytest.approx(3 * 2 * 4 * 42 * 10_000 * 5120)
+    of_one = cost.spectrum_seconds(10_000, 5120)
+    assert ranks.work == pytest.approx(3 * 2 * 42 * of_one)
+    # Of a thousand texts with two views at most.
+    assert ranks.work < more.work < 1.3 * ranks.work
+
+
 @pytest.mark.parametrize(
     ("layers", "width", "rate"),
     [(3, 48, 24), (4, 96, 48), (4, 256, 66), (2, 768, 64), (1, 1536, 74)],

@@ -76,6 +76,7 @@ def test_the_texts_of_a_pair_are_two_views() -> None:
     assert (row["texts"], row["viewed"]) == (6, 3)
     assert row["lidar"] == lidar(vectors[[[0, 3, 4], [1, 2, 5]]])
     assert table.loc[("mean", "good", "4"), "viewed"] == 0
+    assert table.loc[("mean", ALL, "4"), "lidar"] == row["lidar"]
     with pytest.raises(InputError, match="'Pairs' have 3 and 1 texts, which are no pairs"):
         text_table(pooled, {"Pairs": ["good", "dull"]})
 

@@ -1,7 +1,7 @@
 """An archive in the place of models and texts.
 
 Needs: the file that `archive:` of the configuration names. Makes: the spectra, information gains,
-sentences, rows, accuracies and origins of texts that it holds; all other rules start from them.
+sentences, rows, ranks of many texts, accuracies and origins of texts that it holds; all other rules start from them.
 """
 
 

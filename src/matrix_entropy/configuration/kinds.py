@@ -21,12 +21,13 @@ NO_CURVE = "the paper has no figure of this model and data set"
 TABLES_OF_PAPERS, CURVES_OF_PAPERS = "*/published/tables.csv", "*/published/figures.csv"
 
 Reads = Literal[
-    "metrics", "accuracies", "rows", "gains", "sentences", "origins",
+    "metrics", "accuracies", "rows", "texts", "gains", "sentences", "origins",
     "images", "image operations", "architectures", "nothing",
 ]  # fmt: skip
 
 
-WITH_METRICS = ("metrics", "accuracies", "rows")  # of texts, with something beside them if so
+# Of texts, with something beside them if so.
+WITH_METRICS = ("metrics", "accuracies", "rows", "texts")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Kind:
     made_by : str
         The function that makes it, ``module:function``, or the module of a function ``make``.
     reads : str
-        What its rule gives it: metrics of its runs, with accuracies or rows beside them;
+        What its rule gives it: metrics of its runs, with accuracies, rows or ranks of many texts
+        beside them;
         information gains; sentences; origins of texts; metrics of images as they are, or of all
         operations on them; or no file, and of models what they are made of, if that.
     tables : tuple of str
@@ -143,6 +145,11 @@ FIGURES: dict[str, Kind] = {
         "what few rows do to every metric of a data set: against the rows kept (`lengths:` of it), "
         "beside fresh weights (`seeds:`)",
         "few_rows", "seeds", not_compared=CONTROL, against_fresh=True,
+    ),
+    "many_texts": _of_models(
+        "ranks of one vector for each of many texts, and of two views of each (`two_views:` of the "
+        "data set), across the blocks of `models:`",
+        "many_texts", reads="texts", not_compared=CONTROL, across_blocks=True,
     ),
     "operations": _of_models("the variants of a data set", "operations", not_compared=DRAWN),
     "untrained": _of_models(

@@ -33,6 +33,7 @@ from matrix_entropy.estimate.job_costs import (
 from matrix_entropy.estimate.text_sizes import Texts, as_read, context_of, uncut
 from matrix_entropy.maths.measures import DISTANCES, MEASURES, ROWS
 from matrix_entropy.maths.model_measures import ATTENTION, HEAD, taking
+from matrix_entropy.maths.two_views import MOST_VIEWED, PAIRINGS
 from matrix_entropy.results.multimodal_metrics import (
     FRESH,
     NONE,
@@ -49,6 +50,8 @@ Entry = dict[str, Any]
 TEXT_SECONDS, ROWS_SECONDS, IMAGE_SECONDS, ANSWER_SECONDS = 3e-4, 3e-5, 5e-3, 5e-4
 # What a measure of hidden states takes, by what it looks at.
 TAKES = {ROWS: cost.measure_seconds, DISTANCES: cost.distance_seconds}
+# What a LiDAR takes, in spectra of the same matrix: measured as 4 to 9, from 40 × 48 to 600 × 1024.
+LIDAR_SPECTRA = 7
 # Folders of temporary hidden states on disk: one is written while another one is read.
 FOLDERS_AT_A_TIME = 2
 # As `states.extraction` cuts the corpus for `ppl_windows`, a blank line between texts.
@@ -97,6 +100,8 @@ def _uses(entry: Entry, run: Run) -> dict[str, Callable[[], Cost]]:
     found[f"metrics {where}"] = _metrics
     if reads == "rows":
         found[f"rows {where}"] = run.rows
+    if reads == "texts":
+        found |= {f"pooled {where}": run.pooled, f"text metrics {where}": run.text_metrics}
     if reads == "accuracies" and experiments.tasks_of(run.dataset, run.config["datasets"]):
         found[f"accuracy {where}"] = run.accuracy
     return found
@@ -298,6 +303,52 @@ class Run:
             work=self.device.seconds(work, self.model["dtype"])
             + texts.texts * layers * ROWS_SECONDS
             + self.loading,
+        )
+
+    def pooled(self) -> Cost:
+        """Two vectors of every text and layer, of one pass of its own; of halves, of two."""
+        texts, layers = self.texts, len(layers_of(self.model))
+        halves = self.entry.get("two_views") == "halves"
+        work = self.transformer.forward(texts.read, texts.squares, with_logits=False)
+        if halves:
+            # Half as long, twice as many.
+            apart = self.transformer.forward(texts.read, texts.squares / 2, with_logits=False)
+            work = work.plus(apart)
+        parts, passes = (3, 2) if halves else (1, 1)
+        return Cost(
+            "pool_texts",
+            texts.texts * parts,
+            texts.read * passes,
+            work.flops,
+            kept=4.0 * 2 * parts * layers * texts.texts * self.model["width"],
+            start_up=WITH_TORCH,
+            work=self.device.seconds(work, self.model["dtype"])
+            + texts.texts * parts * (TEXT_SECONDS + layers * ROWS_SECONDS)
+            + self.loading,
+        )
+
+    def text_metrics(self) -> Cost:
+        """Three spectra of all texts and layers in two poolings, and what two views take.
+
+        What groups and panels take again is left out.
+        """
+        texts, width = self.texts.texts, self.model["width"]
+        each = 3 * cost.spectrum_seconds(texts, width)
+        flops = 3 * cost.spectrum_flops(texts, width)
+        if "two_views" in self.entry:
+            viewed = int(min(texts, MOST_VIEWED))
+            # DiME decomposes matrices texts × texts; of LiDAR there are two.
+            square, rows = PAIRINGS + 1, 2 * LIDAR_SPECTRA
+            each += square * cost.spectrum_seconds(viewed, viewed)
+            each += rows * cost.spectrum_seconds(viewed, width)
+            flops += square * cost.spectrum_flops(viewed, viewed)
+            flops += rows * cost.spectrum_flops(viewed, width)
+        count = 2 * len(layers_of(self.model))
+        return Cost(
+            "compute_text_metrics",
+            spectra_flops=float(count * flops),
+            start_up=WITH_PANDAS,
+            work=float(count * each),
         )
 
     def images(self) -> Cost:

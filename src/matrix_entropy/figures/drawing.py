@@ -38,7 +38,7 @@ class Runs:
     """What a figure is made from: files of its runs, and what labels need of models and texts.
 
     ``inputs`` has the files by what they are, as the kind's ``reads`` says: ``metrics`` with
-    ``summaries``, ``accuracies``, ``rows``, ``gains``, ``sentences``, ``origins``.
+    ``summaries``, ``accuracies``, ``rows``, ``texts``, ``gains``, ``sentences``, ``origins``.
     """
 
     inputs: Mapping[str, Sequence[str]]

@@ -19,6 +19,8 @@ Float64 = NDArray[np.float64]
 # Of Thilak et al. 2023, in the units of the states.
 DELTA = 1e-4
 PAIRINGS = 10
+# For every random pairing a matrix texts × texts is decomposed: of more texts the first are taken.
+MOST_VIEWED = 1000
 TEMPERATURE = 0.1
 
 

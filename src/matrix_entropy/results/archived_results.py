@@ -10,12 +10,14 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.results.archive import manifest_of
 
 # A rebuild starts from these; all else follows from them. Sentences have the states of a few dozen
-# texts, kilobytes, since the maps of them need all; of other texts no states are kept.
+# texts, kilobytes, since the maps of them need all; of other texts no states are kept, nor vectors,
+# from which texts could be guessed, but their ranks.
 SOURCES = (
     "results/spectra/**/*.npz",
     "results/information_gain/**/*.npz",
     "results/sentences/**/*.npz",
     "results/rows/**/*.npz",
+    "results/metrics/**/*.texts.csv",
     "results/accuracy/**/*.json",
     "results/prompts/*.origin.json",
 )
@@ -69,9 +71,13 @@ def archived_sources(archive: str | Path, config: dict[str, Any]) -> list[str]:
                         f"({ours[name].get(key)!r}): take the configuration that is in its "
                         "manifest.json, or build without the archive."
                     )
-    folders = tuple(pattern.partition("*")[0] for pattern in SOURCES)
+    ends = [(pattern.partition("*")[0], pattern.rpartition("*")[2]) for pattern in SOURCES]
     names = [entry["path"] for entry in manifest["files"]]
-    found = [name for name in names if name.startswith(folders)]
+    found = [
+        name
+        for name in names
+        if any(name.startswith(folder) and name.endswith(ending) for folder, ending in ends)
+    ]
     if not found:
         raise InputError(f"{archive} holds no spectra to rebuild anything from; pack it again.")
     return found

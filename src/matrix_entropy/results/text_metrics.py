@@ -15,13 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
+from matrix_entropy.base.files import read_csv
 from matrix_entropy.maths.many_texts import OF_TEXTS, vector_spectra
-from matrix_entropy.maths.two_views import dime, info_nce, lidar
+from matrix_entropy.maths.two_views import MOST_VIEWED, dime, info_nce, lidar
 from matrix_entropy.maths.units import RANK, Unit
+from matrix_entropy.results.intermediates import check_place
 from matrix_entropy.results.pooled_file import HALVES, WHOLE, PooledTexts
 
-# Of two views, matrices texts × texts are decomposed a dozen times: so many texts are enough.
-MOST_VIEWED = 1000
 ALL = "all texts"
 SIGNED_NATS = Unit("nats", lambda width: (-np.inf, np.inf))
 
@@ -93,7 +93,8 @@ def chosen_texts(pooled: PooledTexts, panels: dict[str, list[str]]) -> dict[str,
         pairs = np.array([groups[member] for member in members])
         found[panel] = Chosen(np.sort(pairs.ravel()), pairs)
     if len(groups) > 1:
-        found[ALL] = Chosen(np.arange(len(pooled.ids)), none)
+        every = [found[panel].pairs for panel in panels]
+        found[ALL] = Chosen(np.arange(len(pooled.ids)), np.concatenate([none, *every], axis=1))
     return found
 
 
@@ -126,6 +127,21 @@ def text_table(pooled: PooledTexts, panels: dict[str, list[str]] | None = None) 
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def read_text_table(path: str) -> pd.DataFrame:
+    """A table that `text_table` made; `InputError` if it is damaged, or another's."""
+    table: pd.DataFrame = read_csv(path, "layer", "pooling")
+    needed = {"pooling", "group", "layer", "depth", "width", "texts", "bound", "viewed"}
+    needed |= {each.name for each in OF_TEXTS} | {each.name for each in OF_VIEWS}
+    needed |= {"model", "dataset"}
+    if missing := sorted(needed - {*table}):
+        raise InputError(
+            f"{path} is damaged (it lacks {', '.join(missing)}); delete it and run again."
+        )
+    for model, dataset in table[["model", "dataset"]].drop_duplicates().to_numpy():
+        check_place(path, {"model": {"model": model}, "dataset": {"name": dataset}})
+    return table
 
 
 def _of_texts(vectors: NDArray[np.float32]) -> dict[str, Any]:

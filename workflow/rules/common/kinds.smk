@@ -28,7 +28,7 @@ def inputs_of_kind(wildcards):
 def inputs_read(entry, reads):
     """The files that a kind reads, by what they are."""
     if reads in kinds.WITH_METRICS:
-        beside = {"accuracies": accuracies_of, "rows": rows_of}
+        beside = {"accuracies": accuracies_of, "rows": rows_of, "texts": text_metrics_of}
         return metrics_of(entry) | ({reads: beside[reads](entry)} if reads in beside else {})
     if reads == "gains":
         return {"gains": gains_of(entry)}
@@ -97,6 +97,12 @@ def rows_of(figure):
     """Rows of the runs of a figure, those of fresh weights included."""
     found = dict.fromkeys(experiments.runs(figure, DATASETS))
     return [f"results/rows/{model}/{dataset}.npz" for model, dataset in found]
+
+
+def text_metrics_of(figure):
+    """Ranks of many texts of the runs of a figure."""
+    found = dict.fromkeys(experiments.runs(figure, DATASETS))
+    return [f"results/metrics/{model}/{dataset}.texts.csv" for model, dataset in found]
 
 
 def gains_of(figure):
