@@ -68,6 +68,9 @@ def main() -> int:
     table = table.groupby("rule").sum()
     table["measured"] = measured_seconds(MINIATURE / "results")
     table = table.dropna()
+    if table.empty:
+        print("error: no log of the miniature tells the processor time of its job; build it again")
+        return 1
     table.loc["all"] = table.sum()
     # A start may take less time: a process may have been started before.
     slower = times_slower()
