@@ -48,11 +48,11 @@ def definition(views: Float64, delta: float, of_samples: bool = False, added: fl
 def test_lidar_is_as_defined(shape: tuple[int, int, int]) -> None:
     views = made_views(*shape)
     found = lidar(views)
-    assert found == pytest.approx(definition(views, 1e-4), rel=1e-8)
+    assert found == pytest.approx(definition(views, 1e-4), rel=1e-13)
     assert 1 < found < min(shape[1] - 1, shape[2])
     # Unbiased covariances are the same with another δ, and what is added to λ hardly shows.
     public = definition(views, 1e-4, of_samples=True, added=1e-8)
-    assert lidar(views, 1e-4 * (shape[0] - 1) / shape[0]) == pytest.approx(public, rel=1e-5)
+    assert lidar(views, 1e-4 * (shape[0] - 1) / shape[0]) == pytest.approx(public, rel=5e-8)
 
 
 def test_lidar_of_known_directions() -> None:
@@ -105,8 +105,8 @@ def test_dime_is_that_of_public_code_on_centred_unit_vectors() -> None:
     units = [view - view.mean(axis=0) for view in views]
     units = [view / np.linalg.norm(view, axis=1, keepdims=True) for view in units]
     found = dime(*views, seed=7, pairings=4)
-    assert found == pytest.approx(published_dime(*units, orders, 1 + 1e-5), rel=1e-3)
-    assert found == pytest.approx(published_dime(*units, orders), rel=0.1)
+    assert found == pytest.approx(published_dime(*units, orders, 1 + 1e-5), rel=3e-4)
+    assert found == pytest.approx(published_dime(*units, orders), rel=0.26)
     assert found > 0.02
 
 
@@ -115,7 +115,7 @@ def test_public_dime_of_more_texts_than_features_knows_no_pairing() -> None:
     shuffled = np.random.default_rng(1).permutation(views[1])
     orders = [np.random.default_rng(seed).permutation(8) for seed in range(3)]
     same = published_dime(views[0], shuffled, orders)
-    assert same == pytest.approx(published_dime(*views, orders), rel=1e-9)
+    assert same == pytest.approx(published_dime(*views, orders), rel=2e-11)
     assert abs(dime(views[0], shuffled)) < 0.2 * dime(*views)
 
 

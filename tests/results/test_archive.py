@@ -17,6 +17,7 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import sha256
 from matrix_entropy.results import archive as module
 from matrix_entropy.results.archive import MANIFEST, manifest_of, pack, unpack
+from matrix_entropy.results.archived_results import archived_sources, files_to_archive
 
 CONFIGURATION = {"models": {"b": {"width": 8}, "a": {"title": "É"}}}
 CONTENTS = {
@@ -69,6 +70,18 @@ def test_everything_comes_back(packed: Path, tmp_path: Path) -> None:
     targets = unpack(packed, None, tmp_path / "to")
     assert files_under(tmp_path / "to") == CONTENTS
     assert sorted(targets) == sorted(tmp_path / "to" / name for name in CONTENTS)
+
+
+def test_of_metrics_the_ranks_of_many_texts_are_sources(tmp_path: Path) -> None:
+    """Others follow from spectra; of these, the vectors that they come from are in no archive."""
+    names = ["m/d.parquet", "m/d.summary.csv", "m/d.texts.csv"]
+    made = written(tmp_path, {f"results/metrics/{name}": b"1" for name in names})
+    made = written(made, {"results/spectra/m/d.npz": b"1", "results/pooled/m/d.npz": b"1"})
+    files = files_to_archive(made)
+    assert "results/pooled/m/d.npz" not in files
+    pack(files, made, tmp_path / "a.zip", {"models": {}, "datasets": {}})
+    sources = archived_sources(tmp_path / "a.zip", {"models": {}, "datasets": {}})
+    assert sorted(sources) == ["results/metrics/m/d.texts.csv", "results/spectra/m/d.npz"]
 
 
 def test_one_file_comes_alone(packed: Path, tmp_path: Path) -> None:

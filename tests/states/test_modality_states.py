@@ -52,9 +52,9 @@ def test_rows_are_those_of_every_record_alone(made: Any, records: Records, tmp_p
         texts = np.concatenate([each[count:] for each in states])
         expected = modality_distance(images, texts)
         assert (row["image_rows"], row["text_rows"]) == (len(images), len(texts))
-        assert row["frechet"] == pytest.approx(expected.frechet, rel=1e-3)
-        assert row["without_root"] == pytest.approx(expected.without_root, rel=1e-3)
-        assert row["norm_ratio"] == pytest.approx(expected.norm_ratio, rel=1e-4)
+        assert row["frechet"] == pytest.approx(expected.frechet, rel=1e-5)
+        assert row["without_root"] == pytest.approx(expected.without_root, rel=1e-5)
+        assert row["norm_ratio"] == pytest.approx(expected.norm_ratio, rel=1e-5)
     assert set(table["mir"]) == {integration_rate(table["frechet"].to_numpy())}
     assert not list(tmp_path.iterdir())
 
