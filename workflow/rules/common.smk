@@ -178,6 +178,11 @@ def code_of(*modules):
     return local(sorted(map(str, imports.modules(*begun))))
 
 
+def precision_of(dataset):
+    """In which the eigenvalues of a data set's spectra are found."""
+    return DATASETS[dataset].get("spectra_precision", "double")
+
+
 def scripts_of(jobs):
     """The script of each of some jobs that have one, run by Snakemake or by a shell."""
     scripts = [job.rule.script or job.input.get("script") for job in jobs]

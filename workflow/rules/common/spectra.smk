@@ -26,11 +26,6 @@ def views_to_make(wildcards):
     )
 
 
-def precision_of(dataset):
-    """In which the eigenvalues of a data set's spectra are found."""
-    return DATASETS[dataset].get("spectra_precision", "double")
-
-
 def measures_of_model(wildcards):
     """Of the measures that spectra are made with, those that are taken while the model runs."""
     asked = views_to_make(wildcards).get("measures", [])
