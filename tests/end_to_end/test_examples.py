@@ -83,6 +83,9 @@ def test_what_is_written_is_a_configuration(name: str, monkeypatch: pytest.Monke
     checking.checked(written(name))
 
 
+METRIC_FILES = r"summary\.csv|parquet|texts\.csv|mir\.csv"
+
+
 @pytest.mark.parametrize("name", pages_with("bash"))
 def test_what_is_typed_is_a_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "with_sizes", with_sizes)
@@ -113,7 +116,7 @@ def check_snakemake(arguments: list[str], name: str) -> None:
     config = checking.checked(with_changes(config, said))
     targets.chosen(config)
     for target in asked.targets:
-        metrics = re.fullmatch(r"results/metrics/(\w+)/(\w+)\.(summary\.csv|parquet)", target)
+        metrics = re.fullmatch(rf"results/metrics/(\w+)/(\w+)\.({METRIC_FILES})", target)
         if metrics:
             assert metrics[1] in config["models"], target
             assert metrics[2] in config["datasets"], target
