@@ -73,8 +73,8 @@ dry-run: .venv/installed ## plan every target at full size: no network, no weigh
 site: .venv/installed ## build the documentation as a site (open site/index.html)
 	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
-benchmark: .venv/installed ## measure speed against the released algorithm (minutes, one thread)
-	set -e; for name in entropy eigenvalues forward information_gain distances end_to_end memory estimate; do \
+benchmark: .venv/installed smollm2-part ## measure speed against the released algorithm (minutes, one thread)
+	set -e; for name in entropy eigenvalues forward information_gain distances end_to_end real_model memory estimate; do \
 		PYTHONPATH=src:tests python tests/benchmarks/$$name.py; done
 
 clean: ## remove what the scales miniature and smollm2 built
