@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
-from matrix_entropy.base.turns import in_turn
 
 Float64 = NDArray[np.float64]
 
@@ -106,23 +103,18 @@ def umap_coordinates(
         # What umap says that holds for every use like this one.
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         warnings.filterwarnings("ignore", "using precomputed metric; inverse_transform")
-        # It compiles for half a minute the first time, which those that come later need not do.
-        library = importlib.util.find_spec("umap")
-        assert library is not None
-        assert library.origin is not None
-        with in_turn(Path(library.origin).parent):
-            from umap import UMAP
+        from umap import UMAP  # compiles for seconds, so only where it is needed
 
-            _keep_what_is_compiled()
-            mapper = UMAP(
-                n_neighbors=neighbours,
-                min_dist=min_dist,
-                metric="precomputed",
-                init=10 * start / np.abs(start).max() + noise,
-                random_state=seed,
-                n_jobs=1,
-            )
-            return np.asarray(mapper.fit_transform(distances), dtype=np.float64)
+        _keep_what_is_compiled()
+        mapper = UMAP(
+            n_neighbors=neighbours,
+            min_dist=min_dist,
+            metric="precomputed",
+            init=10 * start / np.abs(start).max() + noise,
+            random_state=seed,
+            n_jobs=1,
+        )
+        return np.asarray(mapper.fit_transform(distances), dtype=np.float64)
 
 
 def _keep_what_is_compiled() -> None:
