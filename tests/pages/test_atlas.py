@@ -201,6 +201,22 @@ def test_a_browser_shows_what_is_chosen(runs, page) -> None:
 
 
 @in_browser
+def test_data_sets_of_one_title_are_told_apart(runs, tmp_path) -> None:
+    datasets = {name: entry | {"title": "Tales"} for name, entry in DATASETS.items()}
+    write_atlas(tmp_path / "atlas.html", **runs | {"datasets": datasets})
+    dom = shown(tmp_path / "atlas.html")
+    assert all(f">Tales ({name})</option>" in dom for name in DATASETS)
+
+
+def test_every_control_has_a_name(page) -> None:
+    """By the label around it, or by one that names it where something else comes first in it."""
+    body = page.read_text(encoding="utf-8").split("<script")[0]
+    for label in re.findall(r"<label.*?</label>", body, re.DOTALL):
+        if "<output" in label:
+            assert re.search(r'<label for="(\w+)">.*<input [^>]*id="\1"', label), label
+
+
+@in_browser
 def test_a_browser_of_a_phones_width_shows_it_too(page) -> None:
     choice = {"dataset": "secrets", "metric": "effective_rank", "axis": "size", "layer": "1"}
     dom = shown(page, 390, **choice, models="small,large", groups="good")

@@ -19,12 +19,14 @@ const MANY = 8; // models are chosen at first, but of checkpoints all
 const runsOf = (dataset) => DATA.runs.filter((run) => run.dataset === dataset);
 const unique = (values) => [...new Set(values)];
 const several = (values) => unique(values).length > 1;
-const titleOf = (model) => DATA.models[model].title;
-// Two models of one title are told apart by their names.
-const called = (model) =>
-  Object.keys(DATA.models).filter((other) => titleOf(other) === titleOf(model)).length > 1
-    ? `${titleOf(model)} (${model})`
-    : titleOf(model);
+// Two models, or data sets, of one title are told apart by their names.
+const titled = (entries, name) => {
+  const { title } = entries[name];
+  const alike = Object.values(entries).filter((entry) => entry.title === title);
+  return alike.length > 1 ? `${title} (${name})` : title;
+};
+const called = (model) => titled(DATA.models, model);
+const textsCalled = (dataset) => titled(DATA.datasets, dataset);
 const words = (name) => (name === "all_rows" ? "all rows" : name.replaceAll("_", " "));
 const shown = (value) =>
   value === null || value === undefined ? "–" : String(Number(value.toPrecision(4)));
@@ -63,7 +65,7 @@ function fillTicks(id, options, wanted) {
 // Offer what there is for the choices made so far, and keep of them what is still there.
 function offer(wanted) {
   const datasets = unique(DATA.runs.map((run) => run.dataset));
-  fillSelect("dataset", datasets.map((name) => [name, DATA.datasets[name].title]), wanted.dataset);
+  fillSelect("dataset", datasets.map((name) => [name, textsCalled(name)]), wanted.dataset);
   const runs = runsOf(form.dataset.value);
   const models = runs.map((run) => run.model);
   const kept = (wanted.models || []).filter((model) => models.includes(model));
@@ -336,7 +338,7 @@ function sentence(rows, chosen) {
   const range = here.length === 1 ? tell(ordered[0]) : `from ${tell(ordered[0])} to ${tell(ordered.at(-1))}`;
   const models = unique(rows.map((row) => row.model));
   const of = models.length === 1 ? `${models[0]}, ` : "";
-  return `${of}${DATA.datasets[chosen.dataset].title}, ${words(chosen.view)}, layer ${layer}: ${ordinate(chosen)} is ${range}.`;
+  return `${of}${textsCalled(chosen.dataset)}, ${words(chosen.view)}, layer ${layer}: ${ordinate(chosen)} is ${range}.`;
 }
 
 function show() {
@@ -352,7 +354,7 @@ function show() {
   const banded = rows.some((row) => row.spread) && chosen.picture === "lines";
   const models = unique(rows.map((row) => row.model));
   const of = models.length === 1 ? `${models[0]} on ` : "";
-  find("caption").textContent = `${of}${DATA.datasets[chosen.dataset].title}. ${banded ? `Bands are ${bands[chosen.band]} to either side.` : "No bands."} Layer 0 (depth 0) is the embeddings, the last (depth 1) comes after the last normalisation.`;
+  find("caption").textContent = `${of}${textsCalled(chosen.dataset)}. ${banded ? `Bands are ${bands[chosen.band]} to either side.` : "No bands."} Layer 0 (depth 0) is the embeddings, the last (depth 1) comes after the last normalisation.`;
   draw(rows, chosen, said);
   tabulate(rows, chosen);
   tabulateTexts(rows, chosen);
