@@ -15,6 +15,7 @@ from matrix_entropy.base.errors import InputError
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.results.pooled_file import HALVES, WHOLE, PooledTexts
 from matrix_entropy.states import pooled_texts as module
+from matrix_entropy.states.extraction import Extraction
 from matrix_entropy.states.pooled_texts import pool_texts
 from short_texts import OPTIONS, short_texts
 
@@ -66,13 +67,13 @@ def test_batches_of_several_texts_are_padded(
 ) -> None:
     """That the test above sees padding at all: a batch holds texts of several lengths."""
     seen = []
-    run = module.Extraction.run
+    run = Extraction.run
 
     def watched(self: Any, batch: list[int], device: torch.device) -> None:
         seen.append({int(self.tokens.lengths[text]) for text in batch})
         run(self, batch, device)
 
-    monkeypatch.setattr(module.Extraction, "run", watched)
+    monkeypatch.setattr(Extraction, "run", watched)
     monkeypatch.setattr("matrix_entropy.texts.tokens.LARGEST_PADDING", 0.9)
     padded = pool(record)
     assert max(map(len, seen)) > 1

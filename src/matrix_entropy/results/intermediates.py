@@ -12,7 +12,7 @@ from typing import Any
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.base.files import read_json, read_jsonl
-from matrix_entropy.models.provenance import described
+from matrix_entropy.models.provenance import described, versions
 
 # Folders of results/ whose files are in a folder of their model and named after their data set.
 BY_MODEL = (
@@ -20,6 +20,21 @@ BY_MODEL = (
     *("metrics", "accuracy"),
 )
 OF_A_TEXT = ("id", "group", "text")
+
+
+def made_of(
+    record: dict[str, Any], name: str, origin: str | Path, options: dict[str, Any], *packages: str
+) -> dict[str, Any]:
+    """What a result of a language model says it is of, with the versions of what made it.
+
+    ``name`` is the data set's, ``origin`` the file beside its texts.
+    """
+    return {
+        "model": described(record),
+        "dataset": {"name": name, **read_origin(origin)},
+        "options": options,
+        "versions": versions("torch", "transformers", "tokenizers", "numpy", *packages),
+    }
 
 
 def check_place(path: str | Path, provenance: dict[str, Any]) -> None:

@@ -14,9 +14,8 @@ from typing import Any
 from matrix_entropy.base.files import part_of_folder
 from matrix_entropy.configuration.entries import layers_of
 from matrix_entropy.models.placement import is_spread, shared_out
-from matrix_entropy.models.provenance import described, versions
 from matrix_entropy.results.asked_views import precision_of
-from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
+from matrix_entropy.results.intermediates import made_of, read_record, read_texts
 from matrix_entropy.running import gpus, processors
 
 # Of the entries of model and data set, what hidden states depend on.
@@ -125,7 +124,7 @@ def work(arguments: argparse.Namespace) -> dict[str, Any]:
     """The model, the texts and the provenance of a job, by the names of `extract`'s parameters."""
     record, options, dataset = read_record(arguments.model), arguments.options, arguments.dataset
     number, _, count = arguments.shard.partition("/")
-    origin = {"name": Path(arguments.prompts).stem, **read_origin(arguments.origin)}
+    said = {name: options[name] for name in RECORDED if name in options}
     recorded = {name: dataset[name] for name in RECORDED_OF_DATASET if name in dataset}
     return {
         "record": read_record(arguments.files),
@@ -133,12 +132,9 @@ def work(arguments: argparse.Namespace) -> dict[str, Any]:
         "dataset_options": dataset,
         "texts": read_texts(arguments.prompts, arguments.origin),
         "layers": layers_of(options),
-        "provenance": {
-            "model": described(record),
-            "dataset": origin,
-            "options": {name: options[name] for name in RECORDED if name in options} | recorded,
-            "versions": versions("torch", "transformers", "tokenizers", "numpy"),
-        },
+        "provenance": made_of(
+            record, Path(arguments.prompts).stem, arguments.origin, said | recorded
+        ),
         "batch_tokens": arguments.batch_tokens or None,
         "shard": (int(number), int(count)),
     }

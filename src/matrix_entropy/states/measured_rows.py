@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.long_rows import distances, row_norms
-from matrix_entropy.models.anatomy import context_window
-from matrix_entropy.models.loading import load_placed, load_tokenizer
 from matrix_entropy.results.rows_file import Rows
 from matrix_entropy.states.attention import MOST_TOKENS, attention_weights
-from matrix_entropy.states.extraction import Extraction, layers_to_take
+from matrix_entropy.states.reading import reader
 from matrix_entropy.states.residual_stream import Layer
-from matrix_entropy.states.token_losses import Decoder
-from matrix_entropy.texts.tokens import check_vocabulary, tokenise
 
 MOST_BYTES = 2**30
 
@@ -51,25 +47,12 @@ def measure_rows(
     Raises
     ------
     InputError
-        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`; if a state is not finite, if
+        See `states.reading.reader`; if a state is not finite, if
         there are more rows than `MOST_BYTES` hold, or if the architecture gives no attention
         weights.
     """
-    model: Any
-    model, device = load_placed(record, model_options, device, with_head=False)
-    layers = layers_to_take(model, layers, model_options)
-    decoder = Decoder(model, with_losses=False, layers=layers, streams=model_options.get("streams"))
-    tokenizer = load_tokenizer(record)
-    tokens, chosen = tokenise(
-        tokenizer,
-        texts,
-        model_options["bos"],
-        dataset_options.get("max_tokens"),
-        context_window(model),
-        dataset_options.get("min_tokens", 0),
-    )
-    check_vocabulary(tokens.ids, decoder.vocabulary, tokenizer, record["model"])
-    kept = [texts[number] for number in chosen]
+    reads = reader(record, model_options, dataset_options, texts, layers, device)
+    layers, tokens, kept = reads.layers, reads.tokens, reads.texts
     offsets, blocks = tokens.kept_offsets, model_options["layers"]
     _check_size(int(offsets[-1]), len(layers), blocks)
     norms, from_mean = np.empty((2, len(layers), offsets[-1]))
@@ -85,21 +68,13 @@ def measure_rows(
         here = block, slice(*offsets[text : text + 2])
         attention[here], uniform[here] = (of[tokens.context[text] :] for of in found)
 
-    extraction = Extraction(
-        decoder,
-        tokens,
-        layers,
-        model_options["center_features"],
-        take,
-        record["model"],
-        [text["id"] for text in kept],
-    )
+    extraction = reads.extraction(take)
     shorter = np.flatnonzero(tokens.lengths <= MOST_TOKENS).tolist()
-    extraction.run_alone(np.flatnonzero(tokens.lengths > MOST_TOKENS).tolist(), device)
+    extraction.run_alone(np.flatnonzero(tokens.lengths > MOST_TOKENS).tolist(), reads.device)
     if shorter:
-        model.set_attn_implementation("eager")
-        with attention_weights(model, record["model"], receive):
-            extraction.run_alone(shorter, device)
+        reads.model.set_attn_implementation("eager")
+        with attention_weights(reads.model, reads.name, receive):
+            extraction.run_alone(shorter, reads.device)
     return Rows(
         ids=np.array([text["id"] for text in kept]),
         offsets=offsets,

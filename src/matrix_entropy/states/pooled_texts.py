@@ -10,19 +10,11 @@ import torch
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.maths.many_texts import POOLINGS
-from matrix_entropy.models.anatomy import context_window
-from matrix_entropy.models.loading import load_placed, load_tokenizer
 from matrix_entropy.results.pooled_file import HALVES, WHOLE, PooledTexts
-from matrix_entropy.states.extraction import (
-    BATCH_TOKENS,
-    Extraction,
-    layers_to_take,
-    not_finite,
-)
+from matrix_entropy.states.extraction import BATCH_TOKENS, not_finite
+from matrix_entropy.states.reading import reader
 from matrix_entropy.states.residual_stream import Layer
-from matrix_entropy.states.token_losses import Decoder
 from matrix_entropy.texts.halves import with_halves
-from matrix_entropy.texts.tokens import check_vocabulary, tokenise
 
 MOST_BYTES = 2**32
 
@@ -61,30 +53,18 @@ def pool_texts(
     Raises
     ------
     InputError
-        See `load_placed`, `Decoder`, `tokenise`, `check_vocabulary`, `with_halves`; if a vector is
+        See `states.reading.reader`, `with_halves`; if a vector is
         not finite, or if the vectors take more than `MOST_BYTES`.
     """
-    model: Any
-    model, device = load_placed(record, model_options, device, with_head=False)
-    layers = layers_to_take(model, layers, model_options)
-    decoder = Decoder(model, with_losses=False, layers=layers, streams=model_options.get("streams"))
-    tokenizer = load_tokenizer(record)
-    tokens, chosen = tokenise(
-        tokenizer,
-        texts,
-        model_options["bos"],
-        dataset_options.get("max_tokens"),
-        context_window(model),
-        dataset_options.get("min_tokens", 0),
-    )
-    check_vocabulary(tokens.ids, decoder.vocabulary, tokenizer, record["model"])
-    kept = [texts[number] for number in chosen]
+    reads = reader(record, model_options, dataset_options, texts, layers, device)
+    layers, tokens, kept = reads.layers, reads.tokens, reads.texts
     ids, count = [text["id"] for text in kept], len(kept)
     lengths = np.diff(tokens.kept_offsets)
     parts = (WHOLE, *HALVES) if halves else (WHOLE,)
     if halves:
-        tokens = with_halves(tokens, int(model_options["bos"]), ids)
-    shape = (len(parts), len(POOLINGS), len(layers), count, decoder.width)
+        reads.tokens = with_halves(tokens, int(model_options["bos"]), ids)
+        reads.texts = kept * len(parts)
+    shape = (len(parts), len(POOLINGS), len(layers), count, reads.decoder.width)
     _check_size(shape)
     vectors = np.empty(shape, dtype=np.float32)
 
@@ -96,19 +76,9 @@ def pool_texts(
             raise not_finite(record["model"], ids[text], layer)
         vectors[part, :, layers.index(layer), text] = found
 
-    extraction = Extraction(
-        decoder,
-        tokens,
-        layers,
-        model_options["center_features"],
-        take,
-        record["model"],
-        ids * len(parts),
-        on_device=True,
-        most_texts=model_options.get("batch_texts"),
-    )
-    budget = batch_tokens or BATCH_TOKENS[device.type == "cuda"]
-    extraction.run_all(range(count * len(parts)), budget, device, show=True)
+    extraction = reads.extraction(take, on_device=True, most_texts=model_options.get("batch_texts"))
+    budget = batch_tokens or BATCH_TOKENS[reads.device.type == "cuda"]
+    extraction.run_all(range(count * len(parts)), budget, reads.device, show=True)
     return PooledTexts(
         ids=np.array(ids),
         groups=np.array([text["group"] for text in kept]),

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.models.anatomy import context_window
-from matrix_entropy.models.loading import load_placed, load_tokenizer
 from matrix_entropy.results.sentences_file import Sentences
 from matrix_entropy.states.attention import attention_weights
-from matrix_entropy.states.extraction import Extraction, layers_to_take
+from matrix_entropy.states.reading import reader
 from matrix_entropy.states.residual_stream import Layer
-from matrix_entropy.states.token_losses import Decoder
-from matrix_entropy.texts.tokens import Tokens, check_vocabulary, token_left_out, tokenise
+from matrix_entropy.texts.tokens import Tokens, token_left_out
 
 MOST_SENTENCES = 300
 MOST_ATTENTION = 2**30  # bytes
@@ -64,22 +62,16 @@ def read_sentences(
                 f"text '{text['id']}' has a prefix, whose states are not kept; choose a data set "
                 "without a `prefix:` in its `variants:`."
             )
-    model: Any
-    model, device = load_placed(record, model_options, device, with_head=False)
-    model.set_attn_implementation("eager")
-    layers = layers_to_take(model, layers, model_options)
-    decoder = Decoder(model, with_losses=False, layers=layers, streams=model_options.get("streams"))
-    tokenizer = load_tokenizer(record)
-    front = token_left_out(tokenizer, model_options["bos"], record["model"])
-    window = context_window(model)
-    tokens, _ = tokenise(tokenizer, texts, model_options["bos"], None, window)
+    reads = reader(record, model_options, {}, texts, layers, device)
+    layers, tokens, tokenizer = reads.layers, reads.tokens, reads.tokenizer
+    reads.model.set_attn_implementation("eager")
+    front = token_left_out(tokenizer, model_options["bos"], reads.name)
     for text, cut in zip(texts, tokens.truncated, strict=True):
         if cut:
             raise InputError(
-                f"text '{text['id']}' ({text['text'][:40]} ...) has more tokens than the {window} "
-                f"that model '{record['model']}' can read; shorten it."
+                f"text '{text['id']}' ({text['text'][:40]} ...) has more tokens than the "
+                f"{context_window(reads.model)} that model '{reads.name}' can read; shorten it."
             )
-    check_vocabulary(tokens.ids, decoder.vocabulary, tokenizer, record["model"])
     _check_size(tokens, model_options["layers"])
     offsets = tokens.kept_offsets
     spans = token_spans(tokenizer, texts, model_options["bos"])
@@ -91,15 +83,7 @@ def read_sentences(
     def take(layer: Layer, text: int, rows: torch.Tensor) -> None:
         states[layers.index(layer), offsets[text] : offsets[text + 1]] = rows.numpy()
 
-    extraction = Extraction(
-        decoder,
-        tokens,
-        layers,
-        model_options["center_features"],
-        take,
-        record["model"],
-        [text["id"] for text in texts],
-    )
+    extraction = reads.extraction(take)
     starts = np.cumsum([0, *(np.diff(offsets) ** 2)])
 
     def receive(block: int, weights: torch.Tensor, _: torch.Tensor) -> None:
@@ -107,8 +91,8 @@ def read_sentences(
         mean = weights[0].float().mean(dim=0)
         attention[block, starts[number] : starts[number + 1]] = mean.cpu().numpy().ravel()
 
-    with attention_weights(model, record["model"], receive):
-        extraction.run_alone(range(len(texts)), device)
+    with attention_weights(reads.model, reads.name, receive):
+        extraction.run_alone(range(len(texts)), reads.device)
     return Sentences(
         ids=np.array([text["id"] for text in texts]),
         groups=np.array([text["group"] for text in texts]),

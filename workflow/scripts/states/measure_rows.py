@@ -5,13 +5,11 @@ from matrix_entropy.running import start  # noqa: F401  # isort: skip
 import torch
 
 from matrix_entropy.configuration.entries import layers_of
-from matrix_entropy.models.provenance import described, versions
-from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
+from matrix_entropy.results.intermediates import made_of, read_record, read_texts
 from matrix_entropy.running import gpus, processors
 from matrix_entropy.running.console import job
 from matrix_entropy.states.measured_rows import measure_rows
-
-OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "streams")
+from matrix_entropy.states.reading import SAID
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
@@ -25,16 +23,12 @@ with job(snakemake.log[0]) as log:
         read_texts(snakemake.input.prompts, snakemake.input.origin),
         layers_of(options),
         torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        {
-            "model": described(record),
-            "dataset": {
-                "name": snakemake.wildcards.dataset,
-                **read_origin(snakemake.input.origin),
-            },
-            "options": {name: options[name] for name in OPTIONS if name in options}
-            | snakemake.params.dataset,
-            "versions": versions("torch", "transformers", "tokenizers", "numpy"),
-        },
+        made_of(
+            record,
+            snakemake.wildcards.dataset,
+            snakemake.input.origin,
+            {name: options[name] for name in SAID if name in options} | snakemake.params.dataset,
+        ),
     )
     rows.save(snakemake.output[0])
     log.info("%d rows of %d texts", len(rows.norms[0]), len(rows.ids))

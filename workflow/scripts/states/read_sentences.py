@@ -7,32 +7,29 @@ from pathlib import Path
 import torch
 
 from matrix_entropy.configuration.entries import layers_of
-from matrix_entropy.models.provenance import described, versions
-from matrix_entropy.results.intermediates import read_origin, read_record, read_texts
+from matrix_entropy.results.intermediates import made_of, read_record, read_texts
 from matrix_entropy.running import gpus, processors
 from matrix_entropy.running.console import job
+from matrix_entropy.states.reading import SAID
 from matrix_entropy.states.sentences import read_sentences
-
-OPTIONS = ("bos", "center_features", "dtype", "layers", "width", "extract", "streams")
 
 with job(snakemake.log[0]) as log:
     gpus.take(snakemake.resources.gpu)
     torch.set_num_threads(processors.allowed(snakemake.threads))
     record = read_record(snakemake.input.model)
     options = snakemake.params.options | {"device_map": snakemake.resources.device_map}
-    origin = read_origin(snakemake.input.origin)
     sentences = read_sentences(
         record,
         options,
         read_texts(snakemake.input.prompts, snakemake.input.origin),
         layers_of(options),
         torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        {
-            "model": described(record),
-            "dataset": {"name": Path(snakemake.input.prompts).stem, **origin},
-            "options": {name: options[name] for name in OPTIONS if name in options},
-            "versions": versions("torch", "transformers", "tokenizers", "numpy"),
-        },
+        made_of(
+            record,
+            Path(snakemake.input.prompts).stem,
+            snakemake.input.origin,
+            {name: options[name] for name in SAID if name in options},
+        ),
     )
     sentences.save(snakemake.output[0])
     sentence_count = len(sentences.ids)

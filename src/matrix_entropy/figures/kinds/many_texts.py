@@ -136,7 +136,7 @@ def draw_many_texts(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
             _draw(axis, curve, metric, pooling, models[name])
         head_panel(axis, TITLES[metric], [])
         drawn = numbers[metric].replace(np.inf, np.nan)
-        if TITLES[metric].endswith("corrected") and drawn.min() > 0:
+        if metric == "participation_ratio_corrected" and drawn.min() > 0:
             log_ordinate(axis)
         if number + columns >= len(metrics):
             axis.set_xlabel("Layer (last: behind the norm)")
