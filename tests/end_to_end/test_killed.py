@@ -27,6 +27,7 @@ TEXTS = [{"text": f"The fox number {number} sang all night."} for number in rang
 CONTENT = "".join(json.dumps(record) + "\n" for record in TEXTS).encode()
 MODEL = {"architecture": "gpt2", "corpus": "learn", "heads": 2, "vocabulary": 300, "context": 64}
 PATIENCE = 600  # seconds; it only ends what hangs
+BEGUN = "begun"  # a file in a user's folder, as old as its last run
 LOOKS = 200_000  # for a file, some milliseconds apart
 
 
@@ -99,6 +100,7 @@ def folder(root: Path, tmp_path: Path, server: Server) -> Callable[[str], Path]:
 def running(root: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The run that a person types, in a session of its own; killed, if it is still there."""
     command, environment = command_for(folder, TARGET)
+    (folder / BEGUN).touch()
     with open(folder / "said.txt", "wb") as said:
         run = subprocess.Popen(
             command, cwd=root, env=environment, stderr=said, start_new_session=True
@@ -124,7 +126,8 @@ def kill(run: subprocess.Popen[bytes]) -> None:
 
 def wait_for(run: subprocess.Popen[bytes], folder: Path, pattern: str) -> None:
     """Wait until a job has made a file, or made it anew; the run must not be over by then."""
-    begun = psutil.Process(run.pid).create_time()
+    # By the clock of the files: that of processes is up to a second off.
+    begun = changed(folder / BEGUN)
     # So many looks only keep the suite from waiting for ever: a run that hangs never ends.
     for _ in range(LOOKS):
         if any(changed(path) > begun for path in folder.glob(pattern)):
