@@ -1,4 +1,9 @@
-"""Commands as a person types them."""
+"""Commands as a person types them.
+
+The runs of most tests are copies of a process that has imported Snakemake (`warm_snakemake`). Typed
+to the letter are those that are killed, have no room or few processors, or stand in the
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,9 @@ from typing import Any
 from unittest import mock
 
 from matrix_entropy.running import asking, workers
+from warm_snakemake import Snakemake
 
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 # Leads to the folder of the run that was typed last.
 CACHES = Path(tempfile.gettempdir(), f"caches_of_{os.getpid()}")
 atexit.register(CACHES.unlink, missing_ok=True)
@@ -79,7 +86,7 @@ def _caches(folder: Path) -> dict[str, str]:
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return [*SNAKEMAKE, "--cores", "2", *arguments]
 
 
 def _environment() -> dict[str, str]:
@@ -93,10 +100,21 @@ def _called(
     root: Path, command: list[str], environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     # Jobs of all runs of these tests are copies of one process, which imports torch once.
-    warm = _warm(root, tuple(sorted(environment.items())))
-    return subprocess.run(
-        command, cwd=root, capture_output=True, text=True, timeout=1800, env=environment | warm
-    )
+    environment |= _warm(root, tuple(sorted(environment.items())))
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+    ):
+        arguments = command[len(SNAKEMAKE) :]
+        status = _snakemake().run(arguments, str(root), environment, [out, err], timeout=1800)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(command, status, out.read(), err.read())
+
+
+@functools.cache
+def _snakemake() -> Snakemake:
+    return Snakemake()
 
 
 @functools.lru_cache(maxsize=1)
