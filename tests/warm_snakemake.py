@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import site
 import socket
 import subprocess
 import sys
@@ -91,6 +92,8 @@ def become(asked: dict[str, Any], packages: list[str]) -> NoReturn:
     os.environ.update(asked["environment"])
     first = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[:] = [asked["folder"], *first, *packages]
+    sys.modules.pop("sitecustomize", None)
+    site.execsitecustomize()  # that of this PYTHONPATH
     sys.argv = ["-m", *asked["arguments"]]
     runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
     sys.exit()
