@@ -27,7 +27,9 @@ class Snakemake:
         self.ours, its = socket.socketpair()
         with its:
             command = [sys.executable, __file__, str(its.fileno())]
-            self.process = subprocess.Popen(command, pass_fds=[its.fileno()])
+            environment = {**os.environ}
+            environment.pop("PYTHONPATH", None)  # a run's own comes with it
+            self.process = subprocess.Popen(command, pass_fds=[its.fileno()], env=environment)
         atexit.register(self.end)
 
     def end(self) -> None:
