@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 from matrix_entropy.running import asking, workers
@@ -117,18 +117,48 @@ def _snakemake() -> Snakemake:
     return Snakemake()
 
 
-@functools.lru_cache(maxsize=1)
+class Warm(NamedTuple):
+    """A process of which the jobs of runs are copies, and what tells them so."""
+
+    begun: list[subprocess.Popen[bytes]]  # none where jobs do without
+    told: dict[str, str]
+
+    def end(self) -> None:
+        for server in self.begun:
+            server.communicate()
+
+
+# By repository and environment, the last one last.
+_WARM: dict[tuple[Path, tuple[tuple[str, str], ...]], Warm] = {}
+
+
 def _warm(root: Path, environment: tuple[tuple[str, str], ...]) -> dict[str, str]:
     """Where jobs of a run in this environment may ask for a copy, if they may."""
-    run = dict(environment)
+    warm = _WARM.pop((root, environment), None) or _begun(root, dict(environment))
+    _WARM[root, environment] = warm
+    if len(_WARM) > 3:  # as many as the tests of a file change between
+        _WARM.pop(next(iter(_WARM))).end()
+    return warm.told
+
+
+def _begun(root: Path, run: dict[str, str]) -> Warm:
     of_jobs = {
         "PATH": f"{Path(sys.executable).parent}:{run['PATH']}",
         "PYTHONPATH": ":".join(filter(None, [str(root / "src"), run.get("PYTHONPATH")])),
     }
-    workers.end()
-    with mock.patch.dict(os.environ, run | of_jobs, clear=True):
+    begun: list[subprocess.Popen[bytes]] = []
+    with (
+        mock.patch.dict(os.environ, run | of_jobs, clear=True),
+        mock.patch.object(workers, "_begun", begun),
+    ):
         workers.begin()
-        return {name: os.environ[name] for name in (asking.SOCKET,) if name in os.environ}
+        told = {name: os.environ[name] for name in (asking.SOCKET,) if name in os.environ}
+    return Warm(begun, told)
 
 
-atexit.register(workers.end)
+def _end() -> None:
+    for warm in _WARM.values():
+        warm.end()
+
+
+atexit.register(_end)
