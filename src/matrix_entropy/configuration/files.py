@@ -106,7 +106,7 @@ def read_strictly(path: Path) -> tuple[Any, dict[Way, int]]:
 def _yaml(text: str, path: Path) -> tuple[Any, dict[Way, int]]:
     try:
         lines = _lines(text, path)
-        return yaml.safe_load(text), lines
+        return yaml.load(text, READER), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, problem = (mark.line, error.problem) if mark else (0, str(error))
