@@ -21,14 +21,17 @@ from matrix_entropy.running import asking, workers
 from warm_snakemake import Snakemake
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+# None of a command's business: its test, and what torch sets when it is imported. Jobs of one
+# environment share what they import.
+OF_THIS_PROCESS = {"PYTEST_CURRENT_TEST", "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR"}
 # Leads to the folder of the run that was typed last.
 CACHES = Path(tempfile.gettempdir(), f"caches_of_{os.getpid()}")
 atexit.register(CACHES.unlink, missing_ok=True)
 
 
 def snakemake(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call snakemake in the repository."""
-    return _called(root, _command(*arguments), _environment())
+    """Call snakemake in the repository, with empty hub caches."""
+    return _called(root, _command(*arguments), _environment() | _caches())
 
 
 def snakemake_for(
@@ -40,7 +43,7 @@ def snakemake_for(
     """
     command, environment = command_for(folder, *arguments)
     if hub is not None:
-        environment |= _caches(folder) | {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
+        environment |= {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
     return _called(root, command, environment)
 
 
@@ -78,10 +81,11 @@ def check_refusal(
     assert not list(folder.rglob("*.part*"))
 
 
-def _caches(folder: Path) -> dict[str, str]:
-    # By one name for all folders: jobs of one environment share what they import.
+def _caches(folder: Path | None = None) -> dict[str, str]:
+    # By one name for all folders, so that the environment is the same.
     CACHES.unlink(missing_ok=True)
-    CACHES.symlink_to(folder)
+    if folder is not None:
+        CACHES.symlink_to(folder)
     return {"HF_HUB_CACHE": str(CACHES / "hub"), "HF_DATASETS_CACHE": str(CACHES / "datasets")}
 
 
@@ -91,8 +95,7 @@ def _command(*arguments: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    # Its test is none of a command's business, and jobs of one environment share what they import.
-    kept = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THIS_PROCESS}
     return kept | {"PATH": path}
 
 
