@@ -1,8 +1,7 @@
 """Commands as a person types them.
 
 The runs of most tests are copies of a process that has imported Snakemake (`warm_snakemake`). Typed
-to the letter are those that are killed, have no room or few processors, or stand in the
-documentation.
+to the letter are those that are killed, have few processors, or stand in the documentation.
 """
 
 from __future__ import annotations

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import random_models
-from commands import command_for
 from matrix_entropy.base.files import is_full_disk, write_json, writing_folder
 from matrix_entropy.models.stand_ins import train_tokenizer
 
 TEXTS = [f"The fox number {number} sang to the lighthouse all night." for number in range(60)]
-# Mounts a small file system that nobody else sees, runs the rest, and lists what is left there.
-# Snakemake removes a folder that has become empty, which a mounted one does not let be done.
-IN_LITTLE_ROOM = (
-    'mount -t tmpfs -o size="$2" none "$1" && : > "$1/kept" && shift 2 || exit 77;'
-    ' "$@"; status=$?; find "$ROOM" -type f; exit $status'
-)
+# Runs each stage in little room, from what those before have made since they had more, and lists
+# what is left there. In a namespace of its own, so that nobody else sees what it mounts. Snakemake
+# removes a folder that has become empty, which a mounted one does not let be done.
+IN_LITTLE_ROOM = """
+import json, subprocess, sys
+from pathlib import Path
+from commands import snakemake_for
+root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+for where, size in json.loads(sys.argv[3]):
+    room = folder / where
+    room.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", room], check=True)
+    (room / "kept").touch()
+    done = snakemake_for(root, folder, "figures/layers_mine_texts.pdf")
+    left = [str(path) for path in room.rglob("*") if path.is_file()]
+    subprocess.run(["umount", room], check=True)
+    print(json.dumps({"status": done.returncode, "said": done.stderr, "left": left}))
+"""
 # Where there is little room, how much, and the file that does not fit.
 STAGES = [
     ("results/prompts", "4k", "results/prompts/texts.jsonl"),
@@ -54,28 +67,33 @@ def workplace(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("where", "size", "file"), STAGES, ids=[stage[0] for stage in STAGES])
-def test_every_stage_says_which_file_has_no_room(
-    root: Path, workplace: Path, where: str, size: str, file: str
-) -> None:
-    """Each stage starts from what those before have made since then."""
-    room = workplace / where
-    room.mkdir(parents=True, exist_ok=True)
-    command, environment = command_for(workplace, "figures/layers_mine_texts.pdf")
+@pytest.fixture(scope="module")
+def runs(root: Path, workplace: Path) -> dict[str, dict[str, Any]]:
+    """How a run of each stage ended, by where there was little room."""
+    stages = json.dumps([(where, size) for where, size, _ in STAGES])
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", IN_LITTLE_ROOM, "sh", str(room), size, *command],
-        cwd=root,
-        env=environment | {"ROOM": str(room)},
+        ["unshare", "-rm", sys.executable, "-c", IN_LITTLE_ROOM, root, workplace, stages],
+        env=os.environ | {"PYTHONPATH": f"{root / 'src'}:{root / 'tests'}"},
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
+    ended = map(json.loads, done.stdout.splitlines())
+    return {where: run for (where, _, _), run in zip(STAGES, ended, strict=True)}
+
+
+@pytest.mark.parametrize(("where", "size", "file"), STAGES, ids=[stage[0] for stage in STAGES])
+def test_every_stage_says_which_file_has_no_room(
+    workplace: Path, runs: dict[str, dict[str, Any]], where: str, size: str, file: str
+) -> None:
+    run = runs[where]
     said = r"error: the disk is full \(or a quota\) while writing (\S+); free space and run again\."
-    found = re.search(said, done.stderr)
-    assert found, done.stderr
+    found = re.search(said, run["said"])
+    assert found, run["said"]
     assert re.fullmatch(file, found[1])
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert done.stdout.split() == [f"{room}/kept"], "a file is left"
+    assert run["status"] == 1
+    assert "Traceback" not in run["said"]
+    assert run["left"] == [str(workplace / where / "kept")], "a file is left"
 
 
 def test_errors_of_libraries_that_quote_the_system() -> None:
