@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ import pytest
 import yaml
 
 import random_models
+from commands import snakemake_for
 from matrix_entropy.base.files import write_jsonl
 from matrix_entropy.models.stand_ins import train_tokenizer
 from matrix_entropy.running import processors
 from short_texts import short_texts
 
-# Every process says at its end how many threads its libraries would use: torch, those of linear
-# algebra, the tokenizers, and the largest of our own pools.
+# Every process has a few processors, and says at its end how many threads its libraries would use:
+# torch, those of linear algebra, the tokenizers, and the largest of our own pools.
 WATCH = """
 import atexit, concurrent.futures.thread, json, os, sys
+os.sched_setaffinity(0, json.loads(os.environ["HERE"]))
 largest = [0]
 create = concurrent.futures.thread.ThreadPoolExecutor.__init__
 def counted(self, max_workers=None, *arguments, **options):
@@ -147,55 +148,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_on(count: int, root: Path, folder: Path, *options: str) -> list[dict[str, Any]]:
+@pytest.fixture
+def run_on(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[dict[str, Any]]]:
     """What every process of the jobs says that a command with eight cores starts."""
-    here = sorted(os.sched_getaffinity(0))
-    if len(here) < count:
-        pytest.skip(f"this process may use {len(here)} processor, not {count}")
-    said = folder / "said.jsonl"
-    said.unlink(missing_ok=True)
-    command = [
-        *(sys.executable, "-m", "snakemake", "--cores", "8", "results/spectra/mine/texts.npz"),
-        *("--directory", str(folder), "--configfile", str(folder / "mine.yaml"), "--forceall"),
-        *options,
-    ]
-    # The processors are those of the main process, which all others inherit.
-    limited = (
-        f"import os, runpy, sys; os.sched_setaffinity(0, {here[:count]}); sys.argv = sys.argv[1:];"
-        "runpy.run_module('snakemake', run_name='__main__')"
-    )
-    command[1:3] = ["-c", limited, "snakemake"]
-    done = subprocess.run(
-        command,
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": str(folder / "watch"), "SAID": str(said)},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in said.read_text().splitlines()]
+
+    def run(count: int, *options: str) -> list[dict[str, Any]]:
+        here = sorted(os.sched_getaffinity(0))
+        if len(here) < count:
+            pytest.skip(f"this process may use {len(here)} processor, not {count}")
+        said = folder / "said.jsonl"
+        said.unlink(missing_ok=True)
+        monkeypatch.setenv("PYTHONPATH", str(folder / "watch"))
+        monkeypatch.setenv("SAID", str(said))
+        monkeypatch.setenv("HERE", json.dumps(here[:count]))
+        target = "results/spectra/mine/texts.npz"
+        done = snakemake_for(root, folder, target, "--cores", "8", "--forceall", *options)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in said.read_text().splitlines()]
+
+    return run
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_eight_cores_on_few_processors(count: int, root: Path, folder: Path) -> None:
+def test_eight_cores_on_few_processors(
+    count: int, run_on: Callable[..., list[dict[str, Any]]]
+) -> None:
     threads = ("--set-threads", "dump_hidden_states=8", "compute_spectra=8")
-    said = {job["script"]: job for job in run_on(count, root, folder, *threads)}
+    said = {job["script"]: job for job in run_on(count, *threads)}
     states, spectra = said["dump_hidden_states"], said["compute_spectra"]
     assert (states["torch"], states["blas"], states["rayon"]) == (count, count, count)
     assert (spectra["pool"], spectra["blas"], spectra["rayon"]) == (count, count, count)
 
 
-def test_spectra_beside_the_model_share_its_processors(root: Path, folder: Path) -> None:
+def test_spectra_beside_the_model_share_its_processors(
+    run_on: Callable[..., list[dict[str, Any]]],
+) -> None:
     options = ("--config", "hidden_states=stream", "--set-threads", "stream_spectra=8")
-    said = {job["script"]: job for job in run_on(2, root, folder, *options)}
+    said = {job["script"]: job for job in run_on(2, *options)}
     job = said["stream_spectra"]
     assert (job["torch"], job["pool"]) == (1, 1)
 
 
-def test_processes_share_the_threads_of_their_job(root: Path, folder: Path) -> None:
+def test_processes_share_the_threads_of_their_job(
+    run_on: Callable[..., list[dict[str, Any]]],
+) -> None:
     options = ("--set-resources", "dump_hidden_states:processes=2")
-    said = run_on(2, root, folder, *options, "--set-threads", "dump_hidden_states=8")
+    said = run_on(2, *options, "--set-threads", "dump_hidden_states=8")
     jobs = [job for job in said if job["script"] == "dump_hidden_states"]
     workers = [job for job in jobs if job["torch"]]
     assert len(workers) == 2
