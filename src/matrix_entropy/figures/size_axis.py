@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -40,31 +42,53 @@ def label_sizes(figure: Figure, axes: list[Axes], values: pd.DataFrame) -> None:
     are left out, but neither the largest nor, if there is room for two, the smallest. Call it when
     all else is in the figure: it lays the panels out to learn their width.
     """
-    labels = size_labels(values)
-    sizes = np.array(list(labels))
-    first = axes[0]
-    first.set_xscale("log")
-    margin = (sizes[-1] / sizes[0]) ** 0.07 if len(sizes) > 1 else 2.0
-    first.set_xlim(sizes[0] / margin, sizes[-1] * margin)
-    first.set_xticks(sizes, list(labels.values()))
-    first.xaxis.set_minor_locator(NullLocator())
-    for axis in axes:
-        axis.set_xlabel("Parameters of the stand-ins" if values["stand_in"].all() else "Parameters")
-    places = places_of(figure, first, sizes)
-    lines = [label.split("\n") for label in labels.values()]
-    widths = np.array([max(map(len, of_label)) * LETTER for of_label in lines])
-    upright = bool((np.diff(places) < (widths[1:] + widths[:-1]) / 2 + 2).any())
-    kept = spread(places, LINE * max(map(len, lines))) if upright else set(range(len(sizes)))
-    first.set_xticks(
-        sizes, [label if place in kept else "" for place, label in enumerate(labels.values())]
-    )
-    for axis in axes:
-        axis.tick_params(axis="x", labelsize=LABEL_SIZE, labelrotation=90 if upright else 0)
+    label_columns(figure, [(axes, values)])
+
+
+def label_columns(figure: Figure, columns: Sequence[tuple[list[Axes], pd.DataFrame]]) -> None:
+    """Do it for columns of panels with an abscissa each, which takes no longer than for one."""
+    for axes, values in columns:
+        labels = size_labels(values)
+        sizes = np.array(list(labels))
+        first = axes[0]
+        first.set_xscale("log")
+        margin = (sizes[-1] / sizes[0]) ** 0.07 if len(sizes) > 1 else 2.0
+        first.set_xlim(sizes[0] / margin, sizes[-1] * margin)
+        first.set_xticks(sizes, list(labels.values()))
+        first.xaxis.set_minor_locator(NullLocator())
+        for axis in axes:
+            axis.set_xlabel(
+                "Parameters of the stand-ins" if values["stand_in"].all() else "Parameters"
+            )
+    _lay_out(figure)
+    for axes, values in columns:
+        labels = size_labels(values)
+        places = _places(figure, axes[0], list(labels))
+        lines = [label.split("\n") for label in labels.values()]
+        widths = np.array([max(map(len, of_label)) * LETTER for of_label in lines])
+        upright = bool((np.diff(places) < (widths[1:] + widths[:-1]) / 2 + 2).any())
+        kept = spread(places, LINE * max(map(len, lines))) if upright else set(range(len(labels)))
+        axes[0].set_xticks(
+            list(labels),
+            [label if place in kept else "" for place, label in enumerate(labels.values())],
+        )
+        for axis in axes:
+            axis.tick_params(axis="x", labelsize=LABEL_SIZE, labelrotation=90 if upright else 0)
 
 
 def places_of(figure: Figure, axis: Axes, values: ArrayLike) -> list[float]:
     """Where on the page, in points from the left, the values of an abscissa stand."""
-    figure.draw_without_rendering()
+    _lay_out(figure)
+    return _places(figure, axis, values)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the panels as a drawing does before it draws them."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+
+
+def _places(figure: Figure, axis: Axes, values: ArrayLike) -> list[float]:
     values = np.asarray(values, dtype=np.float64)
     places = axis.transData.transform(np.column_stack((values, np.ones(len(values)))))[:, 0]
     return list(places / figure.dpi * 72)

@@ -26,7 +26,7 @@ from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.kinds.published_entropy import FAMILIES
 from matrix_entropy.figures.model_comparison import model_comparison
 from matrix_entropy.figures.numbers import in_order
-from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
+from matrix_entropy.figures.size_axis import label_columns, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import NOTE_SIZE, frame_figure, head_panel, signed
 from matrix_entropy.maths.entropy import nats, rank_of_entropy
@@ -193,8 +193,10 @@ def draw_log_d_null(
     axes[2][0].yaxis.set_major_formatter("{x:g} %")
     figure.align_ylabels(axes[:, 0])
     frame_figure(figure, title, subtitle, _handles(datasets))
-    for panel, axis in zip(panels, axes[1], strict=True):
-        label_sizes(figure, [axis], numbers[numbers["panel"] == panel].assign(stand_in=False))
+    columns = [numbers[numbers["panel"] == panel].assign(stand_in=False) for panel in panels]
+    label_columns(
+        figure, [([axis], of_panel) for axis, of_panel in zip(axes[1], columns, strict=True)]
+    )
     return figure
 
 

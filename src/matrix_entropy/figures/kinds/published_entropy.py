@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 
 from matrix_entropy.figures.drawing import Drawing, Runs, titled
 from matrix_entropy.figures.numbers import in_order
-from matrix_entropy.figures.size_axis import label_sizes, log_ordinate
+from matrix_entropy.figures.size_axis import label_columns, log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, signed
 from matrix_entropy.maths.entropy import nats, normalised, rank_of_entropy
@@ -173,8 +173,8 @@ def draw_published_entropy(
         log_ordinate(row[0])
     figure.align_ylabels(axes[:, 0])
     frame_figure(figure, title, subtitle, _handles(datasets, numbers))
-    for family, axis in zip(families, axes[-1], strict=True):
-        label_sizes(figure, [axis], numbers[numbers["family"] == family].assign(stand_in=False))
+    columns = [numbers[numbers["family"] == family].assign(stand_in=False) for family in families]
+    label_columns(figure, [([axis], part) for axis, part in zip(axes[-1], columns, strict=True)])
     return figure
 
 
