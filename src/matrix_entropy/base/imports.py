@@ -35,7 +35,8 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def modules(*begun: Path) -> set[Path]:
+@functools.cache
+def modules(*begun: Path) -> frozenset[Path]:
     """Files of this library that some files import, and these, and so on; and the first ones."""
     found: set[Path] = set()
     waiting = {*begun}
@@ -43,7 +44,7 @@ def modules(*begun: Path) -> set[Path]:
         path = waiting.pop()
         found.add(path)
         waiting |= {LIBRARY / f"{name}.py" for name in imports(path)} - found
-    return found
+    return frozenset(found)
 
 
 @functools.cache
