@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import warnings
 from dataclasses import dataclass
 
@@ -103,7 +104,9 @@ def umap_coordinates(
         # What umap says that holds for every use like this one.
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         warnings.filterwarnings("ignore", "using precomputed metric; inverse_transform")
-        from umap import UMAP  # compiles for seconds, so only where it is needed
+        # Compiles for seconds, so only where it is needed.
+        _import_neighbours()
+        from umap import UMAP
 
         _keep_what_is_compiled()
         mapper = UMAP(
@@ -117,10 +120,25 @@ def umap_coordinates(
         return np.asarray(mapper.fit_transform(distances), dtype=np.float64)
 
 
+def _import_neighbours() -> None:
+    """Import the library by which umap finds neighbours, without compiling it.
+
+    Its import compiles for ten seconds what is never called where all distances are known. In this
+    process it is slow from now on.
+    """
+    from numba import config
+
+    compiled, config.DISABLE_JIT = config.DISABLE_JIT, True
+    try:
+        importlib.import_module("pynndescent")
+    finally:
+        config.DISABLE_JIT = compiled
+
+
 def _keep_what_is_compiled() -> None:
     """Have numba keep what it compiles of umap where it keeps other libraries' (NUMBA_CACHE_DIR).
 
-    Seven seconds of every process otherwise; what is compiled, and so each number, is the same.
+    Eight seconds of every process otherwise; what is compiled, and so each number, is the same.
     """
     from numba.core.registry import CPUDispatcher
     from umap import layouts, umap_, utils
