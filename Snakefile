@@ -55,6 +55,11 @@ onstart:
         if gpus.seen() and "gpu" not in workflow.scheduler.resources:
             workflow.scheduler.global_resources["gpu"] = gpus.seen()
             workflow.scheduler.resources["gpu"] = gpus.seen()
+        # By default Snakemake looks at all jobs again a second after each look, and so more and more
+        # often the longer it runs: for a limit of jobs a second that no machine comes near.
+        limit = workflow.scheduling_settings.max_jobs_per_timespan
+        if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+            workflow.scheduler.job_rate_limiter = None
         runs = workflow.dag.needrun_jobs()
         if gpus.seen() and any(job.rule.resources.get("gpu") not in (0, None) for job in runs):
             if why := gpus.why_not_without_torch():
