@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +127,9 @@ def _import_neighbours() -> None:
     Its import compiles for ten seconds what is never called where all distances are known. In this
     process it is slow from now on.
     """
-    from numba import config
+    import numba
 
+    config: Any = numba.config
     compiled, config.DISABLE_JIT = config.DISABLE_JIT, True
     try:
         importlib.import_module("pynndescent")
