@@ -39,7 +39,7 @@ models:
     width: 128
   pythia_70m: {path: /data/pythia_70m, layers: 6, width: 512, parameters: 7.0e+7, extract: [final]}
   pythia_1b: {hub: EleutherAI/pythia-1b, layers: 16, width: 2048, parameters: 1.0e+9}
-  learner: {hub: org/learner, revisions: [step0, step10, step100, step800], layers: 12, width: 768}
+  learner: {hub: org/learner, revisions: [step0, step10, step100, step400], layers: 12, width: 768}
   my_llama: {hub: meta-llama/Llama-2-7b-chat-hf, layers: 32, width: 4096}
   packaged:
     package:
@@ -140,7 +140,7 @@ figures:
     seeds: [1, 2]
     initializer_ranges: [0.01, own]
   learning:
-    {kind: trajectory, models: [learner], dataset: my_texts, steps: [0, 10, 100, 800]}
+    {kind: trajectory, models: [learner], dataset: my_texts, steps: [0, 10, 100, 400]}
   gains:
     kind: information_gain
     models: [pythia_70m, pythia_1b]
@@ -1498,11 +1498,11 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "checkpoint that training does not reach": (
         {"models.gpt2_large.train.checkpoints": [0, 900]},
-        ["'models.gpt2_large'", "after step 900", "`steps: 800`"],
+        ["'models.gpt2_large'", "after step 900", "`steps: 400`"],
     ),
     "step without a checkpoint": (
         {"figures.learning.steps": [0, 10, 20]},
-        ["'figures.learning.steps'", "'learner' after step 20", "0, 10, 100, 800"],
+        ["'figures.learning.steps'", "'learner' after step 20", "0, 10, 100, 400"],
     ),
     "trajectory of a model without checkpoints": (
         {"figures.learning.models": ["my_model"]},
