@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -31,7 +33,9 @@ def planned(folder: Path, targets: set[str]) -> dict[str, Any]:
             workdir=folder,
         )
         dag = workflow.dag(dag_settings=DAGSettings(targets=targets))
-        dag.execute_workflow(executor="dryrun")
+        # Builds the plan, and describes no job of it.
+        with contextlib.redirect_stdout(io.StringIO()):
+            dag.printrulegraph()
         jobs = [job for job in workflow._workflow.dag.jobs if job.output]
         return {
             "rules": [rule.name for rule in workflow._workflow.rules if rule.output],
