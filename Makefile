@@ -7,6 +7,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread per process: the cores are used by jobs, and more threads slow small matrices down.
 export OMP_NUM_THREADS ?= 1
+# Images of Python often set it; then every process would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
