@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,15 +19,15 @@ from matplotlib.ticker import NullLocator
 
 from matrix_entropy.figures.drawing import Drawing, Runs
 from matrix_entropy.figures.kinds.untrained import TRAINED
+from matrix_entropy.figures.metric_panels import BOUND, metric_panels
 from matrix_entropy.figures.numbers import in_order, require_entropy
-from matrix_entropy.figures.size_axis import LABEL_SIZE, LETTER, log_ordinate, places_of, spread
+from matrix_entropy.figures.size_axis import LETTER, log_ordinate, places_of, spread
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import drawn_with, frame_figure, head_panel, plain
 from matrix_entropy.maths.units import NATS, NUCLEAR, RANK, SHARE, Unit
 from matrix_entropy.results.columns import of_spectra
 from matrix_entropy.results.model_values import cut_values, with_originals
 
-COLUMNS = 4
 KEYS = ["model", "rows", "metric"]
 # Of the summaries, what every run has: its column, unit and what it is called here.
 ALWAYS = {
@@ -44,7 +43,6 @@ MOST: dict[Unit, Callable[[Any, Any], Any]] = {
     NUCLEAR: lambda directions, width: np.sqrt(directions),
 }
 FRESH: dict[str, Any] = {"ls": (0, (4, 2)), "mfc": "white"}
-BOUND: dict[str, Any] = {"lw": 0.8, "color": GREY, "ls": (0, (1, 1.5))}
 
 
 def make(figure: dict[str, Any], runs: Runs) -> Drawing:
@@ -109,28 +107,17 @@ def draw_few_rows(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """Draw the numbers of `few_row_numbers`: a panel per metric."""
     styled(numbers, title, subtitle)
     metrics, models = list(dict.fromkeys(numbers["metric"])), looks(numbers["model_title"])
-    lines = -(-len(metrics) // COLUMNS)
-    columns = min(COLUMNS, len(metrics))
-    figure, axes = plt.subplots(
-        lines,
-        columns,
-        figsize=(0.5 + 2.1 * columns, 1.2 + 1.65 * lines),
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, axes = metric_panels(len(metrics), "First rows kept")
     known = known_metrics()
-    for axis, metric in zip(axes.flat, metrics, strict=False):
+    for axis, metric in zip(axes, metrics, strict=True):
         part = numbers[numbers["metric"] == metric]
         for name, look in models.items():
             _draw(axis, part[part["model_title"] == name], look)
         head_panel(axis, known[metric][1], [])
         if known[metric][0] not in (NATS, SHARE) and part["trained"].min() > 0:
             log_ordinate(axis)
-    for axis in axes.flat[len(metrics) :]:
-        axis.set_visible(False)
     frame_figure(figure, title, subtitle, _handles(models), max(len(models), 3))
-    _label_rows(figure, axes, len(metrics), sorted(set(numbers["rows"])))
+    _label_rows(figure, axes[0], sorted(set(numbers["rows"])))
     return figure
 
 
@@ -142,20 +129,12 @@ def _draw(axis: Axes, curve: pd.DataFrame, look: dict[str, Any]) -> None:
     axis.errorbar(curve["rows"], mean, ends, ms=3, lw=0.9, elinewidth=0.7, **look, **FRESH)
 
 
-def _label_rows(figure: Figure, axes: Any, shown: int, rows: list[int]) -> None:
-    first = axes.flat[0]
-    first.set_xscale("log", base=2)
-    first.xaxis.set_minor_locator(NullLocator())
-    first.set_xticks(rows, map(str, rows))
-    kept = spread(places_of(figure, first, rows), len(str(rows[-1])) * LETTER + 3)
-    labels = [str(row) if at in kept else "" for at, row in enumerate(rows)]
-    first.set_xticks(rows, labels)
-    columns = axes.shape[1]
-    for number, axis in enumerate(list(axes.flat)[:shown]):
-        lowest = number + columns >= shown
-        axis.tick_params(axis="x", labelsize=LABEL_SIZE, labelbottom=lowest)
-        if lowest:
-            axis.set_xlabel("First rows kept")
+def _label_rows(figure: Figure, axis: Axes, rows: list[int]) -> None:
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticks(rows, map(str, rows))
+    kept = spread(places_of(figure, axis, rows), len(str(rows[-1])) * LETTER + 3)
+    axis.set_xticks(rows, [str(row) if at in kept else "" for at, row in enumerate(rows)])
 
 
 def _handles(models: dict[str, dict[str, Any]]) -> list[Line2D]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +17,8 @@ from matplotlib.lines import Line2D
 
 from matrix_entropy.base.errors import InputError
 from matrix_entropy.figures.drawing import Drawing, Runs
-from matrix_entropy.figures.size_axis import LABEL_SIZE, log_ordinate
+from matrix_entropy.figures.metric_panels import BOUND, metric_panels
+from matrix_entropy.figures.size_axis import log_ordinate
 from matrix_entropy.figures.style import GREY, looks, styled
 from matrix_entropy.figures.text import frame_figure, head_panel, plain
 from matrix_entropy.maths.many_texts import OF_TEXTS
@@ -27,7 +27,6 @@ from matrix_entropy.results.metrics import read_metrics
 from matrix_entropy.results.model_values import described_model
 from matrix_entropy.results.text_metrics import ALL, OF_VIEWS, read_text_table
 
-COLUMNS = 4
 SMALL = 2.2  # points of a marker
 TITLES = {
     "matrix_entropy": "Matrix entropy (nats)",
@@ -49,7 +48,6 @@ POOLED: dict[str, dict[str, Any]] = {
     "mean": {"ls": "-", "lw": 1.2},
     "last": {"ls": (0, (4, 2)), "lw": 0.9, "mfc": "white"},
 }
-BOUND: dict[str, Any] = {"lw": 0.8, "color": GREY, "ls": (0, (1, 1.5))}
 
 
 def make(figure: dict[str, Any], runs: Runs) -> Drawing:
@@ -121,28 +119,14 @@ def draw_many_texts(numbers: pd.DataFrame, title: str, subtitle: str) -> Figure:
     """
     styled(numbers, title, subtitle)
     metrics, models = shown_metrics(numbers), looks(numbers["model_title"])
-    columns = min(COLUMNS, len(metrics))
-    lines = -(-len(metrics) // columns)
-    figure, axes = plt.subplots(
-        lines,
-        columns,
-        figsize=(0.5 + 2.1 * columns, 1.2 + 1.65 * lines),
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for number, (axis, metric) in enumerate(zip(axes.flat, metrics, strict=False)):
+    figure, axes = metric_panels(len(metrics), "Layer (last: behind the norm)")
+    for axis, metric in zip(axes, metrics, strict=True):
         for (name, pooling), curve in numbers.groupby(["model_title", "pooling"], sort=False):
             _draw(axis, curve, metric, pooling, models[name])
         head_panel(axis, TITLES[metric], [])
         drawn = numbers[metric].replace(np.inf, np.nan)
         if metric == "participation_ratio_corrected" and drawn.min() > 0:
             log_ordinate(axis)
-        if number + columns >= len(metrics):
-            axis.set_xlabel("Layer (last: behind the norm)")
-            axis.tick_params(axis="x", labelsize=LABEL_SIZE, labelbottom=True)
-    for axis in axes.flat[len(metrics) :]:
-        axis.set_visible(False)
     frame_figure(figure, title, subtitle, _handles(models, list(numbers["pooling"].unique())))
     return figure
 
