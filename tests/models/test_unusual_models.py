@@ -6,6 +6,7 @@ is in ``test_architectures.py``.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable
@@ -108,11 +109,16 @@ def by_singular_values(rows: torch.Tensor) -> float:
     return float(-(shares * shares.log()).sum())
 
 
+@functools.lru_cache(maxsize=1)  # for all texts of a test
+def loaded(folder: str, **options: Any) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+
+
 def plain(
     record: dict[str, Any], tokenizer: PreTrainedTokenizerFast, text: str, **options: Any
 ) -> Any:
     """What transformers makes of one text alone, with all its hidden states."""
-    model = AutoModelForCausalLM.from_pretrained(record["folder"], **options).eval()
+    model = loaded(record["folder"], **options)
     ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         return ids, model(input_ids=ids, output_hidden_states=True, use_cache=False)
