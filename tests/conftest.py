@@ -11,6 +11,9 @@ from typing import Any
 # Before transformers is imported: without it every missing file costs half a minute.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# For UMAP numba would take as many threads as there are cores, and torch so many from then on. They
+# wait for each other: what a model did afterwards took several times the processor time.
+os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import pytest
 import yaml
