@@ -38,7 +38,7 @@ miniature: .venv/installed ## rebuild every figure with small stand-in models, o
 		$(if $(CORES),--cores $(CORES))
 
 test: site miniature ## run the whole test suite (it looks at the site and the miniature figures)
-	pytest -n auto --dist loadfile --durations 20 --durations-min 5
+	pytest -n auto --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 5
 
 architectures: .venv/installed ## compare every architecture with transformers (a sample is in test)
 	ARCHITECTURES=all pytest -n auto tests/models/test_architectures.py
