@@ -26,7 +26,8 @@ import pandas as pd
 from two_nodes import NODES, NoSlurmError, two_nodes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LEFT_OUT = (".git", ".venv", ".snakemake", "results", "figures", "build", "fetched", "*_cache")
+LEFT_OUT = (".git", ".venv", ".snakemake", "build", "fetched", "*_cache")
+BUILT = {"results", "figures"}  # in the folder of a scale; elsewhere these hold code
 CANCELLED = "rule_train_stand_in"
 NO_SLURM = 77
 # Jobs are short here, so they are looked for sooner, and those that follow from one another are one
@@ -135,6 +136,12 @@ def mebibytes(memory: str) -> int:
     return int(memory[:-1]) * {"M": 1, "G": 1024}[memory[-1]]
 
 
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """Of a folder of the repository, what a copy of it does without."""
+    of_scale = BUILT if "config.yaml" in names else set()
+    return shutil.ignore_patterns(*LEFT_OUT)(folder, names) | of_scale & {*names}
+
+
 def main() -> None:
     # Also a run that is ended from outside takes its cluster away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
@@ -142,7 +149,7 @@ def main() -> None:
         told = Path(temporary) / "told"
         finish(run(ROOT, told, "--workflow-profile", "workflow/profiles/ci"), told, 1200)
         copy = Path(temporary) / "repository"
-        shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        shutil.copytree(ROOT, copy, symlinks=True, ignore=left_out)
         with two_nodes(Path(temporary) / "slurm"):
             started = time.monotonic()
             process = run(copy, told, "--workflow-profile", "workflow/profiles/slurm", *QUICK)
