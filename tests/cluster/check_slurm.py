@@ -121,7 +121,7 @@ def check_jobs(sent: list[dict[str, str]]) -> list[str]:
     used = {node: sum(job["NodeList"] == node for job in sent) for node in NODES}
     assert all(used.values()), f"a node without a job: {used}"
     with_gpu = [job for job in sent if "gpu:1" in job.get("TresPerJob", "")]
-    assert len(with_gpu) == sum("dump_hidden_states" in job["Comment"] for job in sent) > 0
+    assert len(with_gpu) == sum("stream_spectra" in job["Comment"] for job in sent) > 0
     return [
         f"jobs: {len(sent)} ({', '.join(f'{count} on {node}' for node, count in used.items())})",
         f"with a GPU: {len(with_gpu)}",
