@@ -47,8 +47,8 @@ def label_sizes(figure: Figure, axes: list[Axes], values: pd.DataFrame) -> None:
 
 def label_columns(figure: Figure, columns: Sequence[tuple[list[Axes], pd.DataFrame]]) -> None:
     """Do it for columns of panels with an abscissa each, which takes no longer than for one."""
-    for axes, values in columns:
-        labels = size_labels(values)
+    labels_of = [size_labels(values) for _, values in columns]
+    for (axes, values), labels in zip(columns, labels_of, strict=True):
         sizes = np.array(list(labels))
         first = axes[0]
         first.set_xscale("log")
@@ -61,8 +61,7 @@ def label_columns(figure: Figure, columns: Sequence[tuple[list[Axes], pd.DataFra
                 "Parameters of the stand-ins" if values["stand_in"].all() else "Parameters"
             )
     _lay_out(figure)
-    for axes, values in columns:
-        labels = size_labels(values)
+    for (axes, _), labels in zip(columns, labels_of, strict=True):
         places = _places(figure, axes[0], list(labels))
         lines = [label.split("\n") for label in labels.values()]
         widths = np.array([max(map(len, of_label)) * LETTER for of_label in lines])
