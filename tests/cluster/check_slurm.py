@@ -34,12 +34,9 @@ NO_SLURM = 77
 # Slurm job: what they cost is mostly the starts of Snakemake.
 QUICK = [
     *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"),
-    *("--set-resources", "dump_hidden_states:gpu=1"),
+    *("--set-resources", "stream_spectra:gpu=1"),
     "--groups",
-    *(
-        f"{rule}=chain"
-        for rule in ("dump_hidden_states", "compute_spectra", "compute_metrics", "plot_layers")
-    ),
+    *(f"{rule}=chain" for rule in ("stream_spectra", "compute_metrics", "plot_layers")),
 ]
 
 
